@@ -1,0 +1,87 @@
+//! What name servers said, as values: a live capture replays as a test.
+
+use std::net::SocketAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::estate::{RecordKey, RecordSet};
+
+/// UDP or TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// Over UDP; an answer that is truncated is asked for again over TCP and counts as one answer.
+    Udp,
+    /// Over TCP only.
+    Tcp,
+}
+
+/// A question to one name server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// What is asked for.
+    pub key: RecordKey,
+    /// How.
+    pub transport: Transport,
+    /// Whether recursion is desired (RD): false towards authoritative servers, true towards resolvers.
+    pub recursive: bool,
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Answer {
+    /// The record set itself, or, behind aliases, the one at their end (its owner then differs from the question's).
+    Records {
+        /// The record set.
+        set: RecordSet,
+        /// Whether the server has authority (AA).
+        authoritative: bool,
+    },
+    /// The name exists, but has no such records (RFC 2308 section 2.2).
+    NoData {
+        /// Whether the server has authority (AA).
+        authoritative: bool,
+    },
+    /// The name does not exist (RFC 2308 section 2.1).
+    NxDomain {
+        /// Whether the server has authority (AA).
+        authoritative: bool,
+    },
+    /// "Ask those": a referral to other servers, no answer.
+    Referral,
+    /// A response code other than NOERROR and NXDOMAIN, by its mnemonic: REFUSED, SERVFAIL, NOTIMP, …
+    Failed {
+        /// The mnemonic.
+        rcode: String,
+    },
+    /// Nothing came in time.
+    Silent,
+    /// The question could not be sent or was refused by the network.
+    Unreachable {
+        /// What the operating system said.
+        why: String,
+    },
+    /// Something came that is no answer to the question.
+    Malformed {
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// One question, whom it was put to, and what came back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fact {
+    /// Whom it was put to.
+    pub server: SocketAddr,
+    /// The question.
+    pub question: Question,
+    /// What came back.
+    pub answer: Answer,
+    /// How long that took, in microseconds.
+    pub took_us: u64,
+}

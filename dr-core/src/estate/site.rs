@@ -1,0 +1,156 @@
+//! A website: its trees and names, where it lives and where it would go.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::names::{DnsName, HostId};
+use crate::time::Period;
+
+/// A website and everything that has to move with it.
+///
+/// ```
+/// use dr_core::estate::Site;
+/// let site = Site::new("uk".parse().unwrap(), "us".parse().unwrap());
+/// assert_ne!(site.home, site.standby);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// The host that serves it on a good day.
+    pub home: HostId,
+    /// The host that could serve it as it stands.
+    pub standby: HostId,
+    /// The directories that belong to it.
+    #[serde(default)]
+    pub trees: Vec<Tree>,
+    /// The names under which it is reached; failover moves their address records.
+    #[serde(default)]
+    pub names: Vec<DnsName>,
+    /// Databases that belong to it, by name.
+    #[serde(default)]
+    pub databases: Vec<String>,
+    /// Mail domains that belong to it.
+    #[serde(default)]
+    pub mailboxes: Vec<DnsName>,
+    /// What the mirror leaves out: patterns as in a .gitignore file.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// How its health is seen; with none, an HTTP GET of `/` under its first name.
+    #[serde(default)]
+    pub probes: Vec<ProbeSpec>,
+    /// The recovery point objective of this site, when it differs from the policy's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpo: Option<Period>,
+    /// False for a site that is mirrored by other means or not at all.
+    #[serde(default = "yes")]
+    pub mirror: bool,
+}
+
+impl Site {
+    /// A site with nothing but its two hosts.
+    #[must_use]
+    pub fn new(home: HostId, standby: HostId) -> Self {
+        Self {
+            home,
+            standby,
+            trees: vec![],
+            names: vec![],
+            databases: vec![],
+            mailboxes: vec![],
+            exclude: vec![],
+            probes: vec![],
+            rpo: None,
+            mirror: true,
+        }
+    }
+}
+
+/// A directory of a site: the same path on both hosts, or one path each.
+///
+/// ```
+/// use dr_core::estate::Tree;
+/// let tree = Tree::same("/var/www/shop");
+/// assert_eq!(tree.standby_path(), "/var/www/shop");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tree {
+    /// The path on the home host.
+    pub path: String,
+    /// The path on the standby, when it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_standby: Option<String>,
+}
+
+impl Tree {
+    /// The same path on both hosts.
+    #[must_use]
+    pub fn same(path: &str) -> Self {
+        Self { path: path.to_owned(), on_standby: None }
+    }
+
+    /// The path on the standby.
+    #[must_use]
+    pub fn standby_path(&self) -> &str {
+        self.on_standby.as_deref().unwrap_or(&self.path)
+    }
+}
+
+/// How the health of a site is seen from outside. The address is always that of the host in question, never a looked-up one.
+///
+/// ```
+/// use dr_core::estate::ProbeSpec;
+/// let probe: ProbeSpec = serde_json::from_str(r#"{"http": {"host": "www.example.org", "path": "/health"}}"#).unwrap();
+/// assert!(matches!(probe, ProbeSpec::Http { port: 80, .. }));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum ProbeSpec {
+    /// A TCP connection succeeds.
+    Tcp {
+        /// The port.
+        port: u16,
+    },
+    /// An HTTP GET answers with the expected status.
+    Http {
+        /// The Host header.
+        host: DnsName,
+        /// The path and query.
+        #[serde(default = "root_path")]
+        path: String,
+        /// The port.
+        #[serde(default = "http_port")]
+        port: u16,
+        /// The expected status code.
+        #[serde(default = "ok_status")]
+        status: u16,
+        /// Text that the body must contain.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contains: Option<String>,
+    },
+    /// A name server answers authoritatively for a zone.
+    Dns {
+        /// The port.
+        #[serde(default = "dns_port")]
+        port: u16,
+        /// The zone whose SOA is asked for.
+        zone: super::names::ZoneName,
+    },
+}
+
+fn yes() -> bool {
+    true
+}
+fn root_path() -> String {
+    "/".to_owned()
+}
+fn http_port() -> u16 {
+    80
+}
+fn ok_status() -> u16 {
+    200
+}
+fn dns_port() -> u16 {
+    53
+}

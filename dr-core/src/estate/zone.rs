@@ -1,0 +1,126 @@
+//! A DNS zone with its name servers, and the keys that may change it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::names::{DnsName, NameServerId};
+use super::record::{RecordKey, RecordSet};
+
+/// A DNS zone and what must be true of it.
+///
+/// ```
+/// use dr_core::estate::Zone;
+/// let zone = Zone::new("ns1".parse().unwrap());
+/// assert_eq!(zone.servers.len(), 1);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Zone {
+    /// The name server that takes changes.
+    pub primary: NameServerId,
+    /// Every name server of the zone, the primary included unless it is hidden.
+    pub servers: Vec<NameServerId>,
+    /// The TSIG key that may change it (a name under `[tsig_keys]`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_key: Option<DnsName>,
+    /// Record sets that must agree on every server, beside those at the apex, at `www` and those of the sites.
+    #[serde(default)]
+    pub records: Vec<RecordKey>,
+    /// Record sets that must be just so on every server.
+    #[serde(default)]
+    pub expect: Vec<RecordSet>,
+}
+
+impl Zone {
+    /// A zone with one server, its primary.
+    #[must_use]
+    pub fn new(primary: NameServerId) -> Self {
+        let servers = vec![primary.clone()];
+        Self { primary, servers, update_key: None, records: vec![], expect: vec![] }
+    }
+}
+
+/// An authoritative name server.
+///
+/// ```
+/// use dr_core::estate::NameServer;
+/// let server = NameServer { address: "192.0.2.53:53".parse().unwrap(), name: None };
+/// assert_eq!(server.address.port(), 53);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NameServer {
+    /// Where it answers: `192.0.2.53`, `192.0.2.53:53` or `[2001:db8::53]:53` (the port is 53 if not said).
+    #[serde(deserialize_with = "address_with_default_port")]
+    #[schemars(with = "String")]
+    pub address: SocketAddr,
+    /// Its name in NS record sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<DnsName>,
+}
+
+/// A TSIG key (RFC 8945). The secret itself stays in a file of its own that only its owner may read.
+///
+/// ```
+/// use dr_core::estate::{TsigAlgorithm, TsigKey};
+/// let key = TsigKey { algorithm: TsigAlgorithm::HmacSha256, secret_file: "/etc/dr/update.key".into() };
+/// assert!(!format!("{key:?}").contains("secret:"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TsigKey {
+    /// The algorithm.
+    #[serde(default)]
+    pub algorithm: TsigAlgorithm,
+    /// The file with the secret in base64, mode 0600.
+    pub secret_file: PathBuf,
+}
+
+/// A TSIG algorithm, by the name that BIND and RFC 8945 use.
+///
+/// ```
+/// use dr_core::estate::TsigAlgorithm;
+/// assert_eq!(serde_json::to_string(&TsigAlgorithm::HmacSha512).unwrap(), "\"hmac-sha512\"");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum TsigAlgorithm {
+    /// hmac-sha256.
+    #[default]
+    #[serde(rename = "hmac-sha256")]
+    HmacSha256,
+    /// hmac-sha384.
+    #[serde(rename = "hmac-sha384")]
+    HmacSha384,
+    /// hmac-sha512.
+    #[serde(rename = "hmac-sha512")]
+    HmacSha512,
+}
+
+fn address_with_default_port<'de, D: serde::Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(from)?;
+    server_address(&text).map_err(serde::de::Error::custom)
+}
+
+/// Reads the address of a name server; the port is 53 if not said.
+///
+/// ```
+/// use dr_core::estate::server_address;
+/// assert_eq!(server_address("192.0.2.53").unwrap().port(), 53);
+/// assert_eq!(server_address("[2001:db8::53]:5353").unwrap().port(), 5353);
+/// assert!(server_address("ns1.example.org").is_err());
+/// ```
+pub fn server_address(text: &str) -> Result<SocketAddr, String> {
+    let bare =
+        || text.trim_start_matches('[').trim_end_matches(']').parse().map(|ip| SocketAddr::new(ip, 53));
+    text.parse().or_else(|_| bare()).map_err(|_| {
+        format!(
+            "'{}' is no address such as 192.0.2.53, 192.0.2.53:53 or [2001:db8::53]:53",
+            text.escape_debug()
+        )
+    })
+}

@@ -1,0 +1,10 @@
+//! Failover: decided on evidence, never twice, never by both sides at once.
+//!
+//! Probes become [`Tenure`]-respecting decisions through pure functions of facts and time; what follows from a decision is a
+//! plan of steps like any other.
+
+mod sight;
+mod tenure;
+
+pub use sight::{DownKind, Sight};
+pub use tenure::{Expect, Raise, Role, RoleChange, Standing, Tenure, standing_path};

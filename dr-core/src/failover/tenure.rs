@@ -1,0 +1,126 @@
+//! Who holds a site, and the steps that move it.
+
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::estate::{Epoch, HostId, ProbeSpec, Remote, SiteId};
+use crate::time::Period;
+
+/// Who holds a site: kept by the coordinator, changed only by compare-and-set, its epoch only growing.
+///
+/// ```
+/// use dr_core::failover::Tenure;
+/// use dr_core::Epoch;
+/// let tenure = Tenure { epoch: Epoch(1), home: "uk".parse().unwrap(), nonce: "a1".into() };
+/// assert_eq!(Tenure::from_text(&tenure.to_text()).unwrap(), tenure);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tenure {
+    /// The generation of ownership.
+    pub epoch: Epoch,
+    /// The host that is home.
+    pub home: HostId,
+    /// A random mark of whoever wrote it: after a lost reply it tells whether it was us.
+    pub nonce: String,
+}
+
+impl Tenure {
+    /// As the text of a TXT record: `epoch=1 home=uk nonce=a1`.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        format!("epoch={} home={} nonce={}", self.epoch, self.home, self.nonce)
+    }
+
+    /// From the text of a TXT record; the error says what is missing.
+    pub fn from_text(text: &str) -> Result<Self, String> {
+        let field = |name: &str| {
+            text.split(' ')
+                .find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
+                .ok_or_else(|| format!("no {name}= in '{}'", text.escape_debug()))
+        };
+        Ok(Self {
+            epoch: Epoch(field("epoch")?.parse().map_err(|_| "epoch is no number".to_owned())?),
+            home: field("home")?.parse().map_err(|why| format!("home: {why}"))?,
+            nonce: field("nonce")?.to_owned(),
+        })
+    }
+}
+
+/// The step: change who holds a site, by compare-and-set at the coordinator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Raise {
+    /// The site.
+    pub site: SiteId,
+    /// What the coordinator must hold for it; none if nothing yet.
+    pub from: Option<Tenure>,
+    /// What it will hold.
+    pub to: Tenure,
+}
+
+/// What a host is for a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// It serves the site, and no mirror may write into it.
+    Home,
+    /// It receives mirrors and waits.
+    Standby,
+}
+
+/// What a host knows about a site: kept in a file on the host itself, checked when a mirror commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Standing {
+    /// What it is for the site.
+    pub role: Role,
+    /// In which epoch it became so.
+    pub epoch: Epoch,
+}
+
+/// The step: tell a host what it is for a site. On the standby this is the fence that refuses mirrors of an older epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoleChange {
+    /// The site.
+    pub site: SiteId,
+    /// The host, by the operator's name.
+    pub host: HostId,
+    /// How it is reached.
+    pub remote: Remote,
+    /// Where its state directory is.
+    pub state_dir: String,
+    /// What it must know; none if it was never told.
+    pub from: Option<Standing>,
+    /// What it will know; none to forget.
+    pub to: Option<Standing>,
+}
+
+impl RoleChange {
+    /// The file on the host that holds its standing.
+    #[must_use]
+    pub fn path(&self) -> String {
+        standing_path(&self.state_dir, &self.site)
+    }
+}
+
+/// The file on a host that holds its standing for a site.
+#[must_use]
+pub fn standing_path(state_dir: &str, site: &SiteId) -> String {
+    format!("{}/sites/{site}.json", state_dir.trim_end_matches('/'))
+}
+
+/// The step: wait until a host answers a probe as it should.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// The address that is asked, whatever DNS says.
+    pub address: IpAddr,
+    /// What is asked.
+    pub probe: ProbeSpec,
+    /// How long to wait for it.
+    pub within: Period,
+}

@@ -1,0 +1,108 @@
+//! The closed set of things that dr can do.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Pause;
+use crate::dns::{Agreement, ZoneChange};
+use crate::failover::{Expect, Raise, RoleChange, Tenure};
+use crate::keys::{AuthorizedKeysChange, Proof};
+use crate::mirror::Transfer;
+
+/// One thing that dr can do. Each is compare-and-set and idempotent; those that only wait for something change nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Step {
+    /// Make a tree like another.
+    Mirror(Transfer),
+    /// Change record sets of a zone.
+    ChangeZone(ZoneChange),
+    /// Wait until every name server shows record sets.
+    AwaitAgreement(Agreement),
+    /// Change who holds a site.
+    RaiseEpoch(Raise),
+    /// Tell a host what it is for a site.
+    ChangeRole(RoleChange),
+    /// Wait until a host answers a probe.
+    AwaitHealthy(Expect),
+    /// Let time pass.
+    Pause(Pause),
+    /// Change an account's authorized_keys file.
+    ChangeAuthorizedKeys(AuthorizedKeysChange),
+    /// Log in afresh with a key.
+    ProveKey(Proof),
+}
+
+/// What takes a step back.
+///
+/// ```
+/// use dr_core::plan::{Inverse, Pause, Step};
+/// let pause = Step::Pause(Pause { span: "2s".parse().unwrap(), why: "let the TTL pass".into() });
+/// assert!(matches!(pause.inverse(), Inverse::Nothing { .. }));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inverse {
+    /// Another step.
+    Step(Box<Step>),
+    /// Nothing has to be done, and why that is right.
+    Nothing {
+        /// Why.
+        why: &'static str,
+    },
+}
+
+impl Step {
+    /// The step that takes this one back.
+    #[must_use]
+    pub fn inverse(&self) -> Inverse {
+        match self {
+            Self::ChangeZone(change) => Inverse::Step(Box::new(Self::ChangeZone(change.inverse()))),
+            Self::RaiseEpoch(raise) => match &raise.from {
+                // An epoch never goes back: taking back means raising it once more, to the old home.
+                Some(from) => Inverse::Step(Box::new(Self::RaiseEpoch(Raise {
+                    site: raise.site.clone(),
+                    from: Some(raise.to.clone()),
+                    to: Tenure {
+                        epoch: raise.to.epoch.next(),
+                        home: from.home.clone(),
+                        nonce: format!("{}-undo", raise.to.nonce),
+                    },
+                }))),
+                None => Inverse::Nothing { why: "the first tenure of a site stays: nobody else claimed it" },
+            },
+            Self::ChangeRole(change) => Inverse::Step(Box::new(Self::ChangeRole(RoleChange {
+                from: change.to,
+                to: change.from,
+                ..change.clone()
+            }))),
+            Self::ChangeAuthorizedKeys(change) => {
+                Inverse::Step(Box::new(Self::ChangeAuthorizedKeys(AuthorizedKeysChange {
+                    from: change.to.clone(),
+                    to: change.from.clone(),
+                    ..change.clone()
+                })))
+            }
+            Self::Mirror(_) => Inverse::Nothing { why: "the standby's copy may stay newer than it was" },
+            Self::AwaitAgreement(_) | Self::AwaitHealthy(_) | Self::Pause(_) | Self::ProveKey(_) => {
+                Inverse::Nothing { why: "it only waited or looked" }
+            }
+        }
+    }
+
+    /// For a step that only waits for something: how long it may take. None for a step that changes something.
+    #[must_use]
+    pub fn patience(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::AwaitAgreement(agreement) => Some(agreement.within.as_duration()),
+            Self::AwaitHealthy(expect) => Some(expect.within.as_duration()),
+            Self::ProveKey(proof) => Some(proof.within.as_duration()),
+            Self::Pause(pause) => Some(pause.span.as_duration()),
+            Self::Mirror(_)
+            | Self::ChangeZone(_)
+            | Self::RaiseEpoch(_)
+            | Self::ChangeRole(_)
+            | Self::ChangeAuthorizedKeys(_) => None,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Reports, plans and events for people.

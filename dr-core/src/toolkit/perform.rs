@@ -1,0 +1,41 @@
+//! Steps meet the world: one function reads where the world stands, one does the step.
+
+use super::{dns, failover, keys, mirror};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::Step;
+use crate::run::StepState;
+use crate::world::{Control, World};
+
+/// Where the world stands with respect to a step.
+pub(crate) async fn observe(world: &World, step: &Step, control: &Control) -> Result<StepState> {
+    match step {
+        Step::Mirror(transfer) => mirror::observe(world, transfer, control).await,
+        Step::ChangeZone(change) => dns::observe_change(world, change).await,
+        Step::AwaitAgreement(agreement) => dns::observe_agreement(world, agreement).await,
+        Step::RaiseEpoch(raise) => failover::observe_raise(world, raise).await,
+        Step::ChangeRole(change) => failover::observe_role(world, change).await,
+        Step::AwaitHealthy(expect) => failover::observe_health(world, expect).await,
+        Step::ChangeAuthorizedKeys(change) => keys::observe_file(world, change).await,
+        Step::ProveKey(proof) => keys::observe_proof(world, proof).await,
+        // The machine knows when the step began; the world has nothing to say about it.
+        Step::Pause(_) => Ok(StepState::From),
+    }
+}
+
+/// Does the step. `OutcomeUnknown` asks the machine to read back.
+pub(crate) async fn act(world: &World, step: &Step, control: &Control) -> Result<()> {
+    match step {
+        Step::Mirror(transfer) => mirror::act(world, transfer, control).await,
+        Step::ChangeZone(change) => dns::act(world, change).await,
+        Step::RaiseEpoch(raise) => failover::act_raise(world, raise).await,
+        Step::ChangeRole(change) => failover::act_role(world, change).await,
+        Step::ChangeAuthorizedKeys(change) => keys::act(world, change).await,
+        Step::AwaitAgreement(_) | Step::AwaitHealthy(_) | Step::ProveKey(_) | Step::Pause(_) => {
+            Err(Error::new(
+                ErrorKind::Internal,
+                "perform a step",
+                "a step that only waits was asked to change something",
+            ))
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The only input and output: a struct of small traits, each with its contract and a conformance suite.
+//!
+//! Everything else in the crate is given a [`World`] or, better, only facts. The real world is made by
+//! [`crate::toolkit::Toolkit`]; [`sim`] is a world in memory with faults, for tests and drills. Contracts common to all traits:
+//! a call that fails has either done nothing or says [`crate::ErrorKind::OutcomeUnknown`]; every call honours the
+//! [`Control`]'s cancellation; every wait has a limit; nothing here retries what changes something.
+
+mod control;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::io::AsyncRead;
+
+pub use control::{Cancel, Control};
+
+use crate::dns::{Answer, Question, ZoneChange};
+use crate::error::Result;
+use crate::estate::{Location, ProbeSpec, RecordKey, RecordSet, Remote, SiteId, ZoneName};
+use crate::failover::{Sight, Tenure};
+use crate::mirror::{Change, Entry, Options, RelPath, Snapshot};
+use crate::plan::Plan;
+use crate::run::{Event, Line, Outcome, RunId};
+use crate::time::{Tick, Timestamp};
+
+/// Everything outside, as capabilities. Clone it freely: it is a handful of pointers.
+#[derive(Clone)]
+pub struct World {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Questions to name servers and resolvers.
+    pub resolver: Arc<dyn Resolver>,
+    /// Where records are changed.
+    pub provider: Arc<dyn Provider>,
+    /// Where trees live.
+    pub endpoints: Arc<dyn Endpoints>,
+    /// Looks at services.
+    pub probe: Arc<dyn Probe>,
+    /// Hosts by SSH.
+    pub shell: Arc<dyn Shell>,
+    /// What was intended and done.
+    pub journal: Arc<dyn Journal>,
+    /// Who holds which site.
+    pub coordinator: Arc<dyn Coordinator>,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("World { .. }")
+    }
+}
+
+/// One reading of all clocks of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The wall clock.
+    pub wall: Timestamp,
+    /// Time since boot, suspend included (CLOCK_BOOTTIME).
+    pub boot: Tick,
+    /// Time since boot, suspend not included (CLOCK_MONOTONIC).
+    pub running: Tick,
+}
+
+/// Time. `boot` never goes back and counts suspend; `wall` may jump.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// All clocks at once.
+    fn read(&self) -> Reading;
+    /// Waits at least so long by `boot`, so that it ends at once after a suspend that outlasted it.
+    async fn sleep(&self, span: Duration);
+}
+
+/// Questions to name servers. It never fails: what went wrong is an [`Answer`] too.
+///
+/// A question over UDP is sent at most three times within `within`; an answer counts only if it comes from the address that was
+/// asked and repeats identifier and question. Truncated answers are asked for again over TCP.
+#[async_trait]
+pub trait Resolver: Send + Sync {
+    /// Puts one question to one server.
+    async fn ask(&self, server: SocketAddr, question: &Question, within: Duration) -> Answer;
+}
+
+/// What became of a change to a zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Commit {
+    /// The primary took it.
+    Applied,
+    /// A prerequisite did not hold; nothing was changed. What the primary has instead, as far as it could be read.
+    Conflict {
+        /// In the order of the change's record sets.
+        observed: Vec<Option<RecordSet>>,
+    },
+    /// The message was sent and no answer came: it may have been applied. Read back to know.
+    Unknown {
+        /// What happened.
+        why: String,
+    },
+}
+
+/// Where records are changed: all record sets of a [`ZoneChange`] at once or none, only if every `from` and `require` holds.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// What the primary has now; TTL included. None where the record set does not exist.
+    async fn read(
+        &self,
+        zone: &ZoneName,
+        primary: SocketAddr,
+        keys: &[RecordKey],
+    ) -> Result<Vec<Option<RecordSet>>>;
+    /// Makes the change. A refusal by the server (rights, signature, clock) is an error of kind `Rejected`.
+    async fn commit(&self, change: &ZoneChange) -> Result<Commit>;
+    /// Asks whether the change could be made now, by a message with its prerequisites and nothing else. An error of kind
+    /// `Conflict` says that they do not hold, `Rejected` that we may not.
+    async fn rehearse(&self, change: &ZoneChange) -> Result<()>;
+}
+
+/// Opens endpoints. The directory of a target may not exist yet; its parent must.
+#[async_trait]
+pub trait Endpoints: Send + Sync {
+    /// The tree at this place.
+    async fn open(&self, location: &Location, control: &Control) -> Result<Box<dyn Endpoint>>;
+}
+
+/// The content of a file on its way.
+pub type Content = Box<dyn AsyncRead + Send + Unpin>;
+
+/// What an endpoint can carry; honest, so that two endpoints are compared only in what both know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carries {
+    /// Times finer than a second.
+    pub nanoseconds: bool,
+    /// Numeric owners can be read and (with the rights) set.
+    pub owners: bool,
+    /// Names that are not UTF-8.
+    pub any_name: bool,
+}
+
+/// A tree somewhere. No path leads out of its root: not by symbolic links, `..`, or a race.
+#[async_trait]
+pub trait Endpoint: Send + Sync {
+    /// What it can carry.
+    fn carries(&self) -> Carries;
+    /// Everything below the root. A root that does not exist gives an empty snapshot; what cannot be read is listed as such.
+    /// With `options.checksum`, files have digests.
+    async fn scan(&self, options: &Options, control: &Control) -> Result<Snapshot>;
+    /// The content of a file.
+    async fn read(&self, path: &RelPath) -> Result<Content>;
+    /// Lands a file whole: staged beside the tree, then renamed over what is there, with mode and times of `entry`. Gives the
+    /// number of bytes written. A reader of the tree sees the old file or the new one, never a part.
+    async fn write(&self, path: &RelPath, entry: &Entry, content: Content) -> Result<u64>;
+    /// Makes any other change: directories, symbolic links, metadata, removal. Idempotent.
+    async fn change(&self, change: &Change) -> Result<()>;
+    /// The entry at one path now.
+    async fn stat(&self, path: &RelPath) -> Result<Option<Entry>>;
+    /// Makes everything durable and removes what was staged and not landed.
+    async fn settle(&self) -> Result<()>;
+}
+
+/// Looks at a service from here. It never fails: what went wrong is a [`Sight`] too. `Unknown` means that it could not look.
+#[async_trait]
+pub trait Probe: Send + Sync {
+    /// Looks once, at this address, whatever DNS says.
+    async fn look(&self, address: IpAddr, spec: &ProbeSpec, within: Duration) -> Sight;
+}
+
+/// What a command said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Its exit status; none if a signal ended it.
+    pub status: Option<u32>,
+    /// Standard output, cut at 1 MiB.
+    pub stdout: Vec<u8>,
+    /// Standard error, cut at 64 KiB.
+    pub stderr: Vec<u8>,
+}
+
+/// Whether a host lets a key in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// It logged in with that key and ran a command.
+    Accepted,
+    /// The host answered and refused the key; the methods it still offers.
+    Refused {
+        /// As the host names them: `publickey`, `password`, `keyboard-interactive`.
+        offers: Vec<String>,
+    },
+}
+
+/// Hosts by SSH, with pinned or known host keys only. A lost connection is `Unreachable`, never a refusal.
+#[async_trait]
+pub trait Shell: Send + Sync {
+    /// Runs a command line in the account's shell.
+    async fn run(&self, remote: &Remote, command: &str, control: &Control) -> Result<Output>;
+    /// The content of a small file (up to 32 MiB); none if it does not exist. Relative paths are below the home directory.
+    async fn read_file(&self, remote: &Remote, path: &str) -> Result<Option<Vec<u8>>>;
+    /// Brings a file from `from` to `to` (none: not there), atomically, with this mode; directories that are missing are made
+    /// with mode 0700. An error of kind `Conflict` if it holds anything else.
+    async fn replace_file(
+        &self,
+        remote: &Remote,
+        path: &str,
+        from: Option<&[u8]>,
+        to: Option<&[u8]>,
+        mode: u32,
+    ) -> Result<()>;
+    /// Logs in over a fresh connection with the private half of this public key and nothing else.
+    async fn prove_key(&self, remote: &Remote, public_key: &str) -> Result<Login>;
+}
+
+/// A run in the journal.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunSummary {
+    /// Which run.
+    pub run: RunId,
+    /// What it is for.
+    pub title: String,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// How it ended; none while it has not. `Stopped` waits for `resume` or `undo`.
+    pub outcome: Option<Outcome>,
+}
+
+/// The right to drive a run; given back when dropped or when the process dies, however it dies.
+pub trait Claim: Send + Sync {}
+
+/// What was intended and done. When a call returns, its line survives a loss of power. An error while writing is fatal for the
+/// run: it says so and nothing more is done in the world.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Writes a new run: its plan, and the event that says so.
+    async fn begin(&self, run: RunId, plan: &Plan, by: &str) -> Result<Line>;
+    /// Writes what happened.
+    async fn append(&self, run: RunId, event: &Event) -> Result<Line>;
+    /// A run with its plan and everything written about it, oldest first.
+    async fn load(&self, run: RunId) -> Result<(Plan, Vec<Line>)>;
+    /// Every run, newest first.
+    async fn runs(&self) -> Result<Vec<RunSummary>>;
+    /// The right to drive a run: `Locked` while another process or task has it.
+    async fn claim(&self, run: RunId) -> Result<Box<dyn Claim>>;
+}
+
+/// What became of a compare-and-set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Cas {
+    /// It is ours.
+    Won,
+    /// It was not as expected; what it is.
+    Lost(Option<Tenure>),
+    /// No answer came: it may have been set. Read back and compare the nonce.
+    Unknown(String),
+}
+
+/// Who holds which site: linearizable reads, durable compare-and-set. Expiry is never its business.
+#[async_trait]
+pub trait Coordinator: Send + Sync {
+    /// Who holds the site now; none if nobody ever did.
+    async fn read(&self, site: &SiteId) -> Result<Option<Tenure>>;
+    /// Sets it if it is `from`.
+    async fn cas(&self, site: &SiteId, from: Option<&Tenure>, to: &Tenure) -> Result<Cas>;
+}
