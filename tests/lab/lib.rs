@@ -1,1 +1,49 @@
-//! stub
+//! The lab: the real servers dr is tested against, started from Debian's packages as plain child processes.
+//!
+//! Everything listens on 127.0.0.1 with a free high port, keeps its configuration and data in a temporary
+//! directory, needs neither root nor a network namespace, and is gone when its value is dropped, also when the
+//! test panics, and also when the test run itself is killed. A server that fails to start, and every server of a
+//! test that panics, leaves its logs and configuration in `target/lab-logs/`.
+//!
+//! | what | who |
+//! |---|---|
+//! | [`Sshd`] | OpenSSH, one login (the user running the tests), a home directory of its own |
+//! | [`Nginx`] | a web server with named sites, one directory each |
+//! | [`bind::primary`] | the primary name server, changed by TSIG-signed dynamic updates |
+//! | [`bind::secondary`], [`nsd`], [`knot`], [`pdns`], [`yadifa`] | the five secondaries |
+//! | [`DnsLab`] | the primary and the five, following it |
+//! | [`Proxy`] | a line between two of them: delay, rate, cut and restore |
+//!
+//! What every server can do (be killed, frozen, restarted, asked for its log) is on [`Server`]. A program that is
+//! not installed is a failure that names the Debian package, never a skipped test.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "the lab serves tests only: what cannot be started must stop the test with a clear message"
+)]
+
+mod ask;
+pub mod bind;
+mod dns;
+pub mod knot;
+mod nginx;
+pub mod nsd;
+pub mod pdns;
+mod port;
+mod process;
+pub mod proxy;
+mod server;
+mod sshd;
+pub mod yadifa;
+mod zone;
+
+pub use ask::{addresses, http_get, soa_serial, wait_for};
+pub use dns::DnsLab;
+pub use nginx::{Nginx, Site};
+pub use port::Port;
+pub use process::is_running;
+pub use proxy::Proxy;
+pub use server::Server;
+pub use sshd::{Login, Sshd};
+pub use zone::{Tsig, Zone};

@@ -1,0 +1,90 @@
+//! BIND 9, as the primary every zone is changed on, and as a secondary.
+
+use std::fmt::Write;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::port::Port;
+use crate::server::{Server, directory, text};
+use crate::zone::{Tsig, Zone};
+
+/// How soon a primary tells its secondaries of a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Notify {
+    /// At once, however many zones changed.
+    #[default]
+    Tuned,
+    /// As BIND comes: 20 messages a second, each zone at most once in 5 seconds.
+    Stock,
+}
+
+/// A primary of `zones`. It takes updates of any record signed with [`Tsig::LAB`], and transfers to anyone here.
+#[must_use]
+pub fn primary(port: Port, zones: &[Zone], secondaries: &[SocketAddr], notify: Notify) -> Server {
+    let dir = directory("bind");
+    let mut also = String::new();
+    for secondary in secondaries {
+        let _ = write!(also, "{} port {}; ", secondary.ip(), secondary.port());
+    }
+    let mut options = format!("notify explicit; also-notify {{ {also}}};");
+    if notify == Notify::Tuned {
+        options += " notify-delay 0; notify-rate 2000; startup-notify-rate 2000; serial-query-rate 2000;\
+                    transfers-out 200; tcp-clients 1000;";
+    }
+    let mut configuration = configuration(&port, dir.path(), &options);
+    for zone in zones {
+        let name = zone.name();
+        fs::write(dir.path().join(format!("{name}.zone")), zone.text()).expect("a zone file");
+        let _ = writeln!(
+            configuration,
+            "zone \"{name}\" {{ type primary; file \"{name}.zone\"; update-policy {{ grant {} zonesub ANY; }}; }};",
+            Tsig::LAB.name
+        );
+    }
+    start("bind-primary", &configuration, port, dir)
+}
+
+/// A secondary of `zones`, following `primary`. Restarted, it serves the copy it has, and asks again only when
+/// the zone's REFRESH has passed or it is notified.
+#[must_use]
+pub fn secondary(port: Port, zones: &[&str], primary: SocketAddr) -> Server {
+    let dir = directory("bind");
+    let options = "notify no; serial-query-rate 2000; transfers-in 100; transfers-per-ns 50;";
+    let mut configuration = configuration(&port, dir.path(), options);
+    for zone in zones {
+        let _ = writeln!(
+            configuration,
+            "zone \"{zone}\" {{ type secondary; file \"{zone}.zone\"; primaries {{ {} port {} key {}; }}; }};",
+            primary.ip(),
+            primary.port(),
+            Tsig::LAB.name
+        );
+    }
+    start("bind-secondary", &configuration, port, dir)
+}
+
+fn configuration(port: &Port, dir: &Path, options: &str) -> String {
+    let (number, dir) = (port.number(), text(dir));
+    let Tsig { name, algorithm, secret } = Tsig::LAB;
+    format!(
+        "key \"{name}\" {{ algorithm {algorithm}; secret \"{secret}\"; }};\n\
+         controls {{}};\n\
+         options {{\n\
+         directory \"{dir}\"; pid-file none; session-keyfile none; managed-keys-directory \"{dir}\";\n\
+         listen-on port {number} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};\n\
+         recursion no; dnssec-validation no; allow-transfer {{ key {name}; 127.0.0.0/8; }};\n\
+         {options}\n}};\n"
+    )
+}
+
+fn start(name: &'static str, configuration: &str, port: Port, dir: TempDir) -> Server {
+    let file = dir.path().join("named.conf");
+    fs::write(&file, configuration).expect("named.conf");
+    // A copy, because Debian's AppArmor profile lets /usr/sbin/named read and write its own directories only.
+    let copy = dir.path().join("named");
+    fs::copy("/usr/sbin/named", &copy).expect("/usr/sbin/named is not there: apt-get install bind9");
+    crate::dns::start(name, "bind9", text(&copy), &["-g", "-n", "1", "-c", text(&file)], port, dir)
+}

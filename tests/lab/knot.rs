@@ -1,0 +1,41 @@
+//! Knot DNS, as a secondary.
+
+use std::fmt::Write;
+use std::fs;
+use std::net::SocketAddr;
+
+use crate::dns::start;
+use crate::port::Port;
+use crate::server::{Server, directory, text};
+use crate::zone::Tsig;
+
+/// A secondary of `zones`, following `primary`.
+#[must_use]
+pub fn secondary(port: Port, zones: &[&str], primary: SocketAddr) -> Server {
+    let dir = directory("knot");
+    let at = text(dir.path());
+    let Tsig { name, algorithm, secret } = Tsig::LAB;
+    let mut configuration = format!(
+        "server:\n  rundir: \"{at}\"\n  listen: 127.0.0.1@{}\n  udp-workers: 1\n  tcp-workers: 1\n  \
+         background-workers: 2\n\
+         log:\n  - target: stderr\n    any: info\n\
+         database:\n  storage: \"{at}\"\n\
+         key:\n  - id: {name}\n    algorithm: {algorithm}\n    secret: {secret}\n\
+         remote:\n  - id: primary\n    address: {}@{}\n    key: {name}\n\
+         acl:\n  - id: notify\n    address: 127.0.0.1\n    action: notify\n  \
+         - id: key\n    key: {name}\n    action: transfer\n  \
+         - id: here\n    address: 127.0.0.0/8\n    action: transfer\n\
+         template:\n  - id: default\n    storage: \"{at}\"\n    master: primary\n    \
+         acl: [notify, key, here]\n    zonefile-sync: -1\n    zonefile-load: none\n    journal-content: all\n\
+         zone:\n",
+        port.number(),
+        primary.ip(),
+        primary.port()
+    );
+    for zone in zones {
+        let _ = writeln!(configuration, "  - domain: {zone}");
+    }
+    let file = dir.path().join("knot.conf");
+    fs::write(&file, configuration).expect("knot.conf");
+    start("knot", "knot", "/usr/sbin/knotd", &["-c", text(&file)], port, dir)
+}

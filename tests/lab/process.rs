@@ -1,0 +1,169 @@
+//! Starting child processes that cannot outlive the tests, and ending all that came of them, and nothing else.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::process::{Child, Command};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Time a server has to end by itself before it is killed.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Starts `program` so that the kernel ends it when this test program ends, however that happens.
+///
+/// The kernel sends that signal when the *thread* that started the child ends, and a test's thread ends with the test,
+/// a scoped thread earlier still; so one thread that lives as long as the program starts them all.
+pub(crate) fn spawn(program: &str) -> Spawn {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", "--", program]);
+    Spawn(command)
+}
+
+/// A child about to be started; see [`spawn`].
+pub(crate) struct Spawn(pub(crate) Command);
+
+type Order = (Command, Sender<io::Result<Child>>);
+
+impl Spawn {
+    /// Starts it, as the leader of a process group of its own: Ctrl-C at the terminal reaches the tests only.
+    pub(crate) fn start(self) -> io::Result<Child> {
+        use std::os::unix::process::CommandExt;
+        static ORDERS: OnceLock<Mutex<Sender<Order>>> = OnceLock::new();
+        let orders = ORDERS.get_or_init(|| {
+            let (send, receive) = channel::<Order>();
+            std::thread::spawn(move || {
+                for (mut command, answer) in receive {
+                    let _ = answer.send(command.spawn());
+                }
+            });
+            Mutex::new(send)
+        });
+        let Self(mut command) = self;
+        command.process_group(0);
+        let (answer, child) = channel();
+        orders
+            .lock()
+            .expect("no starter panicked")
+            .send((command, answer))
+            .expect("the starting thread lives");
+        child.recv().expect("the starting thread answers")
+    }
+}
+
+/// One process, told from a later one that was given the same number by when it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Member {
+    pid: i32,
+    started: u64,
+}
+
+struct Stat {
+    parent: i32,
+    started: u64,
+    state: u8,
+}
+
+/// Whether a process with this number is there (one that ended and only waits to be collected is not).
+#[must_use]
+pub fn is_running(pid: u32) -> bool {
+    i32::try_from(pid).ok().and_then(stat).is_some_and(|s| !matches!(s.state, b'Z' | b'X'))
+}
+
+/// `root` and everything started by it that has not left it: workers, sessions, commands of sessions. Found by
+/// parentage, because an SSH session is a process group of its own.
+pub(crate) fn tree(root: u32) -> Vec<Member> {
+    let all: Vec<(i32, Stat)> = fs::read_dir("/proc")
+        .expect("/proc is mounted")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(|pid| Some((pid, stat(pid)?)))
+        .collect();
+    let mut found = BTreeSet::from([i32::try_from(root).expect("a process number")]);
+    loop {
+        let before = found.len();
+        let children = all.iter().filter(|(_, s)| found.contains(&s.parent)).map(|(pid, _)| *pid);
+        found.extend(children.collect::<Vec<_>>());
+        if found.len() == before {
+            break;
+        }
+    }
+    all.iter()
+        .filter(|(pid, s)| found.contains(pid) && s.state != b'Z')
+        .map(|(pid, s)| Member { pid: *pid, started: s.started })
+        .collect()
+}
+
+/// The 4th, 22nd and 3rd field of proc_pid_stat(5). The 2nd, the program's name, may hold spaces and brackets.
+fn stat(pid: i32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    Some(Stat {
+        state: *fields.first()?.as_bytes().first()?,
+        parent: fields.get(1)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
+    })
+}
+
+impl Member {
+    pub(crate) fn pid(self) -> u32 {
+        self.pid.unsigned_abs()
+    }
+
+    fn is_running(self) -> bool {
+        stat(self.pid).is_some_and(|s| s.started == self.started && !matches!(s.state, b'Z' | b'X'))
+    }
+
+    pub(crate) fn signal(self, signal: Signal) {
+        if let (true, Some(pid)) = (self.is_running(), Pid::from_raw(self.pid)) {
+            // It may have ended since: that is what was wanted.
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+/// Stops every process of the tree, until no new one appears; answers with all of them.
+pub(crate) fn freeze(root: u32) -> Vec<Member> {
+    let mut frozen = BTreeSet::new();
+    loop {
+        let new: Vec<Member> = tree(root).into_iter().filter(|m| !frozen.contains(m)).collect();
+        if new.is_empty() {
+            return frozen.into_iter().collect();
+        }
+        for member in new {
+            member.signal(Signal::STOP);
+            frozen.insert(member);
+        }
+    }
+}
+
+/// Ends the child and all that came of it at once, as a power cut does.
+pub(crate) fn kill(child: &mut Child) {
+    // Frozen first: a server killed while it forks would leave the newborn behind.
+    for member in freeze(child.id()) {
+        member.signal(Signal::KILL);
+    }
+    let _ = child.wait();
+}
+
+/// Asks the child to end; kills what is left of its tree when it has, or when it does not.
+pub(crate) fn stop(child: &mut Child) {
+    let mut members: BTreeSet<Member> = tree(child.id()).into_iter().collect();
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, Signal::TERM);
+        let _ = kill_process(pid, Signal::CONT);
+    }
+    let deadline = Instant::now() + GRACE;
+    while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
+        members.extend(tree(child.id()));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    if matches!(child.try_wait(), Ok(None)) {
+        kill(child);
+    }
+    for member in members {
+        member.signal(Signal::KILL);
+    }
+}

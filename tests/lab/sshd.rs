@@ -1,0 +1,255 @@
+//! OpenSSH's sshd, with one login: the user running the tests.
+
+use std::fmt::Write;
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::ops::Deref;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::port::Port;
+use crate::server::{Program, Server, directory, text, user};
+
+const SSHD: &str = "/usr/sbin/sshd";
+const SFTP_SERVER: &str = "/usr/lib/openssh/sftp-server";
+
+/// How an sshd lets people in. `Login::default()` is what most tests want.
+pub struct Login {
+    /// sshd's own check that nobody else can write to the home directory. The home is then under the build directory
+    /// instead of the temporary one, which anyone may write to.
+    pub strict_modes: bool,
+    /// Kinds of host key, as `ssh-keygen -t` has them.
+    pub host_keys: Vec<&'static str>,
+    /// Serve SFTP by the program sftp-server instead of sshd itself.
+    pub sftp_program: bool,
+    /// Let the user log in with this password too. Only root can be given one: sshd then sees, in a mount namespace
+    /// of its own, an `/etc/shadow` with it; nothing changes on the machine.
+    pub password: Option<String>,
+    /// More lines of sshd_config. sshd takes the first value it finds, and these come first.
+    pub lines: Vec<String>,
+}
+
+impl Default for Login {
+    fn default() -> Self {
+        Self {
+            strict_modes: false,
+            host_keys: vec!["ed25519"],
+            sftp_program: false,
+            password: None,
+            lines: Vec::new(),
+        }
+    }
+}
+
+/// An SSH server whose user has a home directory of its own, so that no test touches the real one.
+///
+/// As root the whole server sees that home as the user's (through a mount namespace, where the machine allows one).
+/// Otherwise `HOME` and SFTP's first directory are that home, and only the working directory a command starts in
+/// is the real one.
+pub struct Sshd {
+    server: Server,
+    user: String,
+    host_keys: Vec<String>,
+    home: TempDir,
+}
+
+impl Sshd {
+    /// Starts one with [`Login::default`].
+    #[must_use]
+    pub fn start() -> Self {
+        Self::with(&Login::default())
+    }
+
+    /// Starts one.
+    #[must_use]
+    pub fn with(login: &Login) -> Self {
+        let (port, dir) = (Port::free(), directory("sshd"));
+        let home = if login.strict_modes { home_below_the_build() } else { directory("home") };
+        let ssh = home.path().join(".ssh");
+        fs::create_dir(&ssh).expect("a directory");
+        fs::set_permissions(&ssh, Permissions::from_mode(0o700)).expect("one's own directory");
+        let host_keys = login.host_keys.iter().map(|kind| host_key(dir.path(), kind)).collect();
+        let file = dir.path().join("sshd_config");
+        fs::write(&file, configuration(login, &port, dir.path(), home.path())).expect("sshd_config");
+        if rustix::process::getuid().is_root() {
+            // Where sshd locks its unprivileged half up; Debian has it made when the service starts.
+            fs::create_dir_all("/run/sshd").expect("/run/sshd");
+        }
+        let (path, arguments) = command(login, dir.path(), home.path(), text(&file));
+        let program = Program { path, package: "openssh-server", arguments, answers: greets };
+        let server = Server::start("sshd", program, port, dir);
+        Self { server, user: user().0, host_keys, home }
+    }
+
+    /// The one who can log in.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// Its first host key as a line: `ssh-ed25519 AAAA...`.
+    #[must_use]
+    pub fn host_key(&self) -> &str {
+        &self.host_keys[0]
+    }
+
+    /// All its host keys, in the order asked for.
+    #[must_use]
+    pub fn host_keys(&self) -> &[String] {
+        &self.host_keys
+    }
+
+    /// Lines of a known_hosts file that pin all its host keys.
+    #[must_use]
+    pub fn known_hosts(&self) -> String {
+        let port = self.addr().port();
+        self.host_keys.iter().map(|key| format!("[127.0.0.1]:{port} {key}\n")).collect()
+    }
+
+    /// The home directory of the user.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// The file sshd looks for keys in: `.ssh/authorized_keys` in the home directory, absent at first.
+    #[must_use]
+    pub fn authorized_keys(&self) -> PathBuf {
+        self.home().join(".ssh/authorized_keys")
+    }
+
+    /// Adds a line to [`Sshd::authorized_keys`].
+    pub fn authorize(&self, line: &str) {
+        let mut options = OpenOptions::new();
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file =
+            options.create(true).append(true).open(self.authorized_keys()).expect("authorized_keys");
+        writeln!(file, "{}", line.trim_end()).expect("room for a line");
+    }
+}
+
+impl Deref for Sshd {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+fn home_below_the_build() -> TempDir {
+    let parent = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let parent = parent.canonicalize().expect("the build directory");
+    tempfile::Builder::new().prefix("dr-lab-home-").tempdir_in(parent).expect("a directory below the build")
+}
+
+fn host_key(dir: &Path, kind: &str) -> String {
+    let file = dir.join(format!("host_{kind}"));
+    let made =
+        Command::new("ssh-keygen").args(["-q", "-N", "", "-C", "", "-t", kind, "-f", text(&file)]).status();
+    let made =
+        made.unwrap_or_else(|e| panic!("ssh-keygen: {e}: apt-get install openssh-client (./test does it)"));
+    assert!(made.success(), "ssh-keygen makes no {kind} key");
+    fs::read_to_string(file.with_extension("pub")).expect("a public key").trim().to_owned()
+}
+
+fn configuration(login: &Login, port: &Port, dir: &Path, home: &Path) -> String {
+    let yes_no = |yes| if yes { "yes" } else { "no" };
+    let (at, home) = (text(dir), text(home));
+    let sftp = if login.sftp_program { SFTP_SERVER } else { "internal-sftp" };
+    let mut configuration: String = login.lines.iter().map(|line| format!("{line}\n")).collect();
+    for kind in &login.host_keys {
+        let _ = writeln!(configuration, "HostKey {at}/host_{kind}");
+    }
+    let _ = write!(
+        configuration,
+        "ListenAddress 127.0.0.1:{}\nPidFile none\nUsePAM no\nUseDNS no\nLogLevel VERBOSE\n\
+         StrictModes {}\nPermitRootLogin yes\nPubkeyAuthentication yes\nPasswordAuthentication {}\n\
+         KbdInteractiveAuthentication no\nAuthorizedKeysFile {home}/.ssh/authorized_keys\nSetEnv HOME={home}\n\
+         PrintMotd no\nPrintLastLog no\nMaxStartups 200\nMaxSessions 100\nSubsystem sftp {sftp} -d {home}\n",
+        port.number(),
+        yes_no(login.strict_modes),
+        yes_no(login.password.is_some())
+    );
+    // Since OpenSSH 9.8 an address whose logins fail is kept out for a while; all tests come from the same address.
+    let file = dir.join("sshd_config.probe");
+    fs::write(&file, format!("{configuration}PerSourcePenalties no\n")).expect("a file");
+    let probed = Command::new(SSHD).args(["-t", "-f", text(&file)]).stderr(Stdio::null()).status();
+    if probed
+        .unwrap_or_else(|e| panic!("{SSHD}: {e}: apt-get install openssh-server (./test does it)"))
+        .success()
+    {
+        configuration += "PerSourcePenalties no\n";
+    }
+    configuration
+}
+
+/// The program and arguments that start sshd, for root in a mount namespace with accounts of its own.
+fn command(login: &Login, dir: &Path, home: &Path, file: &str) -> (String, Vec<String>) {
+    let mut arguments = [SSHD, "-D", "-e", "-f", file].map(str::to_owned).to_vec();
+    if !can_have_own_accounts() {
+        assert!(
+            login.password.is_none(),
+            "a login by password needs root and the right to make a mount namespace"
+        );
+        return (SSHD.to_owned(), arguments.split_off(1));
+    }
+    let (passwd, shadow) = (dir.join("passwd"), dir.join("shadow"));
+    fs::write(&passwd, with_field("/etc/passwd", 5, text(home))).expect("accounts");
+    let hash = login.password.as_deref().map_or_else(|| "*".to_owned(), hash);
+    fs::write(&shadow, with_field("/etc/shadow", 1, &hash)).expect("passwords");
+    fs::set_permissions(&shadow, Permissions::from_mode(0o600)).expect("one's own file");
+    let script = "mount --bind \"$0\" /etc/passwd && mount --bind \"$1\" /etc/shadow && shift && exec \"$@\"";
+    let mut wrapped =
+        ["--mount", "--", "sh", "-c", script, text(&passwd), text(&shadow)].map(str::to_owned).to_vec();
+    wrapped.append(&mut arguments);
+    ("/usr/bin/unshare".to_owned(), wrapped)
+}
+
+fn can_have_own_accounts() -> bool {
+    let probe = || Command::new("unshare").args(["--mount", "true"]).stderr(Stdio::null()).status();
+    rustix::process::getuid().is_root() && probe().is_ok_and(|status| status.success())
+}
+
+/// An account file with one field of the user's line changed.
+fn with_field(file: &str, field: usize, value: &str) -> String {
+    let name = user().0;
+    let accounts = fs::read_to_string(file).unwrap_or_else(|e| panic!("{file}: {e}"));
+    let line = |line: &str| {
+        let mut fields: Vec<&str> = line.split(':').collect();
+        if fields[0] == name && fields.len() > field {
+            fields[field] = value;
+        }
+        fields.join(":") + "\n"
+    };
+    accounts.lines().map(line).collect()
+}
+
+/// crypt(3) with SHA-512, by Perl, which no Debian is without. The password goes in by a pipe.
+fn hash(password: &str) -> String {
+    let mut perl = Command::new("perl")
+        .args(["-e", "print crypt(<STDIN>, '$6$oflab$')"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("perl runs");
+    let mut input = perl.stdin.take().expect("a pipe");
+    input.write_all(password.as_bytes()).expect("perl reads");
+    drop(input);
+    String::from_utf8(perl.wait_with_output().expect("perl ends").stdout).expect("a hash is text")
+}
+
+fn greets(server: SocketAddr) -> bool {
+    let greeting = || -> std::io::Result<String> {
+        let stream = TcpStream::connect_timeout(&server, Duration::from_millis(500))?;
+        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line)?;
+        Ok(line)
+    };
+    greeting().is_ok_and(|line| line.starts_with("SSH-2.0-"))
+}
