@@ -1,11 +1,11 @@
 //! The smallest clients that can tell whether a server answers, independent of the code under test.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use hickory_proto::op::{Message, Query, ResponseCode};
+use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 
 /// Asks `probe` until it answers, at most for `limit`; panics with `what` was waited for if it never does.
@@ -50,22 +50,16 @@ pub fn addresses(server: SocketAddr, name: &str) -> Result<Vec<Ipv4Addr>, String
     Ok(found)
 }
 
+/// Tells a secondary that `zone` may have changed (RFC 1996). Whether it cares shows in what it answers later.
+pub(crate) fn notify(server: SocketAddr, zone: &str) {
+    // A lost message, or a server not there to take it: the same as a primary's NOTIFY getting lost.
+    let _ = exchange(server, OpCode::Notify, zone, RecordType::SOA);
+}
+
 fn query(server: SocketAddr, name: &str, kind: RecordType) -> Result<Vec<RData>, String> {
-    static ID: AtomicU16 = AtomicU16::new(1);
     let words = |error: &dyn std::fmt::Display| format!("{server}, {name} {kind}: {error}");
-    let name = Name::from_ascii(format!("{}.", name.trim_end_matches('.'))).map_err(|e| words(&e))?;
-    let mut message = Message::query();
-    message.metadata.id = ID.fetch_add(1, Ordering::Relaxed);
-    message.metadata.recursion_desired = false;
-    message.add_query(Query::query(name, kind));
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| words(&e))?;
-    socket.set_read_timeout(Some(Duration::from_millis(500))).map_err(|e| words(&e))?;
-    socket.connect(server).map_err(|e| words(&e))?;
-    socket.send(&message.to_vec().map_err(|e| words(&e))?).map_err(|e| words(&e))?;
-    let mut buffer = [0; 4096];
-    let length = socket.recv(&mut buffer).map_err(|e| words(&e))?;
-    let answer = Message::from_vec(&buffer[..length]).map_err(|e| words(&e))?;
-    if answer.metadata.id != message.metadata.id || answer.metadata.response_code != ResponseCode::NoError {
+    let answer = exchange(server, OpCode::Query, name, kind).map_err(|e| words(&e))?;
+    if answer.metadata.response_code != ResponseCode::NoError {
         return Err(words(&answer.metadata.response_code));
     }
     if !answer.metadata.authoritative {
@@ -74,17 +68,37 @@ fn query(server: SocketAddr, name: &str, kind: RecordType) -> Result<Vec<RData>,
     Ok(answer.answers.into_iter().map(|record| record.data).collect())
 }
 
+fn exchange(server: SocketAddr, code: OpCode, name: &str, kind: RecordType) -> io::Result<Message> {
+    static ID: AtomicU16 = AtomicU16::new(1);
+    let name = Name::from_ascii(format!("{}.", name.trim_end_matches('.'))).map_err(io::Error::other)?;
+    let mut message = Message::new(ID.fetch_add(1, Ordering::Relaxed), MessageType::Query, code);
+    message.add_query(Query::query(name, kind));
+    // A socket, and so a port, for each question: a late answer to another cannot arrive on it.
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.set_read_timeout(Some(Duration::from_millis(500)))?;
+    socket.connect(server)?;
+    socket.send(&message.to_vec().map_err(io::Error::other)?)?;
+    let mut buffer = [0; 4096];
+    let length = socket.recv(&mut buffer)?;
+    let answer = Message::from_vec(&buffer[..length]).map_err(io::Error::other)?;
+    if answer.metadata.id == message.metadata.id {
+        Ok(answer)
+    } else {
+        Err(io::Error::other("another answer"))
+    }
+}
+
 /// `GET path` from a web server, for the site called `host`: the status and the body.
 ///
 /// # Errors
 /// When it cannot be reached, or does not speak HTTP.
-pub fn http_get(server: SocketAddr, host: &str, path: &str) -> std::io::Result<(u16, Vec<u8>)> {
+pub fn http_get(server: SocketAddr, host: &str, path: &str) -> io::Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect_timeout(&server, Duration::from_secs(2))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    let malformed = || std::io::Error::new(std::io::ErrorKind::InvalidData, "not an HTTP answer");
+    let malformed = || io::Error::new(io::ErrorKind::InvalidData, "not an HTTP answer");
     let end = answer.windows(4).position(|w| w == b"\r\n\r\n").ok_or_else(malformed)?;
     let status = std::str::from_utf8(&answer[..end])
         .ok()

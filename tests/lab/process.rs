@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Time a server has to end by itself before it is killed.
-const GRACE: Duration = Duration::from_secs(5);
+use crate::ask::poll;
 
 /// Starts `program` so that the kernel ends it when this test program ends, however that happens.
 ///
@@ -74,7 +73,7 @@ pub fn is_running(pid: u32) -> bool {
 }
 
 /// `root` and everything started by it that has not left it: workers, sessions, commands of sessions. Found by
-/// parentage, because an SSH session is a process group of its own.
+/// parentage, because an SSH session is a process group of its own. The root comes first.
 pub(crate) fn tree(root: u32) -> Vec<Member> {
     let all: Vec<(i32, Stat)> = fs::read_dir("/proc")
         .expect("/proc is mounted")
@@ -90,10 +89,13 @@ pub(crate) fn tree(root: u32) -> Vec<Member> {
             break;
         }
     }
-    all.iter()
+    let mut members: Vec<Member> = all
+        .iter()
         .filter(|(pid, s)| found.contains(pid) && s.state != b'Z')
         .map(|(pid, s)| Member { pid: *pid, started: s.started })
-        .collect()
+        .collect();
+    members.sort_by_key(|member| (member.pid() != root, *member));
+    members
 }
 
 /// The 4th, 22nd and 3rd field of proc_pid_stat(5). The 2nd, the program's name, may hold spaces and brackets.
@@ -142,20 +144,26 @@ pub(crate) fn freeze(root: u32) -> Vec<Member> {
 /// Ends the child and all that came of it at once, as a power cut does.
 pub(crate) fn kill(child: &mut Child) {
     // Frozen first: a server killed while it forks would leave the newborn behind.
-    for member in freeze(child.id()) {
-        member.signal(Signal::KILL);
-    }
+    let members = freeze(child.id());
+    members.iter().for_each(|member| member.signal(Signal::KILL));
     let _ = child.wait();
+    gone(&members);
 }
 
-/// Asks the child to end; kills what is left of its tree when it has, or when it does not.
-pub(crate) fn stop(child: &mut Child) {
+/// Waits until the killed are gone: they are not our children, and a process in the kernel dies when it comes out.
+fn gone(members: &[Member]) {
+    let ended = poll(Duration::from_secs(10), || members.iter().all(|m| !m.is_running()).then_some(()));
+    assert!(ended.is_some(), "still running after SIGKILL: {members:?}");
+}
+
+/// Asks the child to end; kills what is left of its tree when it has, or has not after `grace`.
+pub(crate) fn stop(child: &mut Child, grace: Duration) {
     let mut members: BTreeSet<Member> = tree(child.id()).into_iter().collect();
     if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, Signal::TERM);
         let _ = kill_process(pid, Signal::CONT);
     }
-    let deadline = Instant::now() + GRACE;
+    let deadline = Instant::now() + grace;
     while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
         members.extend(tree(child.id()));
         std::thread::sleep(Duration::from_millis(5));
@@ -163,7 +171,7 @@ pub(crate) fn stop(child: &mut Child) {
     if matches!(child.try_wait(), Ok(None)) {
         kill(child);
     }
-    for member in members {
-        member.signal(Signal::KILL);
-    }
+    let members: Vec<Member> = members.into_iter().collect();
+    members.iter().for_each(|member| member.signal(Signal::KILL));
+    gone(&members);
 }

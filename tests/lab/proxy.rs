@@ -157,6 +157,9 @@ async fn connect(client: TcpStream, way: Arc<Way>) {
     if ended.is_err() {
         abort(from_client.as_ref());
         abort(from_server.as_ref());
+        // Dropped, a writing half would say goodbye first.
+        to_client.forget();
+        to_server.forget();
     }
 }
 
@@ -197,8 +200,9 @@ async fn carry(
         while let Some((at, piece)) = receive.recv().await {
             sleep_until(at).await;
             way.passes().await?;
-            to.write_all(&piece).await?;
+            // Counted first: whoever has got a byte finds it counted.
             way.passed[direction].fetch_add(piece.len() as u64, Ordering::Relaxed);
+            to.write_all(&piece).await?;
         }
         to.shutdown().await
     };

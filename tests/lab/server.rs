@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,13 +11,17 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::ask::poll;
 use crate::port::Port;
 use crate::process::{freeze, kill, spawn, stop, tree};
 
 /// Time a server has from its start to its first answer, on a machine busy with other tests.
 const START: Duration = Duration::from_secs(30);
+/// Time it has to stop when it is to come back, and when its data is about to be removed anyway.
+const STOP: Duration = Duration::from_secs(10);
+const DROP: Duration = Duration::from_millis(500);
 const LOG: &str = "output.log";
-/// Databases and binaries are not worth keeping when a test fails; logs and configurations are smaller.
+/// Large databases are not worth keeping when a test fails; logs and configurations are smaller.
 const KEPT_BYTES: u64 = 4 << 20;
 
 /// A real server, run by the tests. Dropped, it is stopped with everything it started, and its directory removed.
@@ -91,6 +96,12 @@ impl Server {
         fs::read(self.dir().join(LOG)).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default()
     }
 
+    /// Waits until its log holds `text`: servers write some lines after the client has gone.
+    pub fn logged(&self, text: &str) {
+        let found = poll(START, || self.log().contains(text).then_some(()));
+        assert!(found.is_some(), "{} never logged {text:?}:\n{}", self.name, self.last_words());
+    }
+
     /// The numbers of its processes: itself first started, workers, sessions, commands of sessions.
     #[must_use]
     pub fn processes(&self) -> Vec<u32> {
@@ -107,9 +118,7 @@ impl Server {
 
     /// Asks it to stop, and waits until it has.
     pub fn stop(&self) {
-        if let Some(mut child) = self.child().take() {
-            stop(&mut child);
-        }
+        self.stop_within(STOP);
     }
 
     /// Starts it again where it was, with the data it had; stops it first if it runs. Waits until it answers.
@@ -144,6 +153,12 @@ impl Server {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn stop_within(&self, grace: Duration) {
+        if let Some(mut child) = self.child().take() {
+            stop(&mut child, grace);
+        }
+    }
+
     fn launch(&self) {
         let Program { path, package, arguments, answers } = &self.program;
         assert!(Path::new(path).is_file(), "{path} is not there: apt-get install {package} (./test does it)");
@@ -158,9 +173,14 @@ impl Server {
         while !answers(self.addr()) {
             let ended = self.child().as_mut().and_then(|c| c.try_wait().ok().flatten());
             if let Some(status) = ended {
-                panic!("{path} ended at once, with {status}:\n{}", self.last_words());
+                panic!("{} ended at once, with {status}:\n{}", self.name, self.last_words());
             }
-            assert!(Instant::now() < deadline, "{path} does not answer in {START:?}:\n{}", self.last_words());
+            assert!(
+                Instant::now() < deadline,
+                "{} does not answer in {START:?}:\n{}",
+                self.name,
+                self.last_words()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -184,7 +204,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let pid = self.child().as_ref().map(Child::id);
-        self.stop();
+        self.stop_within(DROP);
         if std::thread::panicking() {
             self.keep_logs(pid);
         }
@@ -198,7 +218,7 @@ fn copy_small_files(from: &Path, to: &Path) -> std::io::Result<()> {
         let about = fs::symlink_metadata(&path)?;
         if about.is_dir() {
             copy_small_files(&path, &target)?;
-        } else if about.is_file() && about.len() <= KEPT_BYTES {
+        } else if about.is_file() && about.len() <= KEPT_BYTES && about.mode() & 0o111 == 0 {
             fs::copy(&path, &target)?;
         }
     }

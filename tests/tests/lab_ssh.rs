@@ -1,8 +1,9 @@
 //! The lab's sshd, spoken to by the real ssh, sftp and rsync.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -67,14 +68,14 @@ fn a_key_opens_it_and_nothing_else_does() {
     let (sshd, client) = (Sshd::start(), Client::new());
     let refused = client.run(&sshd, "true");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("Permission denied"), "{refused:?}");
-    assert!(sshd.log().contains("Connection closed by authenticating user"), "{}", sshd.log());
+    sshd.logged("Connection closed by authenticating user");
 
     sshd.authorize(&client.public_key());
     assert_eq!(fs::metadata(sshd.authorized_keys()).unwrap().mode() & 0o777, 0o600);
     let home = sshd.home().to_str().unwrap();
     assert_eq!(stdout(&client.run(&sshd, "echo $HOME; echo ~")), format!("{home}\n{home}"));
     assert_eq!(stdout(&client.run(&sshd, "id -un")), sshd.user());
-    assert!(sshd.log().contains("Accepted publickey for"));
+    sshd.logged("Accepted publickey for");
 
     let (ours, other) = (sshd.known_hosts(), Sshd::start());
     assert_ne!(sshd.host_key(), other.host_key());
@@ -86,12 +87,42 @@ fn a_key_opens_it_and_nothing_else_does() {
 
 #[test]
 fn as_root_even_the_working_directory_is_the_labs() {
-    if !rustix_is_root() {
+    if !is_root() {
         return;
     }
     let (sshd, client) = (Sshd::start(), Client::new());
     sshd.authorize(&client.public_key());
     assert_eq!(stdout(&client.run(&sshd, "pwd")), sshd.home().to_str().unwrap());
+}
+
+#[test]
+fn as_root_a_password_opens_it_and_the_machines_own_passwords_stay() {
+    if !is_root() {
+        return;
+    }
+    let before = fs::read("/etc/shadow").unwrap();
+    let sshd = Sshd::with(&Login { password: Some("correct horse".to_owned()), ..Login::default() });
+    let client = Client::new();
+    fs::write(client.known_hosts(), sshd.known_hosts()).unwrap();
+    let login = |password: &str| {
+        let ask = client.dir.path().join("ask");
+        fs::write(&ask, format!("#!/bin/sh\necho '{password}'\n")).unwrap();
+        fs::set_permissions(&ask, Permissions::from_mode(0o700)).unwrap();
+        let passwords =
+            ["-o", "BatchMode=no", "-o", "NumberOfPasswordPrompts=1", "-o", "PubkeyAuthentication=no"];
+        Command::new("ssh")
+            .env("SSH_ASKPASS", &ask)
+            .env("SSH_ASKPASS_REQUIRE", "force")
+            .args(passwords)
+            .args(client.options(&sshd))
+            .args(["127.0.0.1", "echo $HOME"])
+            .output()
+            .unwrap()
+    };
+    assert_eq!(stdout(&login("correct horse")), sshd.home().to_str().unwrap());
+    assert!(!login("wrong horse").status.success());
+    sshd.logged("Failed password for root");
+    assert_eq!(fs::read("/etc/shadow").unwrap(), before);
 }
 
 #[test]
@@ -125,10 +156,10 @@ fn strict_modes_look_at_the_home_directory() {
     assert!(sshd.host_keys()[1].starts_with("ecdsa-sha2-nistp256 "));
     sshd.authorize(&client.public_key());
     stdout(&client.run(&sshd, "true"));
-    let loose = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    let loose = Permissions::from_mode(0o777);
     fs::set_permissions(sshd.authorized_keys().parent().unwrap(), loose).unwrap();
     assert!(!client.run(&sshd, "true").status.success());
-    assert!(sshd.log().contains("bad ownership or modes"), "{}", sshd.log());
+    sshd.logged("bad ownership or modes");
 }
 
 #[test]
@@ -164,6 +195,6 @@ fn a_kill_ends_the_sessions_and_what_they_run() {
     assert!(dirs.iter().all(|dir| !Path::exists(dir)));
 }
 
-fn rustix_is_root() -> bool {
+fn is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
 }

@@ -1,4 +1,5 @@
 //! The lab's nginx: named sites, a reload that nobody notices, a kill that everybody does.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::fs;
 
