@@ -78,8 +78,9 @@ fn one_server_lies_with_the_same_serial() {
 
 #[test]
 fn each_secondary_comes_back_after_a_kill_and_catches_up() {
+    type Start = fn(Port, &[&str], SocketAddr) -> Server;
     let zone = Zone::new("back.test");
-    let start: [fn(Port, &[&str], SocketAddr) -> Server; 5] =
+    let start: [Start; 5] =
         [bind::secondary, nsd::secondary, knot::secondary, pdns::secondary, yadifa::secondary];
     let ports = start.map(|_| Port::free());
     let notified = ports.each_ref().map(Port::addr);
