@@ -77,3 +77,65 @@ async fn read_packet(input: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<
     input.read_exact(&mut packet).await?;
     Ok(Some(packet))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn packet(kind: u8, id: u32, fields: &[&[u8]]) -> Vec<u8> {
+        let body = [&[kind], &id.to_be_bytes()[..], &fields.concat()].concat();
+        [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], &body].concat()
+    }
+
+    /// Asks for everything before it reads one answer, over a pipe that holds little: a server that reads only
+    /// after it has answered would wait for this client, and this client for it.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_client_that_asks_far_ahead_is_not_waited_for() {
+        const READS: u32 = 1500;
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("file"), vec![7; 64 * 1024]).unwrap();
+        let root = Arc::new(Root::open(directory.path()).unwrap());
+        let (mut client, server) = tokio::io::duplex(16 * 1024);
+        let session = tokio::spawn(serve(server, root, b"/".to_vec()));
+
+        let string = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat();
+        client.write_all(&[0, 0, 0, 5, 1, 0, 0, 0, 3]).await.unwrap();
+        assert_eq!(read_packet(&mut client).await.unwrap().unwrap()[..5], [2, 0, 0, 0, 3]);
+        client.write_all(&packet(3, 1, &[&string(b"file"), &1_u32.to_be_bytes(), &[0; 4]])).await.unwrap();
+        let handle = read_packet(&mut client).await.unwrap().unwrap()[5..].to_vec();
+        let asked_and_answered = async {
+            for id in 0..READS {
+                let read = packet(5, id, &[&handle, &0_u64.to_be_bytes(), &(64 * 1024_u32).to_be_bytes()]);
+                client.write_all(&read).await.unwrap();
+            }
+            for id in 0..READS {
+                let answer = read_packet(&mut client).await.unwrap().unwrap();
+                assert_eq!(
+                    (answer[0], &answer[1..5], answer.len()),
+                    (103, &id.to_be_bytes()[..], 9 + 64 * 1024)
+                );
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), asked_and_answered).await.unwrap();
+        client.shutdown().await.unwrap();
+        session.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn nonsense_ends_the_session_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Arc::new(Root::open(directory.path()).unwrap());
+        for nonsense in
+            [&[0xff, 0xff, 0xff, 0xff, 1][..], &[0, 0, 0, 0], &[0, 0, 0, 9, 1], &[0, 0, 0, 2, 5, 5]]
+        {
+            let (mut client, server) = tokio::io::duplex(1024);
+            client.write_all(nonsense).await.unwrap();
+            client.shutdown().await.unwrap();
+            let ended =
+                tokio::time::timeout(Duration::from_secs(10), serve(server, root.clone(), Vec::new()));
+            assert!(ended.await.unwrap().is_err(), "{nonsense:?}");
+        }
+    }
+}
