@@ -1,0 +1,22 @@
+//! The servers `dr demo` stands on: hosts (SSH, SFTP, HTTP) and authoritative name servers, speaking the real
+//! protocols on loopback.
+//!
+//! Every server is a [`Service`](process::Service): plain [`serde`] options in, a `Ready` answer with the
+//! addresses it really got, and a handle that ends it when dropped. Tests start them in process
+//! ([`host::Options`], [`nameserver::Options`]); the demo starts each as a process of its own
+//! ([`process::Child`] in the parent, [`process::serve`] in the child), so that it can be killed like a machine
+//! that burns down, and so that a kill by somebody else is noticed and explained.
+//!
+//! Deliberately absent: a shell, port forwarding, DNSSEC signing, TLS. They are not needed to show a failover,
+//! and each would be one more thing a visitor's machine lends to others.
+
+mod confine;
+pub mod host;
+mod http;
+pub mod nameserver;
+pub mod process;
+mod secret;
+mod sftp;
+mod ssh;
+
+pub use secret::Secret;
