@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use host::Host;
-pub use names::{Account, DnsName, Epoch, HostId, NameError, NameServerId, SiteId, ZoneName};
+pub use names::{Account, DnsName, Epoch, HostId, NameError, NameServerId, ObserverId, SiteId, ZoneName};
 pub use policy::{Health, MaxDelete, Policy};
 pub use record::{RecordKey, RecordSet, RecordType};
 pub use remote::{Location, Remote};

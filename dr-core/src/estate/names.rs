@@ -98,6 +98,15 @@ name!(
     identifier
 );
 name!(
+    /// What the operator calls an observer, a place from which sites are looked at: `nl`, `observer-1`.
+    ///
+    /// ```
+    /// assert!("observer-1".parse::<dr_core::estate::ObserverId>().is_ok());
+    /// ```
+    ObserverId,
+    identifier
+);
+name!(
     /// A user on a Unix host.
     ///
     /// ```

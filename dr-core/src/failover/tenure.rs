@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::mirrored::line_of_json;
 use crate::estate::{Epoch, HostId, ProbeSpec, Remote, SiteId};
 use crate::time::Period;
 
@@ -71,6 +72,15 @@ pub enum Role {
     Standby,
 }
 
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Home => "home",
+            Self::Standby => "standby",
+        })
+    }
+}
+
 /// What a host knows about a site: kept in a file on the host itself, checked when a mirror commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -79,6 +89,25 @@ pub struct Standing {
     pub role: Role,
     /// In which epoch it became so.
     pub epoch: Epoch,
+}
+
+impl Standing {
+    /// As the content of the file on the host: one line of JSON.
+    ///
+    /// ```
+    /// use dr_core::failover::{Role, Standing};
+    /// let standing = Standing { role: Role::Standby, epoch: dr_core::Epoch(2) };
+    /// assert_eq!(Standing::from_bytes(&standing.to_bytes()).unwrap(), standing);
+    /// ```
+    #[must_use]
+    pub fn to_bytes(self) -> Vec<u8> {
+        line_of_json(&self)
+    }
+
+    /// From the content of the file; the error says what is wrong with it.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(bytes).map_err(|why| format!("no standing of a host: {why}"))
+    }
 }
 
 /// The step: tell a host what it is for a site. On the standby this is the fence that refuses mirrors of an older epoch.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Pause;
 use crate::dns::{Agreement, ZoneChange};
-use crate::failover::{Expect, Raise, RoleChange, Tenure};
+use crate::failover::{Expect, Raise, RecordMirror, RoleChange, Tenure};
 use crate::keys::{AuthorizedKeysChange, Proof};
 use crate::mirror::Transfer;
 
@@ -24,6 +24,8 @@ pub enum Step {
     RaiseEpoch(Raise),
     /// Tell a host what it is for a site.
     ChangeRole(RoleChange),
+    /// Write down on the receiving host that a mirror has succeeded.
+    RecordMirror(RecordMirror),
     /// Wait until a host answers a probe.
     AwaitHealthy(Expect),
     /// Let time pass.
@@ -84,6 +86,7 @@ impl Step {
                 })))
             }
             Self::Mirror(_) => Inverse::Nothing { why: "the standby's copy may stay newer than it was" },
+            Self::RecordMirror(_) => Inverse::Nothing { why: "the mirror that it tells of stays too" },
             Self::AwaitAgreement(_) | Self::AwaitHealthy(_) | Self::Pause(_) | Self::ProveKey(_) => {
                 Inverse::Nothing { why: "it only waited or looked" }
             }
@@ -102,6 +105,7 @@ impl Step {
             | Self::ChangeZone(_)
             | Self::RaiseEpoch(_)
             | Self::ChangeRole(_)
+            | Self::RecordMirror(_)
             | Self::ChangeAuthorizedKeys(_) => None,
         }
     }

@@ -123,6 +123,15 @@ codes! {
     FAILOVER_NO_ADDRESS = "failover.no_address", Error,
         "A host has no address to put into DNS",
         "List the host's public addresses in the estate";
+    FAILOVER_HELD_DOWN = "failover.held_down", Notice,
+        "The site was moved a short while ago, so it is not moved again without a person",
+        "dr failover ack once you have looked at it, or wait";
+    FAILOVER_NO_QUORUM = "failover.no_quorum", Notice,
+        "Too few observers see the site down for it to be moved without a person",
+        "Nothing to do while the site is up; if it is down, look at the observers that are blind or silent";
+    FAILOVER_ROLE_DIFFERS = "failover.role_differs", Error,
+        "A host believes that it is something else for the site than the coordinator says",
+        "dr failover resume if a run is unfinished; else dr failover back, which makes the old home step down before it mirrors";
     OBSERVER_BLIND = "observer.blind", Warning,
         "An observer cannot reach its own anchors, so its view of the site says nothing",
         "Look at the observer's own line";

@@ -14,6 +14,7 @@ pub(crate) async fn observe(world: &World, step: &Step, control: &Control) -> Re
         Step::AwaitAgreement(agreement) => dns::observe_agreement(world, agreement).await,
         Step::RaiseEpoch(raise) => failover::observe_raise(world, raise).await,
         Step::ChangeRole(change) => failover::observe_role(world, change).await,
+        Step::RecordMirror(record) => failover::observe_record(world, record).await,
         Step::AwaitHealthy(expect) => failover::observe_health(world, expect).await,
         Step::ChangeAuthorizedKeys(change) => keys::observe_file(world, change).await,
         Step::ProveKey(proof) => keys::observe_proof(world, proof).await,
@@ -29,6 +30,7 @@ pub(crate) async fn act(world: &World, step: &Step, control: &Control) -> Result
         Step::ChangeZone(change) => dns::act(world, change).await,
         Step::RaiseEpoch(raise) => failover::act_raise(world, raise).await,
         Step::ChangeRole(change) => failover::act_role(world, change).await,
+        Step::RecordMirror(record) => failover::act_record(world, record).await,
         Step::ChangeAuthorizedKeys(change) => keys::act(world, change).await,
         Step::AwaitAgreement(_) | Step::AwaitHealthy(_) | Step::ProveKey(_) | Step::Pause(_) => {
             Err(Error::new(
