@@ -1,0 +1,107 @@
+//! One connection for each account, opened when it is needed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::access::Access;
+use super::login::{Connection, log_in};
+use super::session::Session;
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::Remote;
+
+/// Opens connections, and keeps one for each account.
+///
+/// ```no_run
+/// # async fn example() -> dr_core::Result<()> {
+/// use dr_core::world::ssh::{Access, Connector};
+/// let access = Access {
+///     identities: vec!["/root/.ssh/id_ed25519".into()],
+///     known_hosts: vec!["/root/.ssh/known_hosts".into()],
+///     ..Access::default()
+/// };
+/// let connector = Connector::new(access);
+/// let session = connector.session(&"root@us.example.net".parse().unwrap()).await?;
+/// println!("at home in {}", session.home().await?);
+/// connector.close().await;
+/// # Ok(()) }
+/// ```
+pub struct Connector {
+    access: Access,
+    slots: Mutex<BTreeMap<Remote, Arc<Slot>>>,
+}
+
+/// The place of one account's session. Its lock is held while connecting, so that several tasks share one login.
+type Slot = tokio::sync::Mutex<Option<Arc<Session>>>;
+
+impl Connector {
+    /// Reaches hosts with this access. Nothing is read or opened yet.
+    #[must_use]
+    pub fn new(access: Access) -> Arc<Self> {
+        Arc::new(Self { access, slots: Mutex::default() })
+    }
+
+    /// What hosts are reached with.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// The session with this account: the one that is open, or a new one if there is none or its connection is dead.
+    ///
+    /// # Errors
+    /// `Unreachable` if there is no connection or it was lost, `HostKey` if the host is not known to be the right one,
+    /// `Authentication` if it refused everything we have; about the key files: `PermissionDenied`, `NotFound`, `Usage`,
+    /// `Corrupt` or `Unsupported`.
+    pub async fn session(&self, remote: &Remote) -> Result<Arc<Session>> {
+        let slot = {
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(slots.entry(remote.clone()).or_default())
+        };
+        let mut slot = slot.lock().await;
+        if let Some(session) = slot.as_ref().filter(|session| session.is_alive()) {
+            return Ok(Arc::clone(session));
+        }
+        let session = Arc::new(self.open(remote).await?);
+        *slot = Some(Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// Says goodbye to every host. Sessions opened afterwards are new ones.
+    pub async fn close(&self) {
+        let slots = std::mem::take(&mut *self.slots.lock().unwrap_or_else(PoisonError::into_inner));
+        for slot in slots.into_values() {
+            if let Some(session) = slot.lock().await.take() {
+                session.close().await;
+            }
+        }
+    }
+
+    async fn open(&self, remote: &Remote) -> Result<Session> {
+        self.limited(remote, async {
+            let mut connection = Connection::open(&self.access, remote).await?;
+            log_in(&self.access, &mut connection).await?;
+            Ok(Session::new(connection, remote.clone()))
+        })
+        .await
+    }
+
+    /// A host that accepts the connection and then says nothing must not hold us up.
+    pub(super) async fn limited<T>(
+        &self,
+        remote: &Remote,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let limit = self.access.connect_timeout + self.access.login_timeout;
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            let why = format!("the host did not finish within {} s", limit.as_secs_f32());
+            Err(Error::new(ErrorKind::Unreachable, format!("log in to {remote}"), why)
+                .hint("look at the load of the host, and at the line"))
+        })
+    }
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector").field("access", &self.access).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,86 @@
+//! What the libraries below say when something fails, in our words.
+
+use russh_sftp::client::error::Error as SftpError;
+use russh_sftp::protocol::StatusCode;
+
+use crate::error::{Error, ErrorKind};
+
+/// A failure of the SSH connection. What a cut line can cause is `Unreachable`, and nothing else is.
+pub(super) fn ssh(operation: impl Into<String>, error: russh::Error) -> Error {
+    use russh::Error as E;
+    let (kind, message, hint) = match &error {
+        E::IO(io) => {
+            let kind = Error::io("", std::io::Error::from(io.kind())).kind();
+            let kind = if kind == ErrorKind::PermissionDenied { kind } else { ErrorKind::Unreachable };
+            (kind, format!("the connection was lost: {io}"), LOST)
+        }
+        E::Disconnect | E::HUP | E::SendError | E::RecvError | E::Join(_) => {
+            (ErrorKind::Unreachable, "the connection was lost".to_owned(), LOST)
+        }
+        E::ConnectionTimeout | E::KeepaliveTimeout | E::InactivityTimeout | E::Elapsed(_) => {
+            (ErrorKind::Unreachable, "the host gave no sign of life".to_owned(), LOST)
+        }
+        E::Version => (
+            ErrorKind::Protocol,
+            "what listens there does not speak SSH".to_owned(),
+            "check the address and the port",
+        ),
+        E::NoCommonAlgo { kind, theirs, .. } => (
+            ErrorKind::Unsupported,
+            format!("no {kind:?} algorithm in common; the host offers {}", theirs.join(", ")),
+            "update sshd there, or allow a modern algorithm in its sshd_config",
+        ),
+        E::ChannelOpenFailure(_) => (
+            ErrorKind::Busy,
+            format!("the host opens no further session: {error}"),
+            "MaxSessions in its sshd_config limits how many there may be on one connection",
+        ),
+        _ => (ErrorKind::Protocol, error.to_string(), "check what listens there, and what stands in between"),
+    };
+    Error::new(kind, operation, message).hint(hint).caused_by(error)
+}
+
+const LOST: &str = "look at the host and the line; sshd also cuts off addresses with many failed logins (PerSourcePenalties) \
+                    for a while";
+
+/// A failure of an SFTP request.
+pub(crate) fn sftp(operation: impl Into<String>, error: SftpError) -> Error {
+    let operation = operation.into();
+    match &error {
+        SftpError::Status(status) => {
+            let kind = match status.status_code {
+                StatusCode::NoSuchFile => ErrorKind::NotFound,
+                StatusCode::PermissionDenied => ErrorKind::PermissionDenied,
+                StatusCode::OpUnsupported => ErrorKind::Unsupported,
+                StatusCode::NoConnection | StatusCode::ConnectionLost => ErrorKind::Unreachable,
+                StatusCode::BadMessage => ErrorKind::Protocol,
+                _ => ErrorKind::Io,
+            };
+            let message = match status.error_message.as_str() {
+                "" => status.status_code.to_string(),
+                said => said.to_owned(),
+            };
+            Error::new(kind, operation, message.to_lowercase())
+        }
+        SftpError::Timeout => {
+            Error::new(ErrorKind::Unreachable, operation, "the host did not answer in time").hint(LOST)
+        }
+        // The library has no variant of its own for a connection that ended; these are what it then says.
+        SftpError::IO(_) | SftpError::UnexpectedBehavior(_) => {
+            Error::new(ErrorKind::Unreachable, operation, "the connection was lost").hint(LOST)
+        }
+        SftpError::Limited(_) | SftpError::UnexpectedPacket => {
+            Error::new(ErrorKind::Protocol, operation, error.to_string())
+        }
+    }
+    .caused_by(error)
+}
+
+/// The connection is gone.
+pub(super) fn lost(operation: impl Into<String>, said: Option<String>) -> Error {
+    let message = match said {
+        Some(said) => format!("the host closed the connection: {said}"),
+        None => "the connection was lost".to_owned(),
+    };
+    Error::new(ErrorKind::Unreachable, operation, message).hint(LOST)
+}

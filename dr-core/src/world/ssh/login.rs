@@ -1,0 +1,381 @@
+//! From an address to an authenticated connection.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use russh::client::{AuthResult, Config, DisconnectReason, Handle, Handler, KeyboardInteractiveAuthResponse};
+use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use russh::{AlgorithmKind, MethodKind, MethodSet, Preferred};
+use tokio::net::TcpStream;
+
+use super::access::Access;
+use super::agent::Agent;
+use super::fault;
+use super::identity::Identity;
+use super::trust::Trust;
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::Remote;
+use crate::keys::PublicKey;
+use crate::secret::Secret;
+
+/// What the connection's own task tells us: it judges the host's key and hears the host's last words.
+pub(super) struct Client {
+    trust: Trust,
+    last_words: LastWords,
+}
+
+/// Why the host closed the connection, in its own words.
+#[derive(Clone, Default)]
+pub(super) struct LastWords(Arc<Mutex<Option<String>>>);
+
+impl LastWords {
+    pub(super) fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A failure inside the connection's task.
+pub(super) enum Fault {
+    /// The host's key was judged, and not trusted.
+    Distrusted(Error),
+    /// Anything else.
+    Ssh(russh::Error),
+}
+
+impl From<russh::Error> for Fault {
+    fn from(error: russh::Error) -> Self {
+        Self::Ssh(error)
+    }
+}
+
+impl std::fmt::Debug for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Distrusted(error) => error.fmt(f),
+            Self::Ssh(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Handler for Client {
+    type Error = Fault;
+
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Fault> {
+        let PublicKeyOrCertificate::PublicKey { key, .. } = shown else { return Ok(false) };
+        let blob = key.to_bytes().map_err(russh::Error::from)?;
+        let Some(key) = PublicKey::from_blob(&blob) else { return Ok(false) };
+        self.trust.judge(&key).map_err(Fault::Distrusted)?;
+        Ok(true)
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<Fault>) -> Result<(), Fault> {
+        match reason {
+            DisconnectReason::ReceivedDisconnect(said) => {
+                let words = said.message.chars().filter(|c| !c.is_control()).take(200).collect();
+                *self.last_words.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
+                Ok(())
+            }
+            DisconnectReason::Error(error) => Err(error),
+        }
+    }
+}
+
+/// An encrypted connection to a host that was judged to be the right one. Nobody is logged in yet.
+pub(super) struct Connection {
+    pub(super) handle: Handle<Client>,
+    pub(super) last_words: LastWords,
+    remote: Remote,
+}
+
+impl Connection {
+    /// Connects and exchanges keys.
+    pub(super) async fn open(access: &Access, remote: &Remote) -> Result<Self> {
+        let trust = Trust::gather(access, remote).await?;
+        let config = Config {
+            preferred: Preferred { key: Cow::Owned(trust.algorithms()?), ..Preferred::DEFAULT },
+            keepalive_interval: (access.keepalive > Duration::ZERO).then_some(access.keepalive),
+            ..Config::default()
+        };
+        let stream = dial(remote, access.connect_timeout).await?;
+        let last_words = LastWords::default();
+        let client = Client { trust, last_words: last_words.clone() };
+        // The client is moved into the connection's task, so the facts for an error about its key are read again there.
+        match russh::client::connect_stream(Arc::new(config), stream, client).await {
+            Ok(handle) => Ok(Self { handle, last_words, remote: remote.clone() }),
+            Err(Fault::Distrusted(error)) => Err(error),
+            Err(Fault::Ssh(russh::Error::NoCommonAlgo { kind: AlgorithmKind::Key, theirs, .. })) => {
+                Err(Trust::gather(access, remote).await?.no_common_kind(&theirs))
+            }
+            Err(Fault::Ssh(error)) => Err(fault::ssh(format!("connect to {remote}"), error)),
+        }
+    }
+
+    /// Asks to be let in with nothing, which tells what else the host takes.
+    pub(super) async fn knock(&mut self) -> Result<Knock> {
+        let answer = self.handle.authenticate_none(self.remote.user.as_str()).await;
+        self.understand(answer)
+    }
+
+    /// Offers a key.
+    pub(super) async fn offer(&mut self, identity: &Identity) -> Result<Knock> {
+        let key = PrivateKeyWithHashAlg::new(Arc::clone(&identity.key), None);
+        let answer = self.handle.authenticate_publickey(self.remote.user.as_str(), key).await;
+        self.understand(answer)
+    }
+
+    /// Offers a key that an agent holds.
+    pub(super) async fn offer_agent(
+        &mut self,
+        agent: &mut Agent,
+        key: &russh::keys::PublicKey,
+    ) -> Result<Option<Knock>> {
+        // For RSA the agent signs with SHA-512; SHA-1 is never asked for.
+        let hash = key.algorithm().is_rsa().then_some(HashAlg::Sha512);
+        let user = self.remote.user.as_str();
+        match self.handle.authenticate_publickey_with(user, key.clone(), hash, &mut agent.client).await {
+            Ok(answer) => self.understand(Ok(answer)).map(Some),
+            // The agent would not sign; the host has not refused anything.
+            Err(_) if !self.handle.is_closed() => Ok(None),
+            Err(_) => Err(self.lost()),
+        }
+    }
+
+    /// Offers a password by the way the host prefers.
+    async fn offer_password(&mut self, offers: &MethodSet, password: &Secret) -> Result<Knock> {
+        let user = self.remote.user.as_str();
+        if offers.contains(&MethodKind::Password) {
+            let answer = self.handle.authenticate_password(user, password.reveal()).await;
+            return self.understand(answer);
+        }
+        let mut answer = self.handle.authenticate_keyboard_interactive_start(user, None).await;
+        // Only the first hidden question is the password; whoever asks on wants something we do not have.
+        let mut unused = Some(password);
+        for _ in 0..8 {
+            let prompts = match answer.map_err(|error| self.broken(error))? {
+                KeyboardInteractiveAuthResponse::Success => return Ok(Knock::Open),
+                KeyboardInteractiveAuthResponse::Failure { remaining_methods, partial_success } => {
+                    return self.understand(Ok(AuthResult::Failure { remaining_methods, partial_success }));
+                }
+                KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => prompts,
+            };
+            let answers = prompts.iter().map(|prompt| match (prompt.echo, unused.take()) {
+                (false, Some(password)) => password.reveal().to_owned(),
+                (_, kept) => {
+                    unused = kept;
+                    String::new()
+                }
+            });
+            let answers = answers.collect();
+            answer = self.handle.authenticate_keyboard_interactive_respond(answers).await;
+        }
+        Ok(Knock::Shut { offers: offers.clone(), partial: false })
+    }
+
+    /// The library reports a connection that was cut during a login as a refusal with nothing left to try. A real refusal
+    /// names what is left, so the two can be told apart; in doubt it was not a refusal.
+    fn understand(&self, answer: Result<AuthResult, russh::Error>) -> Result<Knock> {
+        match answer {
+            Ok(AuthResult::Success) => Ok(Knock::Open),
+            Ok(AuthResult::Failure { remaining_methods, .. }) if remaining_methods.is_empty() => {
+                Err(self.lost())
+            }
+            Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
+                Ok(Knock::Shut { offers: remaining_methods, partial: partial_success })
+            }
+            Err(error) => Err(self.broken(error)),
+        }
+    }
+
+    fn lost(&self) -> Error {
+        fault::lost(format!("log in to {}", self.remote), self.last_words.get())
+    }
+
+    fn broken(&self, error: russh::Error) -> Error {
+        fault::ssh(format!("log in to {}", self.remote), error)
+    }
+}
+
+/// What a host says to an attempt to log in.
+#[derive(Debug)]
+pub(super) enum Knock {
+    /// We are in.
+    Open,
+    /// Not with that.
+    Shut {
+        /// What the host still takes.
+        offers: MethodSet,
+        /// That was right, and the host wants more.
+        partial: bool,
+    },
+}
+
+/// Connects to the first address of the host that answers.
+async fn dial(remote: &Remote, within: Duration) -> Result<TcpStream> {
+    let operation = || format!("connect to {}", remote.authority());
+    let unreachable =
+        |why: String, hint: &str| Error::new(ErrorKind::Unreachable, operation(), why).hint(hint);
+    let lookup = tokio::net::lookup_host((remote.host.as_str(), remote.port));
+    let addresses = match tokio::time::timeout(within, lookup).await {
+        Ok(Ok(addresses)) => addresses,
+        Ok(Err(error)) => {
+            return Err(unreachable(
+                format!("its address is unknown: {error}"),
+                "check the name, or use the host's address",
+            ));
+        }
+        Err(_) => {
+            return Err(unreachable(
+                "its address could not be found in time".to_owned(),
+                "check the resolver",
+            ));
+        }
+    };
+    let mut last = unreachable("it has no address".to_owned(), "check the name, or use the host's address");
+    for address in addresses {
+        match tokio::time::timeout(within, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                // Answers to small requests must not wait for each other; a socket that cannot do that works all the same.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Ok(Err(error)) => {
+                let hint = match error.kind() {
+                    std::io::ErrorKind::ConnectionRefused => {
+                        "nothing listens there: start sshd, or correct the port"
+                    }
+                    _ => "look at the host, the line and the firewall",
+                };
+                last = unreachable(error.to_string(), hint).caused_by(error);
+            }
+            Err(_) => {
+                let why = format!("no answer within {} s", within.as_secs_f32());
+                last = unreachable(why, "look at the host, the line and the firewall");
+            }
+        }
+    }
+    Err(last)
+}
+
+/// Logs in by everything that the access allows, in order: key files, agent, password.
+pub(super) async fn log_in(access: &Access, connection: &mut Connection) -> Result<()> {
+    let mut attempt = Attempt { tried: vec![], refusals: vec![], offers: MethodSet::empty() };
+    if attempt.note(connection.knock().await?) {
+        return Ok(());
+    }
+    for path in &access.identities {
+        if !attempt.wants(MethodKind::PublicKey) {
+            break;
+        }
+        let identity = Identity::load(path, access.passphrase.as_ref()).await?;
+        attempt.tried.push(format!("{} ({})", path.display(), identity.public.fingerprint()));
+        if attempt.note(connection.offer(&identity).await?) {
+            return Ok(());
+        }
+    }
+    if attempt.try_agent(access, connection).await? {
+        return Ok(());
+    }
+    let by_password = attempt.wants(MethodKind::Password) || attempt.wants(MethodKind::KeyboardInteractive);
+    if let (true, Some(password)) = (by_password, access.passwords.get(&connection.remote)) {
+        attempt.tried.push("the password".to_owned());
+        let offers = attempt.offers.clone();
+        if attempt.note(connection.offer_password(&offers, password).await?) {
+            return Ok(());
+        }
+    }
+    Err(attempt.refused(&connection.remote))
+}
+
+/// What was tried so far, and what the host still takes.
+struct Attempt {
+    tried: Vec<String>,
+    /// What kept us from trying more.
+    refusals: Vec<Error>,
+    offers: MethodSet,
+}
+
+impl Attempt {
+    /// Whether we are in; if not, what the host takes from here on.
+    fn note(&mut self, knock: Knock) -> bool {
+        match knock {
+            Knock::Open => true,
+            Knock::Shut { offers, partial } => {
+                if partial && let Some(last) = self.tried.last_mut() {
+                    last.push_str(" (accepted, and the host wants more)");
+                }
+                self.offers = offers;
+                false
+            }
+        }
+    }
+
+    fn wants(&self, method: MethodKind) -> bool {
+        self.offers.contains(&method)
+    }
+
+    async fn try_agent(&mut self, access: &Access, connection: &mut Connection) -> Result<bool> {
+        let Some(socket) = &access.use_agent else { return Ok(false) };
+        if !self.wants(MethodKind::PublicKey) {
+            return Ok(false);
+        }
+        let opened = async {
+            let mut agent = Agent::open(socket, connection.handle.agent_session_binding()).await?;
+            let keys = agent.keys(socket).await?;
+            Ok((agent, keys))
+        };
+        let (mut agent, keys) = match opened.await {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.refusals.push(error);
+                return Ok(false);
+            }
+        };
+        for (public, key) in keys {
+            if !self.wants(MethodKind::PublicKey) {
+                break;
+            }
+            let name = format!("the agent's {} ({})", public.comment(), public.fingerprint());
+            match connection.offer_agent(&mut agent, &key).await? {
+                Some(knock) => {
+                    self.tried.push(name);
+                    if self.note(knock) {
+                        return Ok(true);
+                    }
+                }
+                None => self.tried.push(format!("{name} (the agent would not sign)")),
+            }
+        }
+        Ok(false)
+    }
+
+    fn refused(mut self, remote: &Remote) -> Error {
+        if self.tried.is_empty() && !self.refusals.is_empty() {
+            return self.refusals.swap_remove(0);
+        }
+        let offers = method_names(&self.offers).join(", ");
+        let user = &remote.user;
+        let why = match self.tried.as_slice() {
+            [] => format!("there was nothing to log in with; it takes {offers}"),
+            tried => format!("it refused {}; it takes {offers}", tried.join(", ")),
+        };
+        let hint = if self.tried.is_empty() {
+            "name a private key with --identity or in the estate, or an ssh-agent".to_owned()
+        } else {
+            format!(
+                "check that the account '{user}' is the right one; on the host, sshd's log says why, often the mode or owner \
+                 of ~{user}, .ssh or authorized_keys"
+            )
+        };
+        let error = Error::new(ErrorKind::Authentication, format!("log in to {remote}"), why).hint(hint);
+        match self.refusals.pop() {
+            Some(cause) => error.caused_by(cause),
+            None => error,
+        }
+    }
+}
+
+/// The methods as the host names them.
+pub(super) fn method_names(methods: &MethodSet) -> Vec<String> {
+    methods.iter().map(String::from).collect()
+}

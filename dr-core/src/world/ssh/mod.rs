@@ -1,0 +1,18 @@
+//! Hosts by SSH.
+//!
+//! An [`Access`] says how hosts may be reached and what they may be trusted by; a [`Connector`] opens connections with it and
+//! keeps one for each account; a [`Session`] is one of them. Host keys are pinned or in a known_hosts file, never taken on
+//! trust. RSA keys are deliberately absent: they need a library with an open advisory (RUSTSEC-2023-0071).
+
+mod access;
+mod agent;
+mod connector;
+mod fault;
+mod identity;
+mod login;
+mod session;
+mod trust;
+
+pub use access::Access;
+pub use connector::Connector;
+pub use session::Session;

@@ -1,0 +1,191 @@
+//! One connection to one account: commands and files.
+
+use russh::client::Msg;
+use russh::{Channel, ChannelMsg, ChannelReadHalf, Disconnect, Sig};
+use russh_sftp::client::RawSftpSession;
+use tokio::sync::OnceCell;
+
+use super::fault;
+use super::login::Connection;
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::Remote;
+use crate::world::{Control, Output};
+
+/// How much of a command's standard output is kept.
+const STDOUT_LIMIT_BYTES: usize = 1 << 20;
+/// How much of its standard error.
+const STDERR_LIMIT_BYTES: usize = 64 << 10;
+/// How long one SFTP request may take: a loaded disk is slow, a dead one is not waited for.
+const SFTP_TIMEOUT_SECS: u64 = 30;
+
+/// One authenticated connection to one account. Several tasks may use it at once.
+pub struct Session {
+    connection: Connection,
+    remote: Remote,
+    home: OnceCell<String>,
+}
+
+impl Session {
+    pub(super) fn new(connection: Connection, remote: Remote) -> Self {
+        Self { connection, remote, home: OnceCell::new() }
+    }
+
+    /// Whether the connection still stands, as far as is known.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !self.connection.handle.is_closed()
+    }
+
+    /// The account's home directory, as the host's SFTP server sees it.
+    ///
+    /// # Errors
+    /// `Unreachable` if the connection is lost, `Unsupported` if the host offers no SFTP.
+    pub async fn home(&self) -> Result<&str> {
+        let home = self.home.get_or_try_init(|| async {
+            let operation = || format!("find the home directory of {}", self.remote);
+            let sftp = self.sftp().await?;
+            let name = sftp.realpath(".").await.map_err(|error| fault::sftp(operation(), error))?;
+            match name.files.into_iter().next() {
+                Some(file) if file.filename.starts_with('/') => Ok(file.filename),
+                _ => Err(Error::new(ErrorKind::Protocol, operation(), "the host's SFTP server named none")),
+            }
+        });
+        home.await.map(String::as_str)
+    }
+
+    /// A new SFTP channel. It ends when the value is dropped.
+    pub(crate) async fn sftp(&self) -> Result<RawSftpSession> {
+        let operation = || format!("open SFTP on {}", self.remote);
+        let mut channel = self.channel(&operation()).await?;
+        self.sent(&operation(), channel.request_subsystem(true, "sftp").await)?;
+        match self.reply(&mut channel).await {
+            Some(true) => {}
+            Some(false) => {
+                return Err(Error::new(ErrorKind::Unsupported, operation(), "the host offers no SFTP")
+                    .hint("enable it in its sshd_config: Subsystem sftp internal-sftp"));
+            }
+            None => return Err(self.lost(&operation())),
+        }
+        let sftp = RawSftpSession::new(channel.into_stream());
+        sftp.set_timeout(SFTP_TIMEOUT_SECS);
+        sftp.init().await.map_err(|error| fault::sftp(operation(), error))?;
+        Ok(sftp)
+    }
+
+    /// Runs a command line in the account's shell, with `stdin` as its input. Output beyond the limits is read and dropped.
+    ///
+    /// A connection that is lost before the command was begun is `Unreachable`, afterwards `OutcomeUnknown`: it may have done
+    /// all, part or nothing of its work. Cancelling sends the command SIGTERM and does not wait for it.
+    pub(crate) async fn exec(&self, command: &str, stdin: &[u8], control: &Control) -> Result<Output> {
+        let operation = format!("run a command on {}", self.remote);
+        control.check(&operation)?;
+        let mut channel = self.channel(&operation).await?;
+        self.sent(&operation, channel.exec(true, command).await)?;
+        match self.reply(&mut channel).await {
+            Some(true) => {}
+            Some(false) => {
+                return Err(Error::new(
+                    ErrorKind::PermissionDenied,
+                    operation,
+                    "the host runs no commands for this account",
+                )
+                .hint("check the account's shell, ForceCommand in sshd_config, and the options of the key"));
+            }
+            None => return Err(self.unknown(operation)),
+        }
+        let (mut read, write) = channel.split();
+        let feed = async {
+            // A command that does not read its input closes it; what it says is what counts then.
+            for chunk in stdin.chunks(32 << 10) {
+                if write.data_bytes(chunk.to_vec()).await.is_err() {
+                    break;
+                }
+            }
+            let _ = write.eof().await;
+            std::future::pending().await
+        };
+        let work = async {
+            tokio::select! {
+                said = collect(&mut read) => Ok(said),
+                () = feed => Err(self.lost(&operation)),
+            }
+        };
+        match control.run(&operation, work).await {
+            Ok((output, true)) => Ok(output),
+            Ok((_, false)) => Err(self.unknown(operation)),
+            Err(cancelled) => {
+                let _ = write.signal(Sig::TERM).await;
+                let _ = write.close().await;
+                Err(cancelled)
+            }
+        }
+    }
+
+    /// Says goodbye. What other tasks have under way on this session fails.
+    pub(super) async fn close(&self) {
+        let _ = self.connection.handle.disconnect(Disconnect::ByApplication, "", "en").await;
+    }
+
+    async fn channel(&self, operation: &str) -> Result<Channel<Msg>> {
+        let opened = self.connection.handle.channel_open_session().await;
+        self.sent(operation, opened)
+    }
+
+    /// The host's answer to a channel request; none if the connection ended first.
+    async fn reply(&self, channel: &mut Channel<Msg>) -> Option<bool> {
+        loop {
+            match channel.wait().await? {
+                ChannelMsg::Success => return Some(true),
+                ChannelMsg::Failure => return Some(false),
+                ChannelMsg::Close => return None,
+                _ => {}
+            }
+        }
+    }
+
+    fn sent<T>(&self, operation: &str, result: Result<T, russh::Error>) -> Result<T> {
+        result.map_err(|error| match self.connection.last_words.get() {
+            Some(said) => fault::lost(operation, Some(said)),
+            None => fault::ssh(operation, error),
+        })
+    }
+
+    fn lost(&self, operation: &str) -> Error {
+        fault::lost(operation, self.connection.last_words.get())
+    }
+
+    fn unknown(&self, operation: String) -> Error {
+        Error::new(ErrorKind::OutcomeUnknown, operation, "the connection was lost while the command ran")
+            .hint("it may have done all, part or nothing of its work: look at the host")
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Session({}, alive: {})", self.remote, self.is_alive())
+    }
+}
+
+/// Everything that a command says, and whether it was heard out to its end.
+async fn collect(channel: &mut ChannelReadHalf) -> (Output, bool) {
+    let mut output = Output { status: None, stdout: vec![], stderr: vec![] };
+    let mut ended = false;
+    while let Some(message) = channel.wait().await {
+        match message {
+            ChannelMsg::Data { data } => keep(&mut output.stdout, &data, STDOUT_LIMIT_BYTES),
+            ChannelMsg::ExtendedData { data, ext: 1 } => keep(&mut output.stderr, &data, STDERR_LIMIT_BYTES),
+            ChannelMsg::ExitStatus { exit_status } => {
+                output.status = Some(exit_status);
+                ended = true;
+            }
+            ChannelMsg::ExitSignal { .. } => ended = true,
+            _ => {}
+        }
+    }
+    (output, ended)
+}
+
+fn keep(kept: &mut Vec<u8>, data: &[u8], limit: usize) {
+    let room = limit.saturating_sub(kept.len()).min(data.len());
+    kept.extend_from_slice(&data[..room]);
+}

@@ -1,0 +1,158 @@
+//! Whether a host is the one it says it is.
+
+use russh::keys::{Algorithm, EcdsaCurve};
+
+use super::access::Access;
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::Remote;
+use crate::keys::{KnownHosts, PublicKey, Verdict};
+
+/// Everything by which one host's key is judged.
+pub(super) struct Trust {
+    remote: Remote,
+    pins: Vec<PublicKey>,
+    known: KnownHosts,
+    files: Vec<String>,
+}
+
+impl Trust {
+    /// Reads the pins and the known_hosts files.
+    pub(super) async fn gather(access: &Access, remote: &Remote) -> Result<Self> {
+        let name = remote.known_hosts_name();
+        let mut pins = vec![];
+        for pin in access.pins.get(&name).into_iter().flatten() {
+            let pin = pin.parse().map_err(|why: String| {
+                Error::new(ErrorKind::Usage, format!("read the pinned host keys of {name}"), why)
+                    .hint("copy a line from /etc/ssh/ssh_host_*_key.pub of that host")
+            })?;
+            pins.push(pin);
+        }
+        let mut known = KnownHosts::default();
+        let mut files = vec![];
+        for path in &access.known_hosts {
+            let file = path.display().to_string();
+            match tokio::fs::read(path).await {
+                Ok(content) => known.read(&file, &content),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io(format!("read {file}"), error)),
+            }
+            files.push(file);
+        }
+        Ok(Self { remote: remote.clone(), pins, known, files })
+    }
+
+    /// Which kinds of host key to ask for: those that are known for this host, so that it proves itself by a key that can be
+    /// judged; for a host of which nothing is known, every kind that this build can check.
+    pub(super) fn algorithms(&self) -> Result<Vec<Algorithm>> {
+        let names: Vec<&str> = if self.pins.is_empty() {
+            self.known.keys(&self.remote).map(|(key, _)| key.algorithm()).collect()
+        } else {
+            self.pins.iter().map(PublicKey::algorithm).collect()
+        };
+        let wanted: Vec<Algorithm> = CHECKABLE
+            .iter()
+            .filter(|row| names.is_empty() || names.contains(&row.0))
+            .map(|row| row.1.clone())
+            .collect();
+        if wanted.is_empty() {
+            let why = format!("only {} is known for it, which this build cannot check", names.join(" and "));
+            return Err(self.error(ErrorKind::Unsupported, why).hint(self.scan_hint()));
+        }
+        Ok(wanted)
+    }
+
+    /// Judges the key that the host has just proved to hold.
+    pub(super) fn judge(&self, key: &PublicKey) -> Result<()> {
+        let verdict = self.known.judge(&self.remote, key);
+        if let Verdict::Revoked(place) = verdict {
+            let why = format!("its host key {} is revoked in {place}", shown(key));
+            return Err(self.error(ErrorKind::HostKey, why).hint(
+                "whoever holds this key can pretend to be that host: give the host a new key, and make sure of it on another way",
+            ));
+        }
+        if !self.pins.is_empty() {
+            return if self.pins.contains(key) { Ok(()) } else { Err(self.changed_pin(key)) };
+        }
+        match verdict {
+            Verdict::Known(_) => Ok(()),
+            Verdict::Changed(place) => {
+                let file = &place.file;
+                let name = self.remote.known_hosts_name();
+                let why = format!("its host key {} is not the one in {place}", shown(key));
+                Err(self.error(ErrorKind::HostKey, why).hint(format!(
+                    "if the host was reinstalled, compare the fingerprint on its console and remove the old line with \
+                     ssh-keygen -f '{file}' -R '{name}'; if not, somebody may stand between you and it"
+                )))
+            }
+            _ => Err(self.unknown(key)),
+        }
+    }
+
+    /// The host and we have no kind of host key in common.
+    pub(super) fn no_common_kind(&self, theirs: &[String]) -> Error {
+        let offers = theirs.join(", ");
+        let something = !self.pins.is_empty() || self.known.keys(&self.remote).next().is_some();
+        if something {
+            let why =
+                format!("it has none of the kinds of host key that are known for it; it offers {offers}");
+            return self.error(ErrorKind::HostKey, why).hint(self.scan_hint());
+        }
+        let why = format!("it has no host key of a kind that this build can check; it offers {offers}");
+        self.error(ErrorKind::Unsupported, why)
+            .hint("make an ed25519 host key on it: ssh-keygen -A, then reload sshd")
+    }
+
+    fn changed_pin(&self, key: &PublicKey) -> Error {
+        let pins: Vec<String> = self.pins.iter().map(shown).collect();
+        let why = format!("its host key {} is none of the pinned ones ({})", shown(key), pins.join(", "));
+        self.error(ErrorKind::HostKey, why).hint(
+            "if the host was reinstalled, compare the fingerprint on its console (ssh-keygen -lf \
+             /etc/ssh/ssh_host_ed25519_key.pub) and correct host_keys in the estate; if not, somebody may stand between you \
+             and it",
+        )
+    }
+
+    fn unknown(&self, key: &PublicKey) -> Error {
+        let name = self.remote.known_hosts_name();
+        let line = key.clone().with_comment("");
+        let file = self.files.first().map_or("a known_hosts file", String::as_str);
+        let authority = self.known.authorities(&self.remote).next();
+        let why = match authority {
+            Some((_, place)) => {
+                format!(
+                    "its host key {} is unknown; host certificates ({place}) cannot be checked yet",
+                    shown(key)
+                )
+            }
+            None => format!("its host key {} is unknown", shown(key)),
+        };
+        self.error(ErrorKind::HostKey, why).hint(format!(
+            "compare the fingerprint on the host's console (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub); if it is the \
+             same, pin '{line}' under host_keys in the estate, or add '{name} {line}' to {file}"
+        ))
+    }
+
+    fn scan_hint(&self) -> String {
+        let Remote { host, port, .. } = &self.remote;
+        format!(
+            "add its ed25519 key: ssh-keyscan -t ed25519 -p {port} {host}, compared with \
+             /etc/ssh/ssh_host_ed25519_key.pub on its console"
+        )
+    }
+
+    fn error(&self, kind: ErrorKind, why: String) -> Error {
+        Error::new(kind, format!("trust {}", self.remote.authority()), why)
+    }
+}
+
+fn shown(key: &PublicKey) -> String {
+    format!("{} {}", key.algorithm(), key.fingerprint())
+}
+
+/// The kinds of host key that this build can check, best first.
+const CHECKABLE: &[(&str, Algorithm)] = &[
+    ("ssh-ed25519", Algorithm::Ed25519),
+    ("ecdsa-sha2-nistp256", Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 }),
+    ("ecdsa-sha2-nistp384", Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 }),
+    ("ecdsa-sha2-nistp521", Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 }),
+];
