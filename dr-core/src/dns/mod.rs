@@ -4,6 +4,8 @@
 
 mod change;
 mod facts;
+mod rdata;
 
 pub use change::{Agreement, SetChange, ZoneChange};
 pub use facts::{Answer, Fact, Question, Transport};
+pub use rdata::canonical_rdata;
