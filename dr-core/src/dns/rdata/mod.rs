@@ -121,7 +121,11 @@ mod tests {
         check(TXT, r#""a" b "c\"d" "\228\\" "#, r#""a" "b" "c\"d" "\228\\""#);
         check(TXT, "\"\"", "\"\"");
         check(TXT, "ü", "\"\\195\\188\"");
-        check(DS, "60485 5 1 2BB183AF5F22588179A53B0A 98631FAD1A292118", "60485 5 1 2bb183af5f22588179a53b0a98631fad1a292118");
+        check(
+            DS,
+            "60485 5 1 2BB183AF5F22588179A53B0A 98631FAD1A292118",
+            "60485 5 1 2bb183af5f22588179a53b0a98631fad1a292118",
+        );
         check(SSHFP, "4 2 AB", "4 2 ab");
         check(TLSA, "3 1 1 00ff", "3 1 1 00ff");
         check(DNSKEY, "257 3 13 AQ ID", "257 3 13 AQID");
@@ -164,9 +168,7 @@ mod tests {
 
     fn any_type() -> impl Strategy<Value = RecordType> {
         use RecordType::*;
-        prop::sample::select(vec![
-            A, AAAA, CAA, CNAME, DS, DNSKEY, MX, NS, PTR, SOA, SRV, SSHFP, TLSA, TXT,
-        ])
+        prop::sample::select(vec![A, AAAA, CAA, CNAME, DS, DNSKEY, MX, NS, PTR, SOA, SRV, SSHFP, TLSA, TXT])
     }
 
     proptest! {
