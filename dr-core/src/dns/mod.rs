@@ -1,9 +1,24 @@
 //! DNS: whether every name server would send visitors to the right host, and changing records so that no one sees a gap.
 //!
-//! The words are those of RFC 9499. Nothing here touches a socket: questions go out and answers come in as values.
+//! A [`ZoneSpec`] gives the [`questions`]; what the servers say becomes [`ZoneFacts`], which [`judge`] turns into a report: one
+//! rule a topic, all of them in one list. A [`ZoneChange`] takes record sets from one state to another in one message, and an
+//! [`Agreement`] waits until every server shows it. The words are those of RFC 9499. Nothing here touches a socket.
 
 mod change;
 mod facts;
+mod judge;
+mod rdata;
+mod rules;
+mod serial;
+mod soa;
+mod spec;
 
 pub use change::{Agreement, SetChange, ZoneChange};
 pub use facts::{Answer, Fact, Question, Transport};
+pub use judge::{Thresholds, ZoneFacts, judge};
+pub use rdata::canonical_rdata;
+#[cfg(feature = "world")]
+pub(crate) use rdata::{rdata_from_wire, rdata_to_wire};
+pub use serial::Serial;
+pub use soa::Soa;
+pub use spec::{Server, ZoneSpec, first_questions, questions};

@@ -1,0 +1,203 @@
+//! A zone to be checked: from the estate, or from what a script has in hand.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::facts::{Question, Transport};
+use super::rdata::canonical_rdata;
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::{DnsName, Estate, RecordKey, RecordSet, RecordType, Zone, ZoneName, server_address};
+
+/// A name server, by the name the operator gives it and where it answers.
+///
+/// ```
+/// use dr_core::dns::Server;
+/// let server: Server = "ns1=192.0.2.53".parse().unwrap();
+/// assert_eq!((server.name.as_str(), server.address.port()), ("ns1", 53));
+/// assert_eq!("192.0.2.53:5353".parse::<Server>().unwrap().name, "192.0.2.53:5353");
+/// assert!("ns1=nowhere".parse::<Server>().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// What findings call it.
+    pub name: String,
+    /// Where it answers.
+    pub address: SocketAddr,
+}
+
+impl FromStr for Server {
+    type Err = String;
+    /// `NAME=ADDRESS`, or the address alone; the port is 53 if not said.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, address) = text.split_once('=').unwrap_or((text, text));
+        if name.is_empty() {
+            return Err(format!("'{}' has no name before the '='", text.escape_debug()));
+        }
+        Ok(Self { name: name.to_owned(), address: server_address(address)? })
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = self.address.to_string();
+        if self.name == address { f.write_str(&address) } else { write!(f, "{} ({address})", self.name) }
+    }
+}
+
+/// A zone to be checked: whom to ask, and what must be true.
+///
+/// ```
+/// use dr_core::dns::ZoneSpec;
+/// let servers = vec!["ns1=192.0.2.1".parse().unwrap(), "ns2=192.0.2.2".parse().unwrap()];
+/// let spec = ZoneSpec::new("example.org".parse().unwrap(), servers);
+/// assert!(spec.keys().iter().any(|key| key.to_string() == "www.example.org A"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ZoneSpec {
+    /// The zone.
+    pub zone: ZoneName,
+    /// Its name servers.
+    pub servers: Vec<Server>,
+    /// Where its primary answers, if that is known: serials are measured against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<SocketAddr>,
+    /// The names whose address records a failover moves: their TTLs must fit the recovery time objective.
+    #[serde(default)]
+    pub moving: Vec<DnsName>,
+    /// Further record sets that must agree on every server.
+    #[serde(default)]
+    pub records: Vec<RecordKey>,
+    /// Record sets that must be just so on every server.
+    #[serde(default)]
+    pub expect: Vec<RecordSet>,
+}
+
+impl ZoneSpec {
+    /// A zone with these servers; the names that may move are the apex and `www`.
+    #[must_use]
+    pub fn new(zone: ZoneName, servers: Vec<Server>) -> Self {
+        let moving = usual_names(&zone);
+        Self { zone, servers, primary: None, moving, records: vec![], expect: vec![] }
+    }
+
+    /// The zone as the estate has it; the names that move are those of the sites.
+    ///
+    /// ```
+    /// use dr_core::dns::ZoneSpec;
+    /// use dr_core::Estate;
+    /// let error = ZoneSpec::from_estate(&Estate::default(), &"example.org".parse().unwrap()).unwrap_err();
+    /// assert_eq!(error.kind(), dr_core::ErrorKind::NotFound);
+    /// ```
+    pub fn from_estate(estate: &Estate, zone: &ZoneName) -> Result<Self> {
+        let operation = || format!("check zone {zone}");
+        let Some(wanted) = estate.zones.get(zone) else {
+            let known: Vec<&str> = estate.zones.keys().map(ZoneName::as_str).collect();
+            return Err(Error::new(ErrorKind::NotFound, operation(), "the estate has no such zone").hint(
+                if known.is_empty() {
+                    "name its servers instead".to_owned()
+                } else {
+                    format!("it has {}", known.join(", "))
+                },
+            ));
+        };
+        let address = |id: &crate::estate::NameServerId| {
+            estate.name_servers.get(id).map(|server| server.address).ok_or_else(|| {
+                Error::new(ErrorKind::Usage, operation(), format!("the estate has no name server '{id}'"))
+                    .hint("add it under [name_servers]")
+            })
+        };
+        let mut servers = Vec::with_capacity(wanted.servers.len());
+        for id in &wanted.servers {
+            servers.push(Server { name: id.to_string(), address: address(id)? });
+        }
+        Ok(Self {
+            zone: zone.clone(),
+            servers,
+            primary: Some(address(&wanted.primary)?),
+            moving: names_of_sites(estate, zone),
+            records: wanted.records.clone(),
+            expect: canonical_sets(wanted, &operation())?,
+        })
+    }
+
+    /// The record sets that must agree on every server, the SOA record aside.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<RecordKey> {
+        use RecordType::{A, AAAA, CAA, MX, NS, TXT};
+        let apex = [NS, A, AAAA, MX, TXT, CAA].map(|rtype| RecordKey::new(self.zone.apex(), rtype));
+        let names = usual_names(&self.zone).into_iter().chain(self.moving.iter().cloned());
+        let addresses = names.flat_map(|name| [A, AAAA].map(|rtype| RecordKey::new(name.clone(), rtype)));
+        apex.into_iter()
+            .chain(addresses)
+            .chain(self.records.iter().cloned())
+            .chain(self.expect.iter().map(RecordSet::key))
+            .filter(|key| key.rtype != RecordType::SOA)
+            .collect()
+    }
+
+    /// The record set that every server with authority has.
+    #[must_use]
+    pub fn soa_key(&self) -> RecordKey {
+        RecordKey::new(self.zone.apex(), RecordType::SOA)
+    }
+}
+
+/// The questions that every server is asked first: they tell whether it is worth asking more.
+#[must_use]
+pub fn first_questions(spec: &ZoneSpec) -> [Question; 2] {
+    [Transport::Udp, Transport::Tcp].map(|transport| Question {
+        key: spec.soa_key(),
+        transport,
+        recursive: false,
+    })
+}
+
+/// The questions to a server that has answered: every record set that must agree.
+///
+/// ```
+/// use dr_core::dns::{ZoneSpec, questions};
+/// let spec = ZoneSpec::new("example.org".parse().unwrap(), vec![]);
+/// assert_eq!(questions(&spec).len(), spec.keys().len());
+/// assert!(questions(&spec).iter().all(|question| !question.recursive));
+/// ```
+#[must_use]
+pub fn questions(spec: &ZoneSpec) -> Vec<Question> {
+    let ask = |key| Question { key, transport: Transport::Udp, recursive: false };
+    spec.keys().into_iter().map(ask).collect()
+}
+
+/// The apex and `www`.
+fn usual_names(zone: &ZoneName) -> Vec<DnsName> {
+    // A zone name near the limit of 253 characters has no room for www.
+    let www = format!("www.{zone}").parse();
+    [Some(zone.apex()), www.ok()].into_iter().flatten().collect()
+}
+
+/// The names of the sites that are in this zone; without any, the usual ones.
+fn names_of_sites(estate: &Estate, zone: &ZoneName) -> Vec<DnsName> {
+    let names = estate.sites.values().flat_map(|site| &site.names);
+    let here: BTreeSet<&DnsName> =
+        names.filter(|name| estate.zone_of(name).is_some_and(|(apex, _)| apex == zone)).collect();
+    if here.is_empty() { usual_names(zone) } else { here.into_iter().cloned().collect() }
+}
+
+fn canonical_sets(zone: &Zone, operation: &str) -> Result<Vec<RecordSet>> {
+    zone.expect.iter().map(|set| canonical_set(set, operation)).collect()
+}
+
+/// The record set with its data in canonical form.
+pub(crate) fn canonical_set(set: &RecordSet, operation: &str) -> Result<RecordSet> {
+    let data = set.rdata.iter().map(|typed| canonical_rdata(set.rtype, typed));
+    let rdata = data.collect::<Result<BTreeSet<String>, String>>().map_err(|why| {
+        Error::new(ErrorKind::Usage, operation, format!("{}: {why}", set.key()))
+            .hint("write the data as it would stand in a zone file")
+    })?;
+    Ok(RecordSet { rdata, ..set.clone() })
+}
