@@ -1,12 +1,27 @@
 //! Failover: decided on evidence, never twice, never by both sides at once.
 //!
-//! Probes become [`Tenure`]-respecting decisions through pure functions of facts and time; what follows from a decision is a
-//! plan of steps like any other.
+//! Probes give [`Sight`]s. Each observer's [`Health`] turns many of them into one [`Verdict`] and sends it as a [`Vote`];
+//! [`decide`] counts the votes of the configured [`Panel`], asks the guards, and says stay, move or ask. All of it is pure
+//! functions of facts and time. What follows from a decision is a plan of steps like any other, and who holds a site is a
+//! [`Tenure`] that changes only by compare-and-set.
 
+mod decide;
+mod guards;
+mod health;
 mod mirrored;
 mod sight;
 mod tenure;
+mod votes;
 
+pub use decide::{Decision, Mode, Picture, decide};
+pub use guards::{Guard, GuardName};
+pub use health::{Condition, Health};
 pub use mirrored::{LastMirror, RecordMirror, last_mirror_path};
 pub use sight::{DownKind, Sight};
 pub use tenure::{Expect, Raise, Role, RoleChange, Standing, Tenure, standing_path};
+pub use votes::{Observer, Panel, Received, Tally, Verdict, Vote};
+
+/// The guards: functions of facts, each giving a [`Guard`].
+pub mod guard {
+    pub use super::guards::{dns_changeable, hold_down, mirror_fresh, quorum, standby_healthy, tenure};
+}

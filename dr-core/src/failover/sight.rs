@@ -67,3 +67,21 @@ pub enum DownKind {
     /// It answered something else: a wrong status, a missing text, no authority.
     WrongAnswer,
 }
+
+impl DownKind {
+    /// In words.
+    ///
+    /// ```
+    /// assert_eq!(dr_core::failover::DownKind::TimedOut.words(), "no answer in time");
+    /// ```
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Refused => "connection refused",
+            Self::TimedOut => "no answer in time",
+            Self::Closed => "closed before an answer",
+            Self::NoRoute => "no way there",
+            Self::WrongAnswer => "wrong answer",
+        }
+    }
+}
