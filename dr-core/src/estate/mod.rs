@@ -4,9 +4,15 @@
 //! with its place and what was probably meant. Nothing else in the library needs one: whoever has two paths, a zone name or a
 //! key in hand passes just that.
 
+mod check;
+mod decode;
 mod host;
+mod mistake;
 mod names;
+mod node;
+mod parse;
 mod policy;
+mod read;
 mod record;
 mod remote;
 mod site;
@@ -18,6 +24,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use host::Host;
+pub use mistake::{Mistake, Mistakes, Place};
 pub use names::{Account, DnsName, Epoch, HostId, NameError, NameServerId, ObserverId, SiteId, ZoneName};
 pub use policy::{Health, MaxDelete, Policy};
 pub use record::{RecordKey, RecordSet, RecordType};

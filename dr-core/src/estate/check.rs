@@ -1,0 +1,293 @@
+//! What no single value shows: references that lead nowhere, and values that contradict each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::mistake::{Path, nearest};
+use super::names::{DnsName, HostId, SiteId, ZoneName};
+use super::policy::Policy;
+use super::read::{Note, Notes};
+use super::site::{ProbeSpec, Site};
+use super::zone::Zone;
+use super::{Estate, Host};
+use crate::report::Code;
+
+/// Names that the estate declares, those of broken entries included: a reference to one is no second mistake.
+pub(super) struct Declared<'a> {
+    pub(super) hosts: BTreeSet<&'a str>,
+    pub(super) name_servers: BTreeSet<&'a str>,
+    pub(super) tsig_keys: BTreeSet<&'a str>,
+}
+
+impl<'a> Declared<'a> {
+    pub(super) fn by(estate: &'a Estate) -> Self {
+        Self {
+            hosts: estate.hosts.keys().map(HostId::as_str).collect(),
+            name_servers: estate.name_servers.keys().map(|name| name.as_str()).collect(),
+            tsig_keys: estate.tsig_keys.keys().map(DnsName::as_str).collect(),
+        }
+    }
+}
+
+/// Notes everything that does not fit together, except where a mistake is known already.
+pub(super) fn check(estate: &Estate, declared: &Declared<'_>, notes: &mut Notes) {
+    let mut check = Check { estate, declared, notes };
+    let root = Path::default();
+    let mut served = BTreeMap::new();
+    for (id, host) in &estate.hosts {
+        check.host(host, &root.key("hosts").key(id.as_str()), &mut served);
+    }
+    for (id, site) in &estate.sites {
+        check.site(id, site, &root.key("sites").key(id.as_str()));
+    }
+    for (apex, zone) in &estate.zones {
+        check.zone(apex, zone, &root.key("zones").key(apex.as_str()));
+    }
+    check.name_servers(&root.key("name_servers"));
+    check.policy(&estate.policy, &root.key("policy"));
+}
+
+/// What can be referred to, and the table that declares it.
+const HOST: (&str, &str) = ("host", "hosts");
+const NAME_SERVER: (&str, &str) = ("name server", "name_servers");
+const TSIG_KEY: (&str, &str) = ("TSIG key", "tsig_keys");
+
+struct Check<'a> {
+    estate: &'a Estate,
+    declared: &'a Declared<'a>,
+    notes: &'a mut Notes,
+}
+
+impl Check<'_> {
+    fn wrong(&mut self, path: Path, message: impl Into<String>) {
+        self.wrong_meant(path, message, None);
+    }
+
+    fn wrong_meant(&mut self, path: Path, message: impl Into<String>, meant: Option<String>) {
+        if !self.notes.touch(&path) {
+            self.notes.add(path, message, meant);
+        }
+    }
+
+    /// Notes a name that nothing under `table` declares, unless that table itself is in doubt.
+    fn reference(&mut self, path: Path, (what, table): (&str, &str), name: &str, declared: &BTreeSet<&str>) {
+        if !declared.contains(name) && !self.notes.hide(&Path::default().key(table)) {
+            let meant = nearest(name, declared.iter().copied());
+            self.wrong_meant(path, format!("there is no {what} '{}'", name.escape_debug()), meant);
+        }
+    }
+
+    fn host<'h>(&mut self, host: &'h Host, path: &Path, served: &mut BTreeMap<std::net::IpAddr, &'h Host>) {
+        for (number, line) in host.host_keys.iter().enumerate() {
+            if let Err(why) = public_key(line) {
+                self.wrong(path.key("host_keys").index(number), why);
+            }
+        }
+        for (number, address) in host.addresses.iter().enumerate() {
+            let place = path.key("addresses").index(number);
+            if address.is_unspecified() || address.is_multicast() {
+                self.wrong(place, format!("{address} is no address that a site can be served under"));
+            } else if served.insert(*address, host).is_some() {
+                self.wrong(place, format!("{address} stands above already; an address belongs to one host"));
+            }
+        }
+        if host.state_dir.trim().is_empty() {
+            self.wrong(path.key("state_dir"), "the directory has no name");
+        }
+    }
+
+    fn site(&mut self, id: &SiteId, site: &Site, path: &Path) {
+        let hosts = &self.declared.hosts;
+        self.reference(path.key("home"), HOST, site.home.as_str(), hosts);
+        self.reference(path.key("standby"), HOST, site.standby.as_str(), hosts);
+        if site.home == site.standby {
+            self.wrong(path.key("standby"), "home and standby are the same host: there is nowhere to go");
+        }
+        if !site.names.is_empty() {
+            for host in [&site.home, &site.standby] {
+                if self.estate.hosts.get(host).is_some_and(|host| host.addresses.is_empty()) {
+                    let place = Path::default().key("hosts").key(host.as_str()).key("addresses");
+                    self.wrong(place, format!("none given, yet failover of '{id}' writes them into DNS"));
+                }
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for (number, name) in site.names.iter().enumerate() {
+            let place = path.key("names").index(number);
+            if !seen.insert(name) {
+                self.wrong(place, format!("{name} stands twice"));
+            } else if self.moves_nothing(name) {
+                self.wrong(place, format!("{name} is in no zone of the estate, so failover cannot move it"));
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for (number, tree) in site.trees.iter().enumerate() {
+            let place = path.key("trees").index(number);
+            if tree.path.is_empty() || tree.standby_path().is_empty() {
+                self.wrong(place, "the path is empty");
+            } else if !seen.insert(&tree.path) {
+                self.wrong(place, format!("{} stands twice", tree.path.escape_debug()));
+            }
+        }
+        if site.rpo.is_some_and(|rpo| rpo.as_duration().is_zero()) {
+            self.wrong(path.key("rpo"), "no mirror is ever that fresh");
+        }
+        for (number, probe) in site.probes.iter().enumerate() {
+            self.probe(probe, &path.key("probes").index(number));
+        }
+    }
+
+    /// Whether zones are given, but none for this name.
+    fn moves_nothing(&self, name: &DnsName) -> bool {
+        !self.estate.zones.is_empty()
+            && self.estate.zone_of(name).is_none()
+            && !self.notes.touch(&Path::default().key("zones"))
+    }
+
+    fn probe(&mut self, probe: &ProbeSpec, path: &Path) {
+        let (sort, port) = match probe {
+            ProbeSpec::Tcp { port } => ("tcp", *port),
+            ProbeSpec::Dns { port, .. } => ("dns", *port),
+            ProbeSpec::Http { path: page, port, status, .. } => {
+                if !page.starts_with('/') || page.chars().any(|c| c.is_control() || c == ' ') {
+                    self.wrong(path.key("http").key("path"), "a path begins with a slash and has no spaces");
+                }
+                if !(100..=599).contains(status) {
+                    self.wrong(path.key("http").key("status"), format!("{status} is no HTTP status"));
+                }
+                ("http", *port)
+            }
+        };
+        if port == 0 {
+            self.wrong(path.key(sort).key("port"), "there is no port 0");
+        }
+    }
+
+    fn zone(&mut self, apex: &ZoneName, zone: &Zone, path: &Path) {
+        let servers = &self.declared.name_servers;
+        self.reference(path.key("primary"), NAME_SERVER, zone.primary.as_str(), servers);
+        if zone.servers.is_empty() {
+            self.wrong(path.key("servers"), "a zone has at least one name server");
+        }
+        let mut seen = BTreeSet::new();
+        for (number, server) in zone.servers.iter().enumerate() {
+            let place = path.key("servers").index(number);
+            if !seen.insert(server) {
+                self.wrong(place, format!("{server} stands twice"));
+            } else {
+                self.reference(place, NAME_SERVER, server.as_str(), servers);
+            }
+        }
+        if let Some(key) = &zone.update_key {
+            let keys = &self.declared.tsig_keys;
+            self.reference(path.key("update_key"), TSIG_KEY, key.as_str(), keys);
+        }
+        for (number, key) in zone.records.iter().enumerate() {
+            self.inside(apex, &key.owner, path.key("records").index(number).key("owner"));
+        }
+        for (number, set) in zone.expect.iter().enumerate() {
+            let place = path.key("expect").index(number);
+            self.inside(apex, &set.owner, place.key("owner"));
+            if set.ttl > i32::MAX as u32 {
+                self.wrong(place.key("ttl"), "a TTL is at most 2147483647 seconds (RFC 2181 section 8)");
+            }
+            if set.rdata.is_empty() {
+                self.wrong(place.key("rdata"), "a record set has at least one record");
+            }
+        }
+    }
+
+    fn inside(&mut self, apex: &ZoneName, owner: &DnsName, place: Path) {
+        if !apex.contains(owner) {
+            self.wrong(place, format!("{owner} is not in the zone {apex}"));
+        }
+    }
+
+    fn name_servers(&mut self, path: &Path) {
+        let mut seen: BTreeMap<SocketAddr, &str> = BTreeMap::new();
+        for (id, server) in &self.estate.name_servers {
+            let place = path.key(id.as_str()).key("address");
+            if server.address.port() == 0 {
+                self.wrong(place, "there is no port 0");
+            } else if let Some(other) = seen.insert(server.address, id.as_str()) {
+                self.wrong(place, format!("'{other}' has the address {} too", server.address));
+            }
+        }
+    }
+
+    fn policy(&mut self, policy: &Policy, path: &Path) {
+        if policy.max_delete.percent > 100 {
+            let message = format!("{} percent is more than all of it", policy.max_delete.percent);
+            self.wrong(path.key("max_delete").key("percent"), message);
+        }
+        if i64::try_from(policy.max_delete.files).is_err() {
+            self.wrong(path.key("max_delete").key("files"), "no file system holds that many files");
+        }
+        for (key, period) in [("rpo", policy.rpo), ("rto", policy.rto)] {
+            if period.as_duration().is_zero() {
+                self.wrong(path.key(key), "an objective of no time at all cannot be met");
+            }
+        }
+        for name in policy.severity.keys().filter(|name| Code::find(name).is_none()) {
+            let meant = nearest(name, Code::all().map(Code::name));
+            let message = "no finding has this code (docs/findings.md lists them)".to_owned();
+            let path = path.key("severity").key(name);
+            self.notes.push(Note { path, message, suggestion: meant, of_key: true });
+        }
+        self.health(policy, &path.key("health"));
+    }
+
+    fn health(&mut self, policy: &Policy, path: &Path) {
+        let health = &policy.health;
+        for (key, count) in [("fall", health.fall), ("rise", health.rise)] {
+            if count == 0 {
+                self.wrong(path.key(key), "at least one look is needed to tell");
+            }
+        }
+        let periods = [
+            ("interval", health.interval),
+            ("confirm_interval", health.confirm_interval),
+            ("timeout", health.timeout),
+        ];
+        for (key, period) in periods {
+            if period.as_duration().is_zero() {
+                self.wrong(path.key(key), "it must be longer than no time at all");
+            }
+        }
+        // At worst every probe runs into its timeout; what is noticed after the objective is noticed too late.
+        let one_look = health.timeout.as_duration().saturating_add(health.confirm_interval.as_duration());
+        let notices_after = one_look
+            .checked_mul(health.fall)
+            .unwrap_or(Duration::MAX)
+            .saturating_add(health.interval.as_duration());
+        let rto = policy.rto.as_duration();
+        if !rto.is_zero() && notices_after >= rto {
+            let message = format!(
+                "interval + fall × (timeout + confirm_interval) is {}, but the rto is {}: a failure would be noticed too late",
+                crate::time::Period::from(notices_after),
+                policy.rto
+            );
+            self.wrong(path.key("timeout"), message);
+        }
+    }
+}
+
+/// Whether this is a public key as it stands in a .pub file: a type, base64 that repeats the type (RFC 4253 section 6.6), and
+/// perhaps a comment.
+fn public_key(line: &str) -> Result<(), String> {
+    let said = "no public key as in a .pub file (ssh-ed25519 AAAA…)";
+    if line.contains("PRIVATE KEY") {
+        return Err("this is a private key; what belongs here is the .pub file of the host".to_owned());
+    }
+    let mut words = line.split_ascii_whitespace();
+    let (Some(sort), Some(coded)) = (words.next(), words.next()) else { return Err(said.to_owned()) };
+    let blob = data_encoding::BASE64
+        .decode(coded.as_bytes())
+        .map_err(|_| format!("{said}: it is cut off or mistyped"))?;
+    let inner = blob.split_first_chunk::<4>().and_then(|(length, rest)| {
+        rest.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?)
+            .filter(|inner| inner.len() < rest.len())
+    });
+    if inner == Some(sort.as_bytes()) { Ok(()) } else { Err(format!("{said}: it is not a key of its type")) }
+}
