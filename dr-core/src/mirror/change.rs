@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::diff::{same_content, same_metadata, same_owner, same_time};
 use super::entry::{Entry, RelPath};
 use crate::estate::{Epoch, Location, MaxDelete, SiteId};
 
@@ -33,6 +34,68 @@ impl Change {
     pub fn inverse(&self) -> Self {
         Self { path: self.path.clone(), from: self.to.clone(), to: self.from.clone() }
     }
+
+    /// What the entry that is at the path now says about the change.
+    ///
+    /// ```
+    /// use dr_core::mirror::{Change, Entry, Kind, Progress, RelPath};
+    /// let page = Entry { kind: Kind::File { size_bytes: 5, digest: None }, mode: 0o644, mtime_s: 0, mtime_ns: 0, owner: None };
+    /// let change = Change { path: RelPath::new(b"index.html").unwrap(), from: None, to: Some(page.clone()) };
+    /// assert_eq!(change.progress(None), Progress::Ahead);
+    /// assert_eq!(change.progress(Some(&page)), Progress::Done);
+    /// assert_eq!(change.progress(Some(&Entry { mtime_s: 9, ..page })), Progress::Strange);
+    /// ```
+    #[must_use]
+    pub fn progress(&self, now: Option<&Entry>) -> Progress {
+        let is = |wanted: &Option<Entry>| match (wanted, now) {
+            (None, None) => true,
+            (Some(wanted), Some(now)) => same_content(wanted, now) && same_metadata(wanted, now),
+            _ => false,
+        };
+        let was_directory = self.from.as_ref().is_some_and(Entry::is_directory);
+        let will_be_directory = self.to.as_ref().is_some_and(Entry::is_directory);
+        let is_directory = now.is_some_and(Entry::is_directory);
+        if is(&self.to) {
+            Progress::Done
+        } else if is(&self.from) || (is_directory && (was_directory || will_be_directory)) {
+            // The mode and the time of a directory change while dr works in it: only what it is counts.
+            Progress::Ahead
+        } else if now.is_none() && self.from.is_some() && was_directory != will_be_directory {
+            // A directory and something else cannot trade places at once.
+            Progress::Between
+        } else if now.is_some_and(|now| self.has_metadata_half_set(now)) {
+            Progress::Between
+        } else {
+            Progress::Strange
+        }
+    }
+
+    /// Mode, time and owner are set one after the other: each is old or new.
+    fn has_metadata_half_set(&self, now: &Entry) -> bool {
+        let (Some(from), Some(to)) = (&self.from, &self.to) else { return false };
+        let is_either = |same: fn(&Entry, &Entry) -> bool| same(from, now) || same(to, now);
+        let same_bytes = |one: &Entry, other: &Entry| {
+            same_content(&Entry { mtime_s: other.mtime_s, mtime_ns: other.mtime_ns, ..one.clone() }, other)
+        };
+        same_bytes(from, to)
+            && same_bytes(to, now)
+            && is_either(|one, now| one.mode == now.mode)
+            && is_either(same_time)
+            && is_either(same_owner)
+    }
+}
+
+/// How far a [`Change`] has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The path is as it was before.
+    Ahead,
+    /// The path is as it will be.
+    Done,
+    /// The change was begun and not finished; it can be done again.
+    Between,
+    /// The path is neither: somebody else changed it.
+    Strange,
 }
 
 /// How many paths a mirror touches, and how many bytes it moves.
@@ -41,7 +104,7 @@ impl Change {
 pub struct Summary {
     /// Paths that the target does not have.
     pub created: u64,
-    /// Files with new content.
+    /// Paths with new content, or with something of another kind.
     pub updated: u64,
     /// Paths of which only mode, owner or time change.
     pub metadata_only: u64,
@@ -93,6 +156,9 @@ pub struct Transfer {
     pub source: Location,
     /// Where they go.
     pub target: Location,
+    /// The file on the target's host that says what that host is for the site; read again while files land.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<String>,
     /// What to leave out and what to allow.
     pub options: Options,
     /// The counts of `changes`.

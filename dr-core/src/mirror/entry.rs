@@ -1,6 +1,6 @@
 //! A tree as facts: entries by path, and paths that cannot leave it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -74,6 +74,15 @@ impl RelPath {
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether this path leads through the directory `above`, which is not this path itself.
+    #[must_use]
+    pub fn is_below(&self, above: &Self) -> bool {
+        match self.0.strip_prefix(above.0.as_slice()) {
+            Some(rest) => !rest.is_empty() && (above.is_root() || rest[0] == b'/'),
+            None => false,
+        }
     }
 
     /// The last component; empty for the root.
@@ -307,4 +316,33 @@ pub struct Snapshot {
     pub entries: BTreeMap<RelPath, Entry>,
     /// What is there and could not be read, with the reason: never to be taken for "not there".
     pub unreadable: BTreeMap<RelPath, String>,
+    /// What the filter left out, without what is below: a directory that holds such a path is never removed.
+    pub excluded: BTreeSet<RelPath>,
+}
+
+/// What an endpoint can carry; honest, so that two endpoints are compared only in what both know.
+///
+/// ```
+/// use dr_core::mirror::Carries;
+/// let disk = Carries { nanoseconds: true, owners: true, any_name: true };
+/// let sftp = Carries { nanoseconds: false, owners: false, any_name: true };
+/// assert_eq!(disk.onto(sftp), sftp);
+/// assert!(sftp.onto(disk).owners, "whether owners are known is for each entry to say, whether they can be set for the target");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carries {
+    /// Times finer than a second, and outside the years 1970 to 2106.
+    pub nanoseconds: bool,
+    /// It may set numeric owners. An endpoint that may not can still read them: its entries then have an owner.
+    pub owners: bool,
+    /// Names that are not UTF-8.
+    pub any_name: bool,
+}
+
+impl Carries {
+    /// What arrives when `self` is mirrored onto `target`.
+    #[must_use]
+    pub fn onto(self, target: Self) -> Self {
+        Self { nanoseconds: self.nanoseconds && target.nanoseconds, ..target }
+    }
 }

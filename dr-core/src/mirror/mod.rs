@@ -4,7 +4,13 @@
 //! one [`Transfer`] step. Nothing here touches a disk or a socket.
 
 mod change;
+mod diff;
 mod entry;
+mod filter;
+mod guard;
 
-pub use change::{Change, Options, Summary, Transfer};
-pub use entry::{Bytes, Entry, Kind, Owner, RelPath, Snapshot};
+pub use change::{Change, Options, Progress, Summary, Transfer};
+pub use diff::{Difference, Held, diff, stages};
+pub use entry::{Bytes, Carries, Entry, Kind, Owner, RelPath, Snapshot};
+pub use filter::{Filter, STAGING_PREFIX};
+pub use guard::{Refusal, check_places, check_standing, check_trees};

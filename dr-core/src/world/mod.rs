@@ -21,6 +21,7 @@ use crate::dns::{Answer, Question, ZoneChange};
 use crate::error::Result;
 use crate::estate::{Location, ProbeSpec, RecordKey, RecordSet, Remote, SiteId, ZoneName};
 use crate::failover::{Sight, Tenure};
+pub use crate::mirror::Carries;
 use crate::mirror::{Change, Entry, Options, RelPath, Snapshot};
 use crate::plan::Plan;
 use crate::run::{Event, Line, Outcome, RunId};
@@ -127,17 +128,6 @@ pub trait Endpoints: Send + Sync {
 
 /// The content of a file on its way.
 pub type Content = Box<dyn AsyncRead + Send + Unpin>;
-
-/// What an endpoint can carry; honest, so that two endpoints are compared only in what both know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Carries {
-    /// Times finer than a second.
-    pub nanoseconds: bool,
-    /// Numeric owners can be read and (with the rights) set.
-    pub owners: bool,
-    /// Names that are not UTF-8.
-    pub any_name: bool,
-}
 
 /// A tree somewhere. No path leads out of its root: not by symbolic links, `..`, or a race.
 #[async_trait]
