@@ -8,11 +8,15 @@ mod access;
 mod agent;
 mod connector;
 mod fault;
+mod files;
 mod identity;
 mod login;
+mod replace;
 mod session;
+mod shell;
 mod trust;
 
 pub use access::Access;
 pub use connector::Connector;
 pub use session::Session;
+pub use shell::SshShell;

@@ -1,0 +1,179 @@
+//! Hosts by SSH, as the world's [`Shell`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use russh::MethodKind;
+
+use super::agent::Agent;
+use super::connector::Connector;
+use super::files::Files;
+use super::identity::{self, Identity};
+use super::login::{Connection, Knock, method_names};
+use super::replace::{Swap, replace};
+use super::session::Session;
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::Remote;
+use crate::keys::PublicKey;
+use crate::world::{Control, Login, Output, Shell};
+
+/// How long the command that proves a login may take. A key with a forced command runs that one, however long it takes.
+const PROOF_COMMAND: Duration = Duration::from_secs(5);
+
+/// Real hosts by SSH.
+///
+/// ```no_run
+/// # async fn example() -> dr_core::Result<()> {
+/// use dr_core::world::ssh::{Access, Connector, SshShell};
+/// use dr_core::world::{Control, Shell};
+/// let shell = SshShell::new(Connector::new(Access::default()));
+/// let said = shell.run(&"root@us.example.net".parse().unwrap(), "uptime", &Control::silent()).await?;
+/// assert_eq!(said.status, Some(0));
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct SshShell {
+    connector: Arc<Connector>,
+}
+
+impl SshShell {
+    /// Over these connections.
+    #[must_use]
+    pub fn new(connector: Arc<Connector>) -> Self {
+        Self { connector }
+    }
+
+    /// A fresh connection on which nothing but this key is offered.
+    async fn prove(&self, remote: &Remote, public: &PublicKey) -> Result<Login> {
+        let mut key = self.private_half(public).await?;
+        let access = self.connector.access();
+        let mut connection = Connection::open(access, remote).await?;
+        let operation = || format!("prove the key {} to {remote}", public.fingerprint());
+        let offers = match connection.knock().await? {
+            Knock::Open => {
+                return Err(Error::new(
+                    ErrorKind::Rejected,
+                    operation(),
+                    "the host lets everyone in without any key, so it proves nothing about this one",
+                )
+                .hint("look at its sshd_config: PermitEmptyPasswords, AuthenticationMethods"));
+            }
+            Knock::Shut { offers, .. } => offers,
+        };
+        if !offers.contains(&MethodKind::PublicKey) {
+            return Ok(Login::Refused { offers: method_names(&offers) });
+        }
+        let knock = match &mut key {
+            Half::File(identity) => connection.offer(identity).await?,
+            Half::Agent(agent, key) => connection.offer_agent(agent, key).await?.ok_or_else(|| {
+                Error::new(ErrorKind::PermissionDenied, operation(), "the ssh-agent would not sign with it")
+                    .hint("unlock the agent, or name the private key file")
+            })?,
+        };
+        match knock {
+            Knock::Shut { offers, .. } => Ok(Login::Refused { offers: method_names(&offers) }),
+            Knock::Open => {
+                let session = Session::new(connection, remote.clone());
+                let outcome = accepted(&session).await;
+                session.close().await;
+                outcome
+            }
+        }
+    }
+
+    /// The private half of a public key: in one of the identities, or in the agent.
+    async fn private_half(&self, public: &PublicKey) -> Result<Half> {
+        let access = self.connector.access();
+        let mut unreadable = None;
+        for path in &access.identities {
+            match identity::public_of(path) {
+                Ok(half) if half == *public => {
+                    return Identity::load(path, access.passphrase.as_ref()).await.map(Half::File);
+                }
+                Ok(_) => {}
+                Err(error) => unreadable = Some(error),
+            }
+        }
+        if let Some(socket) = &access.use_agent {
+            let mut agent = Agent::open(socket, None).await?;
+            let keys = agent.keys(socket).await?;
+            if let Some((_, key)) = keys.into_iter().find(|(held, _)| held == public) {
+                return Ok(Half::Agent(agent, key));
+            }
+        }
+        let error = Error::new(
+            ErrorKind::NotFound,
+            format!("find the private half of {}", public.fingerprint()),
+            "none of the key files at hand holds it",
+        )
+        .hint("name its file with --identity or in the estate, or load it into the ssh-agent");
+        Err(match unreadable {
+            Some(cause) => error.caused_by(cause),
+            None => error,
+        })
+    }
+}
+
+enum Half {
+    File(Identity),
+    Agent(Agent, russh::keys::PublicKey),
+}
+
+/// Whether a session that was let in stays so. That a key may only run one command, or none, is no refusal; that the host
+/// hangs up right after the login (an account that expired, a broken shell profile) is a lost connection.
+async fn accepted(session: &Session) -> Result<Login> {
+    let control = Control::silent();
+    match tokio::time::timeout(PROOF_COMMAND, session.exec("exit 0", b"", &control)).await {
+        Ok(Err(error)) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::OutcomeUnknown) => {
+            Err(Error::new(
+                ErrorKind::Unreachable,
+                error.operation(),
+                "the host let us in and then closed the connection",
+            )
+            .hint("its log says why: an expired account, a limit, or a login script that fails")
+            .caused_by(error))
+        }
+        _ => Ok(Login::Accepted),
+    }
+}
+
+#[async_trait]
+impl Shell for SshShell {
+    async fn run(&self, remote: &Remote, command: &str, control: &Control) -> Result<Output> {
+        let session =
+            control.run(&format!("run a command on {remote}"), self.connector.session(remote)).await?;
+        session.exec(command, b"", control).await
+    }
+
+    async fn read_file(&self, remote: &Remote, path: &str) -> Result<Option<Vec<u8>>> {
+        let session = self.connector.session(remote).await?;
+        let files = Files::open(&session, format!("read {path} on {remote}")).await?;
+        files.read(&below(session.home().await?, path)).await
+    }
+
+    async fn replace_file(
+        &self,
+        remote: &Remote,
+        path: &str,
+        from: Option<&[u8]>,
+        to: Option<&[u8]>,
+        mode: u32,
+    ) -> Result<()> {
+        let session = self.connector.session(remote).await?;
+        let files = Files::open(&session, format!("replace {path} on {remote}")).await?;
+        replace(&files, session.home().await?, path, &Swap { from, to, mode }).await
+    }
+
+    async fn prove_key(&self, remote: &Remote, public_key: &str) -> Result<Login> {
+        let public: PublicKey = public_key
+            .parse()
+            .map_err(|why: String| Error::new(ErrorKind::Usage, format!("prove a key to {remote}"), why))?;
+        self.connector.limited(remote, self.prove(remote, &public)).await
+    }
+}
+
+/// A path on the host: below the home directory unless it begins with a slash.
+fn below(home: &str, path: &str) -> String {
+    if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", home.trim_end_matches('/')) }
+}

@@ -1,0 +1,103 @@
+//! SSH sessions and keys against OpenSSH's own sshd, ssh, ssh-agent and ssh-keygen.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dr_core::world::Control;
+use dr_core::world::ssh::{Access, Connector, SshShell};
+use dr_core::{Error, ErrorKind, Remote};
+use dr_tests::Sshd;
+use tempfile::TempDir;
+
+mod login;
+
+/// A directory with the files of somebody who logs in, away from those of whoever runs the tests.
+struct Desk(TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A file with this content and mode.
+    fn file(&self, name: &str, content: impl AsRef<[u8]>, mode: u32) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.path(name);
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    /// A key made by ssh-keygen.
+    fn key(&self, name: &str, arguments: &[&str]) -> PathBuf {
+        let path = self.path(name);
+        let kind: &[&str] = if arguments.contains(&"-t") { &[] } else { &["-t", "ed25519"] };
+        let arguments = [kind, &["-q", "-C", name], arguments].concat();
+        let passphrase: &[&str] = if arguments.contains(&"-N") { &[] } else { &["-N", ""] };
+        run(Command::new("ssh-keygen").args(arguments).args(passphrase).arg("-f").arg(&path));
+        path
+    }
+}
+
+/// What a command prints; it must succeed.
+fn run(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{command:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn public(private: &Path) -> String {
+    std::fs::read_to_string(private.with_extension("pub")).unwrap().trim().to_owned()
+}
+
+fn remote(sshd: &Sshd) -> Remote {
+    format!("ssh://{}@{}", sshd.user(), sshd.addr()).parse().unwrap()
+}
+
+/// Trusts this server's host key and has this private key.
+fn access(sshd: &Sshd, key: &Path) -> Access {
+    let pins = sshd.host_keys().to_vec();
+    Access {
+        identities: vec![key.to_owned()],
+        pins: [(remote(sshd).known_hosts_name(), pins)].into(),
+        ..Access::default()
+    }
+}
+
+/// A server, a key that it lets in, and an access with that key.
+fn at_home() -> (Sshd, Desk, Access) {
+    let (sshd, desk) = (Sshd::start(), Desk::new());
+    let key = desk.key("id", &[]);
+    sshd.authorize(&public(&key));
+    let access = access(&sshd, &key);
+    (sshd, desk, access)
+}
+
+fn shell(access: Access) -> SshShell {
+    SshShell::new(Connector::new(access))
+}
+
+async fn log_in(access: Access, remote: &Remote) -> Result<(), Error> {
+    let connector = Connector::new(access);
+    let session = connector.session(remote).await.map(drop);
+    connector.close().await;
+    session
+}
+
+/// The attempt fails with this kind, and says and hints these words.
+#[track_caller]
+fn fails<T>(result: Result<T, Error>, kind: ErrorKind, words: &[&str]) {
+    let Err(error) = result else { panic!("it did not fail") };
+    let text = format!("{error:?}");
+    assert_eq!(error.kind(), kind, "{text}");
+    for word in words {
+        assert!(text.contains(word), "{word:?} is missing in: {text}");
+    }
+}
