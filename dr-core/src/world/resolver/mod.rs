@@ -3,7 +3,7 @@
 mod exchange;
 mod message;
 mod stub;
-pub(super) mod wire;
+pub(in crate::world) mod wire;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Between our values and those of the wire library: names, types, data, response codes.
 
+pub(in crate::world) use super::exchange::{read_message, why, write_message};
+
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RData, RecordType as WireType};
 use hickory_proto::serialize::binary::{BinDecoder, BinEncodable, BinEncoder, Restrict};
