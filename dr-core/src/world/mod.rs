@@ -6,6 +6,8 @@
 //! [`Control`]'s cancellation; every wait has a limit; nothing here retries what changes something.
 
 mod control;
+pub mod providers;
+pub mod resolver;
 pub mod ssh;
 
 use std::net::{IpAddr, SocketAddr};

@@ -1,0 +1,75 @@
+//! Questions to name servers over real sockets.
+
+mod exchange;
+mod message;
+mod stub;
+pub(in crate::world) mod wire;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+pub use stub::StubResolver;
+
+use super::Resolver;
+use crate::dns::{Answer, Question, Transport};
+use exchange::Udp;
+use message::Query;
+
+/// Asks name servers directly, each question over a socket of its own with a random port and identifier.
+///
+/// An answer counts only if it comes from the address that was asked and repeats identifier and question (RFC 5452 section 9);
+/// anything else is ignored until the time is up. A truncated answer is asked for again over TCP, and a server that does not
+/// know EDNS is asked without (RFC 6891 section 7).
+///
+/// ```no_run
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use std::time::Duration;
+/// use dr_core::dns::{Question, Transport};
+/// use dr_core::world::{Resolver, resolver::WireResolver};
+/// use dr_core::{RecordKey, RecordType};
+/// let key = RecordKey::new("www.example.org".parse().unwrap(), RecordType::A);
+/// let question = Question { key, transport: Transport::Udp, recursive: false };
+/// let answer = WireResolver::new().ask("192.0.2.53:53".parse().unwrap(), &question, Duration::from_secs(2)).await;
+/// println!("{answer:?}");
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct WireResolver(());
+
+impl WireResolver {
+    /// A resolver; it holds nothing open between questions.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(())
+    }
+}
+
+#[async_trait]
+impl Resolver for WireResolver {
+    async fn ask(&self, server: SocketAddr, question: &Question, within: Duration) -> Answer {
+        let deadline = Instant::now() + within;
+        let query = match Query::new(question) {
+            Ok(query) => query,
+            Err(why) => return Answer::Unreachable { why },
+        };
+        if question.transport == Transport::Tcp {
+            return exchange::over_tcp(server, &query, deadline).await;
+        }
+        match exchange::over_udp(server, &query, deadline).await {
+            Udp::Answer(answer) => answer,
+            Udp::Truncated => match exchange::over_tcp(server, &query, deadline).await {
+                Answer::Silent => truncated("no answer in time"),
+                Answer::Unreachable { why } => truncated(&why),
+                answer => answer,
+            },
+        }
+    }
+}
+
+/// The server is there, but its whole answer could not be had.
+fn truncated(why: &str) -> Answer {
+    Answer::Unreachable { why: format!("the answer over UDP is truncated, and over TCP: {why}") }
+}
