@@ -6,6 +6,7 @@
 //! [`Control`]'s cancellation; every wait has a limit; nothing here retries what changes something.
 
 mod control;
+pub mod probes;
 pub mod providers;
 pub mod resolver;
 pub mod ssh;
