@@ -1,1 +1,46 @@
-//! Reports, plans and events for people.
+//! Reports, plans, events and errors for people: what a tired operator reads at three in the morning in a terminal of 80
+//! columns. The worst stands first, what to do stands behind an arrow, and the last line says it all.
+//!
+//! Whatever came from outside is escaped, so that no server's answer and no file's name can command the terminal.
+
+mod error;
+mod event;
+mod layout;
+mod nagios;
+mod plan;
+mod report;
+
+pub use error::error;
+pub use event::event;
+pub use nagios::nagios;
+pub use plan::plan;
+pub use report::report;
+
+/// How a page is laid out. The library never asks the terminal: the caller says what there is.
+///
+/// ```
+/// use dr_core::render::Style;
+/// let plain = Style::default();
+/// assert_eq!((plain.color, plain.width, plain.full), (false, 80, false));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Whether to colour, by the escape sequences of ECMA-48.
+    pub color: bool,
+    /// The width of the terminal in columns; under 40 counts as 40.
+    pub width: usize,
+    /// Whether to list everything where a list is otherwise cut: every path of a mirror.
+    pub full: bool,
+}
+
+impl Style {
+    fn width(self) -> usize {
+        self.width.max(40)
+    }
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self { color: false, width: 80, full: false }
+    }
+}

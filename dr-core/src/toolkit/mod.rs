@@ -4,6 +4,7 @@
 //! through the world, hands them to the pure part, and performs the steps that came of it.
 
 mod dns;
+mod estate_file;
 mod failover;
 mod keys;
 mod mirror;

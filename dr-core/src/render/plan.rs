@@ -1,0 +1,242 @@
+//! Plans.
+
+use super::Style;
+use super::layout::{Tone, bytes, clean, count, paint, wrap};
+use crate::dns::{Agreement, SetChange, ZoneChange};
+use crate::estate::{ProbeSpec, RecordSet};
+use crate::failover::{RoleChange, Standing, Tenure};
+use crate::keys::{AuthorizedKeysChange, Content};
+use crate::mirror::{Change, Entry, Kind, Summary, Transfer};
+use crate::plan::{Need, OnFailure, Plan, Planned, Step};
+
+/// Of a mirror's paths so many are listed, unless the style asks for all.
+const LISTED_PATHS: usize = 12;
+/// Of a file's lines so many are listed, unless the style asks for all.
+const LISTED_LINES: usize = 8;
+
+/// A plan: every step with what is there and what will be there.
+///
+/// ```
+/// use dr_core::plan::{OnFailure, Pause, Plan, Planned, Step};
+/// use dr_core::render::{Style, plan};
+/// let pause = Step::Pause(Pause { span: "30s".parse().unwrap(), why: "old answers expire".into() });
+/// let wait = Plan::new("wait", Default::default(), OnFailure::Stop, vec![Planned::needed("let the TTL pass", pause)]);
+/// let page = plan(&wait, Style::default());
+/// assert!(page.contains(" 1. let the TTL pass\n      30s: old answers expire\n"), "{page}");
+/// ```
+#[must_use]
+pub fn plan(plan: &Plan, style: Style) -> String {
+    let mut page = String::new();
+    wrap(&mut page, "", &paint(&clean(&plan.title), Tone::Strong, style), style);
+    if plan.is_empty() {
+        page.push_str("nothing to do: everything is as it should be\n");
+        return page;
+    }
+    page.push('\n');
+    for (number, planned) in plan.steps.iter().enumerate() {
+        step(&mut page, number + 1, planned, style);
+    }
+    let failing = match plan.on_failure {
+        OnFailure::Stop => "it stops at a step that fails, to be resumed or undone",
+        OnFailure::Undo => "it takes everything back when a step fails",
+    };
+    let steps = count(plan.steps.len(), "step");
+    let last = format!("plan {}: {steps}, of facts from {}; {failing}", plan.digest().short(), plan.at);
+    page.push('\n');
+    wrap(&mut page, "", &last, style);
+    page
+}
+
+fn step(page: &mut String, number: usize, planned: &Planned, style: Style) {
+    let wanted = if planned.need == Need::Wanted { " (goes on without it)" } else { "" };
+    wrap(page, &format!("{number:>2}. "), &format!("{}{wanted}", clean(&planned.title)), style);
+    match &planned.step {
+        Step::Mirror(transfer) => mirror(page, transfer, style),
+        Step::ChangeZone(change) => zone(page, change, style),
+        Step::AwaitAgreement(agreement) => await_agreement(page, agreement, style),
+        Step::RaiseEpoch(raise) => {
+            let (from, to) =
+                (raise.from.as_ref().map_or_else(|| "nobody".to_owned(), tenure), tenure(&raise.to));
+            detail(page, &format!("{from} → {to}"), style);
+        }
+        Step::ChangeRole(change) => role(page, change, style),
+        Step::RecordMirror(record) => {
+            let moved = format!("{}, {}", count_of(record.paths, "path"), bytes(record.bytes));
+            detail(
+                page,
+                &format!("{}: {}, begun {}, {moved}", record.host, record.path(), record.started),
+                style,
+            );
+        }
+        Step::AwaitHealthy(expect) => {
+            detail(
+                page,
+                &format!("{} at {}, within {}", probe(&expect.probe), expect.address, expect.within),
+                style,
+            );
+        }
+        Step::Pause(pause) => detail(page, &format!("{}: {}", pause.span, clean(&pause.why)), style),
+        Step::ChangeAuthorizedKeys(change) => authorized_keys(page, change, style),
+        Step::ProveKey(proof) => {
+            let key = clean(&proof.public_key);
+            detail(page, &format!("{} with {key}, within {}", proof.remote, proof.within), style);
+        }
+    }
+}
+
+fn detail(page: &mut String, text: &str, style: Style) {
+    wrap(page, "      ", text, style);
+}
+
+/// A line of a difference: `+` will be there, `-` will not, `~` changes.
+fn difference(page: &mut String, sign: char, text: &str, style: Style) {
+    let tone = match sign {
+        '+' => Tone::Good,
+        '-' => Tone::Bad,
+        _ => Tone::Doubtful,
+    };
+    let first = format!("      {sign} ");
+    let mut lines = String::new();
+    wrap(&mut lines, &first, text, style);
+    page.push_str(&lines.replacen(sign, &paint(&sign.to_string(), tone, style), 1));
+}
+
+fn mirror(page: &mut String, transfer: &Transfer, style: Style) {
+    let (source, target) = (transfer.source.to_string(), transfer.target.to_string());
+    detail(page, &format!("{} → {}", clean(&source), clean(&target)), style);
+    detail(page, &totals(&transfer.summary), style);
+    let limit = if style.full { usize::MAX } else { LISTED_PATHS };
+    for change in transfer.changes.iter().take(limit) {
+        path(page, change, style);
+    }
+    if let Some(more) = transfer.changes.len().checked_sub(limit).filter(|more| *more > 0) {
+        detail(page, &paint(&format!("... and {more} more"), Tone::Quiet, style), style);
+    }
+}
+
+/// What a mirror amounts to: `12 created, 3 updated, 1 deleted, 400 unchanged; 1.2 MiB to move`.
+fn totals(summary: &Summary) -> String {
+    let parts = [
+        (summary.created, "created"),
+        (summary.updated, "updated"),
+        (summary.metadata_only, "with other metadata"),
+        (summary.deleted, "deleted"),
+        (summary.unchanged, "unchanged"),
+    ];
+    let told: Vec<String> =
+        parts.iter().filter(|part| part.0 > 0).map(|(number, what)| format!("{number} {what}")).collect();
+    let told = if told.is_empty() { "no paths".to_owned() } else { told.join(", ") };
+    format!("{told}; {} to move", bytes(summary.bytes))
+}
+
+fn path(page: &mut String, change: &Change, style: Style) {
+    match (&change.from, &change.to) {
+        (None, Some(to)) => difference(page, '+', &format!("{}  {}", change.path, entry(to)), style),
+        (Some(from), None) => difference(page, '-', &format!("{}  {}", change.path, entry(from)), style),
+        (Some(from), Some(to)) => {
+            difference(page, '~', &format!("{}  {}", change.path, becomes(from, to)), style);
+        }
+        (None, None) => {}
+    }
+}
+
+fn entry(entry: &Entry) -> String {
+    match &entry.kind {
+        Kind::File { size_bytes, .. } => bytes(*size_bytes),
+        Kind::Directory => "directory".to_owned(),
+        Kind::Symlink { target } => format!("link to {}", target.0.escape_ascii()),
+        Kind::Other => "special file".to_owned(),
+    }
+}
+
+fn becomes(from: &Entry, to: &Entry) -> String {
+    if from.kind != to.kind {
+        let (from, to) = (entry(from), entry(to));
+        return if from == to { format!("{to}, other content") } else { format!("{from} → {to}") };
+    }
+    if from.mode != to.mode {
+        return format!("mode {:o} → {:o}", from.mode, to.mode);
+    }
+    match (from.owner, to.owner) {
+        (Some(old), Some(new)) if old != new => {
+            format!("owner {}:{} → {}:{}", old.uid, old.gid, new.uid, new.gid)
+        }
+        // Of the same size and kind with another time: what is inside is sent again.
+        _ if to.is_file() => format!("{}, other time", entry(to)),
+        _ => "other time".to_owned(),
+    }
+}
+
+fn zone(page: &mut String, change: &ZoneChange, style: Style) {
+    let signed = change.key.as_ref().map_or_else(|| "unsigned".to_owned(), |key| format!("signed by {key}"));
+    detail(page, &format!("in one message to {}, {signed}", change.primary), style);
+    for set in &change.require {
+        detail(page, &format!("only if {}", clean(&set.to_string())), style);
+    }
+    for SetChange { from, to, .. } in &change.sets {
+        for (sign, set) in [('-', from), ('+', to)] {
+            if let Some(set) = set {
+                difference(page, sign, &clean(&set.to_string()), style);
+            }
+        }
+    }
+}
+
+fn await_agreement(page: &mut String, agreement: &Agreement, style: Style) {
+    let servers = count(agreement.servers.len(), "server");
+    detail(page, &format!("{servers}, within {}", agreement.within), style);
+    for (key, set) in &agreement.expect {
+        let text = set.as_ref().map_or_else(|| format!("no {key}"), RecordSet::to_string);
+        detail(page, &clean(&text), style);
+    }
+}
+
+fn tenure(tenure: &Tenure) -> String {
+    format!("epoch {}, home {}", tenure.epoch, tenure.home)
+}
+
+fn role(page: &mut String, change: &RoleChange, style: Style) {
+    let standing = |standing: &Option<Standing>| match standing {
+        Some(Standing { role, epoch }) => {
+            let role = if *role == crate::failover::Role::Home { "home" } else { "standby" };
+            format!("{role} in epoch {epoch}")
+        }
+        None => "nothing known".to_owned(),
+    };
+    let (from, to) = (standing(&change.from), standing(&change.to));
+    detail(page, &format!("{}: {from} → {to} ({})", change.host, clean(&change.path())), style);
+}
+
+fn probe(spec: &ProbeSpec) -> String {
+    match spec {
+        ProbeSpec::Tcp { port } => format!("TCP port {port}"),
+        ProbeSpec::Http { host, path, port, .. } => format!("http://{host}:{port}{}", clean(path)),
+        ProbeSpec::Dns { port, zone } => format!("SOA of {zone} on port {port}"),
+    }
+}
+
+fn authorized_keys(page: &mut String, change: &AuthorizedKeysChange, style: Style) {
+    detail(page, &clean(&format!("{} of {}", change.path, change.remote)), style);
+    let lines = |content: &Option<Content>| -> Vec<String> {
+        let bytes = content.as_ref().and_then(Content::bytes).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).lines().map(clean).collect()
+    };
+    let (from, to) = (lines(&change.from), lines(&change.to));
+    let gone = from.iter().filter(|line| !to.contains(line)).map(|line| ('-', line));
+    let new = to.iter().filter(|line| !from.contains(line)).map(|line| ('+', line));
+    let all: Vec<(char, &String)> = gone.chain(new).collect();
+    let limit = if style.full { usize::MAX } else { LISTED_LINES };
+    for (sign, line) in all.iter().take(limit) {
+        difference(page, *sign, line, style);
+    }
+    if all.len() > limit {
+        detail(page, &format!("... and {} more", all.len() - limit), style);
+    }
+    if change.to.is_none() {
+        detail(page, "the file is removed", style);
+    }
+}
+
+fn count_of(number: u64, what: &str) -> String {
+    count(usize::try_from(number).unwrap_or(usize::MAX), what)
+}
