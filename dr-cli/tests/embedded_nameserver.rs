@@ -21,7 +21,10 @@ use dr_cli::demo::embedded::{
 };
 use hickory_proto::{
     op::{Message, MessageType, OpCode, Query, ResponseCode},
-    rr::{Name, RData, RecordType},
+    rr::{
+        Name, RData, RecordType, TSigner,
+        rdata::tsig::{TsigAlgorithm, TsigError},
+    },
 };
 
 const KEY: &str = "c2VjcmV0LW9mLXRoZS1kZW1vLTAxMjM0NTY3ODkwMTI=";
@@ -51,16 +54,25 @@ fn localhost(last: u8) -> SocketAddr {
     (IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), 0).into()
 }
 
+fn key(secret: &str) -> TsigKey {
+    TsigKey { name: "demo.".into(), secret: Secret::new(secret) }
+}
+
 fn primary_options(zone: &str) -> Options {
     let zones = vec![ZoneText { origin: "example.org.".into(), text: zone.into() }];
-    let keys = vec![TsigKey { name: "demo.".into(), secret: Secret::new(KEY) }];
-    let role = Role::Primary { zones, keys, secondaries: Vec::new() };
-    Options { name: "ns1".into(), listen: localhost(11), state: None, role }
+    let role = Role::Primary { zones, secondaries: Vec::new() };
+    Options { name: "ns1".into(), listen: localhost(11), state: None, keys: vec![key(KEY)], role }
 }
 
 fn secondary_options(number: u8, primary: SocketAddr, refresh_ms: u64) -> Options {
     let role = Role::Secondary { zones: vec!["example.org.".into()], primary, refresh_ms };
-    Options { name: format!("ns{number}"), listen: localhost(10 + number), state: None, role }
+    Options {
+        name: format!("ns{number}"),
+        listen: localhost(10 + number),
+        state: None,
+        keys: vec![key(KEY)],
+        role,
+    }
 }
 
 /// Makes the primary tell `addresses` of changes.
@@ -214,6 +226,68 @@ async fn a_large_zone_is_transferred_in_several_messages() {
     let (secondary, _running) = secondary_options(2, primary.address, 1000).start().await.unwrap();
     assert_eq!(secondary.serials.get("example.org."), Some(&1));
     assert_eq!(ask(secondary.address, "host4999.example.org.", RecordType::TXT).answers.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_with_a_signature_is_answered_with_one() {
+    let zone = (0..3000).fold(ZONE.to_owned(), |mut zone, number| {
+        writeln!(zone, "host{number} IN TXT \"{}\"", "x".repeat(60)).unwrap();
+        zone
+    });
+    let (ready, _running) = primary_options(&zone).start().await.unwrap();
+    let signed = |question: &str| dig(ready.address, &format!("-y hmac-sha256:demo.:{KEY} {question}"));
+    for question in ["example.org SOA +notcp", "example.org SOA +nsid +tcp", "missing.example.org A"] {
+        let answer = signed(question);
+        assert!(answer.contains("hmac-sha256.") && !answer.contains("verify"), "{answer}");
+    }
+    // A chain of signatures over many messages, of which dig checks every one.
+    let axfr = signed("example.org AXFR +onesoa");
+    assert!(
+        axfr.contains("XFR size: 3012 records (messages ") && !axfr.contains("messages 1,"),
+        "{}",
+        &axfr[axfr.len() - 300..]
+    );
+    assert!(!axfr.contains("could not be validated") && !axfr.contains("verify"));
+    let port = ready.address.port().to_string();
+    let key = format!("hmac-sha256:demo.:{KEY}");
+    let mut kdig = Command::new("kdig");
+    kdig.args([&format!("@{}", ready.address.ip()), "-p", &port, "-y", &key, "example.org", "AXFR"]);
+    let (good, said) = run(&mut kdig, "");
+    assert!(
+        good && said.contains("3012 records") && !said.contains("WARNING"),
+        "{}",
+        &said[said.len() - 500..]
+    );
+    let wrong = dig(ready.address, &format!("-y hmac-sha256:demo.:{WRONG_KEY} example.org SOA"));
+    assert!(wrong.contains("BADSIG") || wrong.contains("NOTAUTH"), "{wrong}");
+    assert!(!wrong.contains("hostmaster"), "{wrong}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_signature_is_refused_as_old() {
+    let lab = Lab::start(0).await;
+    let name = Name::from_ascii("demo.").unwrap();
+    let key = data_encoding::BASE64.decode(KEY.as_bytes()).unwrap();
+    let signer = TSigner::new(key, TsigAlgorithm::HmacSha256, name, 300).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    for (time, code, error) in [
+        (now, ResponseCode::NoError, None),
+        (now - 301, ResponseCode::NotAuth, Some(TsigError::BadTime)),
+        (now + 310, ResponseCode::NotAuth, Some(TsigError::BadTime)),
+        (5, ResponseCode::NotAuth, Some(TsigError::BadSig)),
+    ] {
+        let mut message = Message::new(9, MessageType::Query, OpCode::Update);
+        message.add_query(Query::query(Name::from_ascii("example.org.").unwrap(), RecordType::SOA));
+        message.finalize(&signer, time).unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        socket.send_to(&message.to_vec().unwrap(), lab.primary.0.address).unwrap();
+        let mut answer = [0; 512];
+        let (length, _) = socket.recv_from(&mut answer).unwrap();
+        let answer = Message::from_vec(&answer[..length]).unwrap();
+        assert_eq!(answer.response_code, code, "{time}");
+        assert_eq!(answer.signature().unwrap().data.error, error, "{time}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -433,11 +507,8 @@ async fn a_notify_from_a_stranger_is_refused() {
 #[tokio::test]
 async fn bad_options_are_said_and_keep_their_secrets() {
     let with_key = |name: &str, secret: &str| {
-        let mut options = primary_options(ZONE);
-        if let Role::Primary { keys, .. } = &mut options.role {
-            *keys = vec![TsigKey { name: name.into(), secret: Secret::new(secret) }];
-        }
-        options
+        let keys = vec![TsigKey { name: name.into(), secret: Secret::new(secret) }];
+        Options { keys, ..primary_options(ZONE) }
     };
     for (options, expected) in [
         (with_key("demo.", "not base64!"), "TSIG key demo.: the secret is not base64"),

@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, RwLock},
 };
 
-use russh::keys::{Algorithm, PrivateKey, ssh_key::LineEnding};
+use russh::keys::{Algorithm, PrivateKey, PublicKey, ssh_key::LineEnding};
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
@@ -111,7 +111,7 @@ impl Service for Options {
             name: self.name.clone(),
             ssh: ssh_listener.local_addr()?,
             http: http_listener.local_addr()?,
-            host_key: key.public_key().to_openssh().map_err(io::Error::other)?,
+            host_key: public_line(&key)?,
         };
         let password = RwLock::new(self.password);
         let account = Arc::new(Account { root: root.clone(), user: self.user, home, password });
@@ -134,6 +134,12 @@ impl Service for Options {
             *password = options.password;
         }
     }
+}
+
+/// `ssh-ed25519 AAAA...`, without the comment that a key may carry.
+fn public_line(key: &PrivateKey) -> io::Result<String> {
+    let key = PublicKey::new(key.public_key().key_data().clone(), "");
+    Ok(key.to_openssh().map_err(io::Error::other)?.trim_end().to_owned())
 }
 
 /// Makes the directories that a host has from its first day; gives the home, from the root.

@@ -6,6 +6,7 @@
 //! secondary and updates without its database, is here.
 
 mod authority;
+mod signature;
 mod transfer;
 mod update;
 mod zone;
@@ -59,6 +60,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Directory where it keeps its zones over a restart, made if it is missing. `None`: a restart begins anew.
     pub state: Option<PathBuf>,
+    /// What a primary takes updates from; every server signs its answers to what one of them has signed.
+    pub keys: Vec<TsigKey>,
     /// What it serves and where that comes from.
     pub role: Role,
 }
@@ -72,8 +75,6 @@ pub enum Role {
     Primary {
         /// The zones it begins with; what [`Options::state`] has kept is newer.
         zones: Vec<ZoneText>,
-        /// Who may change any of them.
-        keys: Vec<TsigKey>,
         /// Told of every change. Can change while it runs ([`Service::update`]).
         secondaries: Vec<SocketAddr>,
     },
@@ -223,10 +224,9 @@ impl Service for Options {
 
 fn authority(options: &Options) -> io::Result<Authority> {
     let (origins, part) = match &options.role {
-        Role::Primary { zones, keys, secondaries } => {
-            let keys = keys.iter().map(TsigKey::signer).collect::<Result<_, _>>()?;
+        Role::Primary { zones, secondaries } => {
             let secondaries = RwLock::new(secondaries.clone());
-            let part = Part::Primary { keys, secondaries, address: options.listen.ip() };
+            let part = Part::Primary { secondaries, address: options.listen.ip() };
             (zones.iter().map(|zone| &zone.origin).collect::<Vec<_>>(), part)
         }
         Role::Secondary { zones, primary, .. } => {
@@ -234,7 +234,8 @@ fn authority(options: &Options) -> io::Result<Authority> {
         }
     };
     let origins = origins.into_iter().map(|origin| parse_name(origin)).collect::<Result<_, _>>()?;
-    Ok(Authority::new(options.name.clone(), origins, part, options.state.clone()))
+    let keys = options.keys.iter().map(TsigKey::signer).collect::<Result<_, _>>()?;
+    Ok(Authority::new(options.name.clone(), origins, keys, part, options.state.clone()))
 }
 
 /// What the server begins with: what it had, or what it is given.

@@ -11,11 +11,8 @@ use std::{
 use hickory_net::{runtime::Time, xfer::Protocol};
 use hickory_proto::{
     op::{Edns, Header, HeaderCounts, MessageType, Metadata, OpCode, ResponseCode},
-    rr::{
-        LowerName, Name, Record, RecordType, TSigResponseContext, TSigner, rdata::opt::NSIDPayload,
-        rdata::tsig::TsigError,
-    },
-    serialize::binary::BinEncoder,
+    rr::{LowerName, Name, Record, RecordType, TSigner, rdata::opt::NSIDPayload},
+    serialize::binary::BinEncodable,
 };
 use hickory_server::{
     server::{Request, RequestHandler, ResponseHandler, ResponseInfo},
@@ -23,10 +20,15 @@ use hickory_server::{
 };
 use tokio::sync::{Mutex, Notify};
 
-use super::{transfer, update, zone::Zone};
+use super::{
+    signature::{self, Signing},
+    transfer, update,
+    zone::Zone,
+};
 
-/// Records in one message of a transfer: far below what 64 KiB hold, unless they are huge.
-const TRANSFER_RECORDS: usize = 200;
+/// Bytes of records in one message of a transfer, before compression: with a record that comes on top of it
+/// still a message that TCP can carry, whatever the record.
+const TRANSFER_BYTES: usize = 16 * 1024;
 
 /// One consistent state of all zones: a query is answered from one of these as a whole.
 struct Published {
@@ -40,6 +42,8 @@ pub(super) struct Authority {
     name: String,
     /// All zones it is to serve, loaded or not.
     configured: Vec<Name>,
+    /// Who may change zones at a primary; answers to what they have signed are signed too.
+    keys: Vec<TSigner>,
     published: RwLock<Arc<Published>>,
     /// Held from reading a zone to publishing the next: one change at a time.
     writing: Mutex<()>,
@@ -50,14 +54,20 @@ pub(super) struct Authority {
 
 /// What sets a primary apart from a secondary.
 pub(super) enum Part {
-    Primary { keys: Vec<TSigner>, secondaries: RwLock<Vec<SocketAddr>>, address: IpAddr },
+    Primary { secondaries: RwLock<Vec<SocketAddr>>, address: IpAddr },
     Secondary { primary: IpAddr, changed: Notify },
 }
 
 impl Authority {
-    pub(super) fn new(name: String, configured: Vec<Name>, part: Part, state: Option<PathBuf>) -> Self {
+    pub(super) fn new(
+        name: String,
+        configured: Vec<Name>,
+        keys: Vec<TSigner>,
+        part: Part,
+        state: Option<PathBuf>,
+    ) -> Self {
         let published = RwLock::new(Arc::new(Published { zones: BTreeMap::new(), catalog: Catalog::new() }));
-        Self { name, configured, published, writing: Mutex::new(()), part, state }
+        Self { name, configured, keys, published, writing: Mutex::new(()), part, state }
     }
 
     pub(super) fn configured(&self) -> &[Name] {
@@ -143,24 +153,22 @@ impl Authority {
         }
     }
 
-    /// An UPDATE message (RFC 2136), from the signature to the answer.
-    async fn update(&self, request: &Request, now: u64) -> (ResponseCode, Option<TSigResponseContext>) {
-        let Part::Primary { keys, .. } = &self.part else { return (ResponseCode::Refused, None) };
-        let (allowed, context) = authenticate(keys, request, now);
-        if let Err(code) = allowed {
-            return (code, context);
+    /// An UPDATE message (RFC 2136), of which it is known whether one of our keys has signed it.
+    async fn update(&self, request: &Request, is_signed: bool) -> ResponseCode {
+        if !is_signed || matches!(self.part, Part::Secondary { .. }) {
+            return ResponseCode::Refused;
         }
-        let [question] = request.queries.queries() else { return (ResponseCode::FormErr, context) };
+        let [question] = request.queries.queries() else { return ResponseCode::FormErr };
         if question.query_type() != RecordType::SOA {
-            return (ResponseCode::FormErr, context);
+            return ResponseCode::FormErr;
         }
         let _one = self.writing.lock().await;
         let Some(zone) = self.published().zones.get(question.name()).cloned() else {
-            return (ResponseCode::NotAuth, context);
+            return ResponseCode::NotAuth;
         };
         let after =
             update::check(&zone, &request.answers).and_then(|()| update::apply(&zone, &request.authorities));
-        let code = match after {
+        match after {
             Err(code) => code,
             Ok(None) => ResponseCode::NoError,
             Ok(Some(after)) => match self.publish_locked(after.clone()) {
@@ -173,8 +181,7 @@ impl Authority {
                     ResponseCode::ServFail
                 }
             },
-        };
-        (code, context)
+        }
     }
 
     /// A NOTIFY message (RFC 1996): heeded if it comes from the primary.
@@ -217,7 +224,7 @@ impl Authority {
             records.push(zone.soa_record());
         }
         let mut last = None;
-        for records in records.chunks(TRANSFER_RECORDS) {
+        for records in messages(&records) {
             let reply = Reply { authoritative: true, records, ..Reply::to(request) };
             last = Some(reply.send(request, handle.clone()).await);
         }
@@ -227,27 +234,17 @@ impl Authority {
         }
     }
 
-    /// Whether `name` belongs to a zone that should be here and is not.
-    fn is_missing(&self, name: &LowerName, published: &Published) -> bool {
-        let is_in = |zone: &Name| LowerName::from(zone).zone_of(name);
-        self.configured
-            .iter()
-            .any(|zone| is_in(zone) && !published.zones.contains_key(&LowerName::from(zone)))
-    }
-}
-
-#[async_trait::async_trait]
-impl RequestHandler for Authority {
-    async fn handle_request<R: ResponseHandler, T: Time>(
+    async fn dispatch<R: ResponseHandler, T: Time>(
         &self,
         request: &Request,
         handle: R,
+        is_signed: bool,
     ) -> ResponseInfo {
         let question = request.queries.queries().first();
         match (request.metadata.message_type, request.metadata.op_code, question) {
             (MessageType::Query, OpCode::Update, _) => {
-                let (code, context) = self.update(request, T::current_time()).await;
-                Reply { code, context, ..Reply::to(request) }.send(request, handle).await
+                let code = self.update(request, is_signed).await;
+                Reply { code, ..Reply::to(request) }.send(request, handle).await
             }
             (MessageType::Query, OpCode::Notify, _) => {
                 let code = self.notified(request);
@@ -268,27 +265,47 @@ impl RequestHandler for Authority {
             _ => self.published().catalog.handle_request::<R, T>(request, handle).await,
         }
     }
+
+    /// Whether `name` belongs to a zone that should be here and is not.
+    fn is_missing(&self, name: &LowerName, published: &Published) -> bool {
+        let is_in = |zone: &Name| LowerName::from(zone).zone_of(name);
+        self.configured
+            .iter()
+            .any(|zone| is_in(zone) && !published.zones.contains_key(&LowerName::from(zone)))
+    }
 }
 
-/// Whether one of `keys` has signed the request, and how the answer is to be signed (RFC 8945).
-fn authenticate(
-    keys: &[TSigner],
-    request: &Request,
-    now: u64,
-) -> (Result<(), ResponseCode>, Option<TSigResponseContext>) {
-    let Some(signature) = request.signature.as_deref() else { return (Err(ResponseCode::Refused), None) };
-    let id = request.metadata.id;
-    let Some(key) = keys.iter().find(|key| *key.signer_name() == signature.name) else {
-        let context = TSigResponseContext::unknown_key(id, now, signature.name.clone());
-        return (Err(ResponseCode::NotAuth), Some(context));
-    };
-    let Ok((mac, signed_at, _)) = key.verify_message_byte(request.as_slice(), None, true) else {
-        return (Err(ResponseCode::NotAuth), Some(TSigResponseContext::bad_signature(id, now, key.clone())));
-    };
-    let is_timely = now.abs_diff(signed_at) <= u64::from(signature.data.fudge);
-    let (allowed, error) =
-        if is_timely { (Ok(()), None) } else { (Err(ResponseCode::NotAuth), Some(TsigError::BadTime)) };
-    (allowed, Some(TSigResponseContext::new(id, now, key.clone(), mac, error)))
+#[async_trait::async_trait]
+impl RequestHandler for Authority {
+    async fn handle_request<R: ResponseHandler, T: Time>(
+        &self,
+        request: &Request,
+        handle: R,
+    ) -> ResponseInfo {
+        let Some((verdict, signer)) = signature::check(&self.keys, request, T::current_time()) else {
+            return self.dispatch::<R, T>(request, handle, false).await;
+        };
+        let handle = Signing::new(handle, request, signer);
+        match verdict {
+            Ok(()) => self.dispatch::<Signing<R>, T>(request, handle, true).await,
+            Err(code) => Reply { code, ..Reply::to(request) }.send(request, handle).await,
+        }
+    }
+}
+
+/// `records` in their order, cut into what goes into one message each.
+fn messages(records: &[Record]) -> Vec<&[Record]> {
+    let mut bytes = 0;
+    records
+        .chunk_by(|record, _| {
+            bytes += record.to_bytes().map_or(TRANSFER_BYTES, |bytes| bytes.len());
+            let fits = bytes < TRANSFER_BYTES;
+            if !fits {
+                bytes = 0;
+            }
+            fits
+        })
+        .collect()
 }
 
 /// An answer made here and not by the catalog.
@@ -296,7 +313,6 @@ struct Reply<'r> {
     code: ResponseCode,
     authoritative: bool,
     records: &'r [Record],
-    context: Option<TSigResponseContext>,
     edns: Option<Edns>,
 }
 
@@ -307,35 +323,21 @@ impl<'r> Reply<'r> {
             edns.set_max_payload(asked.max_payload().max(512));
             edns
         });
-        Reply { code: ResponseCode::NoError, authoritative: false, records: &[], context: None, edns }
+        Reply { code: ResponseCode::NoError, authoritative: false, records: &[], edns }
     }
 
     async fn send<R: ResponseHandler>(self, request: &Request, mut handle: R) -> ResponseInfo {
         let mut metadata = Metadata::response_from_request(&request.metadata);
         metadata.response_code = self.code;
         metadata.authoritative = self.authoritative;
-        let message = || {
-            MessageResponseBuilder::new(&request.queries, self.edns.as_ref()).build(
-                metadata,
-                self.records,
-                &[],
-                &[],
-                &[],
-            )
-        };
         let failed = ResponseInfo::from(Header { metadata, counts: HeaderCounts::default() });
-        let mut answer = message();
-        if let Some(context) = self.context {
-            let mut bytes = Vec::with_capacity(512);
-            let encoded = message().destructive_emit(&mut BinEncoder::new(&mut bytes));
-            match encoded.and_then(|_| context.sign(&bytes)) {
-                Ok(signature) => answer.set_signature(signature),
-                Err(error) => {
-                    tracing::error!(%error, "cannot sign an answer");
-                    return failed;
-                }
-            }
-        }
+        let answer = MessageResponseBuilder::new(&request.queries, self.edns.as_ref()).build(
+            metadata,
+            self.records,
+            &[],
+            &[],
+            &[],
+        );
         handle.send_response(answer).await.unwrap_or_else(|error| {
             tracing::debug!(%error, "an answer did not get away");
             failed

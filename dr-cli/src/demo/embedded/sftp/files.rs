@@ -20,7 +20,7 @@ use super::wire::{self, Access, Attributes, Code, Packet, Reply, Request};
 use crate::demo::embedded::confine::Root;
 
 /// As many as OpenSSH's server has before it runs into the usual limit of open files.
-const HANDLES_MAX: usize = 1000;
+const HANDLES_MAX: u32 = 1000;
 /// Names in one answer to READDIR.
 const NAMES_MAX: usize = 100;
 
@@ -61,12 +61,11 @@ pub(super) struct Files {
     root: Arc<Root>,
     home: Vec<u8>,
     handles: BTreeMap<u32, Open>,
-    next_handle: u32,
 }
 
 impl Files {
     pub(super) fn new(root: Arc<Root>, home: Vec<u8>) -> Self {
-        Self { root, home, handles: BTreeMap::new(), next_handle: 0 }
+        Self { root, home, handles: BTreeMap::new() }
     }
 
     /// The answer to `packet`, or `None` where the session makes no sense any more.
@@ -108,7 +107,7 @@ impl Files {
             Request::Statvfs { path } => self.statvfs(id, &path),
             Request::Limits => {
                 let [packet, data] = [wire::PACKET_MAX_BYTES, wire::DATA_MAX_BYTES].map(u64::from);
-                Ok(Reply::numbers(id, &[packet, data, data, HANDLES_MAX as u64]))
+                Ok(Reply::numbers(id, &[packet, data, data, HANDLES_MAX.into()]))
             }
             Request::Unsupported => {
                 Err(Refusal(Code::OpUnsupported, "this server does not know that".into()))
@@ -204,11 +203,10 @@ impl Files {
     }
 
     fn keep(&mut self, id: u32, open: Open) -> Result<Reply, Refusal> {
-        if self.handles.len() >= HANDLES_MAX {
-            return Err(Errno::MFILE.into());
-        }
-        let handle = self.next_handle;
-        self.next_handle = self.next_handle.wrapping_add(1);
+        // The lowest that is free, as OpenSSH's server does it: clients that take a handle for text get along
+        // with small numbers only.
+        let free = (0..HANDLES_MAX).find(|handle| !self.handles.contains_key(handle));
+        let handle = free.ok_or(Errno::MFILE)?;
         self.handles.insert(handle, open);
         Ok(Reply::handle(id, &handle.to_be_bytes()))
     }
