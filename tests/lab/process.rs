@@ -98,9 +98,12 @@ pub(crate) fn tree(root: u32) -> Vec<Member> {
     members
 }
 
-/// The 4th, 22nd and 3rd field of proc_pid_stat(5). The 2nd, the program's name, may hold spaces and brackets.
 fn stat(pid: i32) -> Option<Stat> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The 4th, 22nd and 3rd field of proc_pid_stat(5). The 2nd, the program's name, may hold spaces and brackets.
+fn parse(text: &str) -> Option<Stat> {
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     Some(Stat {
         state: *fields.first()?.as_bytes().first()?,
@@ -116,6 +119,15 @@ impl Member {
 
     fn is_running(self) -> bool {
         stat(self.pid).is_some_and(|s| s.started == self.started && !matches!(s.state, b'Z' | b'X'))
+    }
+
+    /// Whether every thread of it has been stopped, or has ended.
+    fn has_stopped(self) -> bool {
+        let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.pid)) else { return true };
+        threads.flatten().all(|thread| {
+            let state = fs::read_to_string(thread.path().join("stat")).ok().as_deref().and_then(parse);
+            state.is_none_or(|s| matches!(s.state, b'T' | b't' | b'Z' | b'X'))
+        })
     }
 
     pub(crate) fn signal(self, signal: Signal) {
@@ -134,10 +146,11 @@ pub(crate) fn freeze(root: u32) -> Vec<Member> {
         if new.is_empty() {
             return frozen.into_iter().collect();
         }
-        for member in new {
-            member.signal(Signal::STOP);
-            frozen.insert(member);
-        }
+        new.iter().for_each(|member| member.signal(Signal::STOP));
+        // A thread on the other processor goes on for a moment.
+        let stopped = poll(Duration::from_secs(10), || new.iter().all(|m| m.has_stopped()).then_some(()));
+        assert!(stopped.is_some(), "not stopped by SIGSTOP: {new:?}");
+        frozen.extend(new);
     }
 }
 

@@ -68,6 +68,9 @@ fn a_killed_test_program_leaves_nothing_running() {
     if std::env::var_os(INNER).is_some() {
         let (nginx, sshd) = (Nginx::start(&[]), Sshd::start());
         println!("running {:?}", [nginx.processes(), sshd.processes()].concat());
+        for dir in [nginx.dir(), sshd.dir(), sshd.home()] {
+            println!("directory {}", dir.display());
+        }
         let _ = std::io::stdin().read(&mut [0]);
         return;
     }
@@ -78,10 +81,13 @@ fn a_killed_test_program_leaves_nothing_running() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(program.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let line =
-        lines.filter_map(|line| Some(line.split_once("running [")?.1.to_owned())).next().expect("a line");
-    let running: Vec<u32> = line.trim_end_matches(']').split(", ").map(|pid| pid.parse().unwrap()).collect();
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut next = |start: &str| {
+        lines.find_map(|line| Some(line.split_once(start)?.1.to_owned())).expect("the other program says it")
+    };
+    let running: Vec<u32> =
+        next("running [").trim_end_matches(']').split(", ").map(|pid| pid.parse().unwrap()).collect();
+    let dirs = [(); 3].map(|()| next("directory "));
     let before = running.iter().filter(|&&pid| is_running(pid)).count();
     assert!(before >= 3, "a master, a worker and an sshd: {running:?}");
     program.kill().unwrap();
@@ -89,6 +95,8 @@ fn a_killed_test_program_leaves_nothing_running() {
     wait_for("the servers to end", Duration::from_secs(20), || {
         running.iter().all(|&pid| !is_running(pid)).then_some(())
     });
+    // What a killed program cannot do any more.
+    dirs.iter().for_each(|dir| std::fs::remove_dir_all(dir).unwrap());
 }
 
 #[test]
