@@ -38,7 +38,9 @@ async fn many_commands_share_one_connection() {
     let tasks: Vec<_> = (0..8)
         .map(|number| {
             let (shell, there) = (Arc::clone(&shell), there.clone());
-            tokio::spawn(async move { shell.run(&there, &format!("echo {number}"), &Control::silent()).await })
+            tokio::spawn(
+                async move { shell.run(&there, &format!("echo {number}"), &Control::silent()).await },
+            )
         })
         .collect();
     for (number, task) in tasks.into_iter().enumerate() {

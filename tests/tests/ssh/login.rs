@@ -19,7 +19,11 @@ async fn a_wrong_key_is_refused_by_name() {
     let refused = log_in(access.clone(), &remote(&sshd)).await;
     fails(refused, ErrorKind::Authentication, &[fingerprint, "wrong", "takes publickey", "authorized_keys"]);
     access.identities.clear();
-    fails(log_in(access, &remote(&sshd)).await, ErrorKind::Authentication, &["nothing to log in with", "--identity"]);
+    fails(
+        log_in(access, &remote(&sshd)).await,
+        ErrorKind::Authentication,
+        &["nothing to log in with", "--identity"],
+    );
 }
 
 #[tokio::test]
@@ -88,7 +92,13 @@ async fn a_damaged_key_file_is_damaged_wherever_the_damage_is() {
         let result = log_in(Access { identities: vec![path], ..access.clone() }, &remote(&sshd)).await;
         // A flipped bit in the comment or the padding may leave the key whole.
         let Err(error) = result else { continue };
-        assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Usage | ErrorKind::Authentication | ErrorKind::Unsupported), "{at}: {error:?}");
+        assert!(
+            matches!(
+                error.kind(),
+                ErrorKind::Corrupt | ErrorKind::Usage | ErrorKind::Authentication | ErrorKind::Unsupported
+            ),
+            "{at}: {error:?}"
+        );
     }
 }
 
@@ -98,7 +108,11 @@ async fn an_agent_logs_in_also_with_rsa() {
     access.identities.clear();
     let agent = Agent::start(&desk);
     access.use_agent = Some(agent.socket.clone());
-    fails(log_in(access.clone(), &remote(&sshd)).await, ErrorKind::Authentication, &["nothing to log in with"]);
+    fails(
+        log_in(access.clone(), &remote(&sshd)).await,
+        ErrorKind::Authentication,
+        &["nothing to log in with"],
+    );
     let (other, rsa) = (desk.key("other", &[]), desk.key("rsa", &["-t", "rsa", "-b", "2048"]));
     agent.add(&other);
     fails(log_in(access.clone(), &remote(&sshd)).await, ErrorKind::Authentication, &["the agent's", "other"]);
@@ -106,7 +120,11 @@ async fn an_agent_logs_in_also_with_rsa() {
     sshd.authorize(&public(&rsa));
     log_in(access.clone(), &remote(&sshd)).await.unwrap();
     access.use_agent = Some(desk.path("nobody"));
-    fails(log_in(access, &remote(&sshd)).await, ErrorKind::NotFound, &["ssh-agent", "nobody", "SSH_AUTH_SOCK"]);
+    fails(
+        log_in(access, &remote(&sshd)).await,
+        ErrorKind::NotFound,
+        &["ssh-agent", "nobody", "SSH_AUTH_SOCK"],
+    );
 }
 
 #[tokio::test]
@@ -128,7 +146,11 @@ async fn a_password_logs_in_and_a_wrong_one_does_not() {
 async fn what_cannot_be_reached_is_unreachable() {
     let (sshd, _desk, access) = at_home();
     let at = |port: u16| -> Remote { format!("ssh://root@127.0.0.1:{port}").parse().unwrap() };
-    let (free, port) = { let l = TcpListener::bind("127.0.0.1:0").unwrap(); let p = l.local_addr().unwrap().port(); (l, p) };
+    let (free, port) = {
+        let l = TcpListener::bind("127.0.0.1:0").unwrap();
+        let p = l.local_addr().unwrap().port();
+        (l, p)
+    };
     drop(free);
     fails(log_in(access.clone(), &at(port)).await, ErrorKind::Unreachable, &["refused", "start sshd"]);
     let nowhere: Remote = "root@no-such-host.invalid".parse().unwrap();

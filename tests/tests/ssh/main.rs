@@ -12,6 +12,7 @@ use dr_tests::Sshd;
 use tempfile::TempDir;
 
 mod commands;
+mod host_keys;
 mod login;
 
 /// A directory with the files of somebody who logs in, away from those of whoever runs the tests.
