@@ -11,6 +11,8 @@ use dr_core::{Error, ErrorKind, Remote};
 use dr_tests::Sshd;
 use tempfile::TempDir;
 
+mod commands;
+mod host_keys;
 mod login;
 
 /// A directory with the files of somebody who logs in, away from those of whoever runs the tests.
@@ -99,5 +101,14 @@ fn fails<T>(result: Result<T, Error>, kind: ErrorKind, words: &[&str]) {
     assert_eq!(error.kind(), kind, "{text}");
     for word in words {
         assert!(text.contains(word), "{word:?} is missing in: {text}");
+    }
+}
+
+/// Waits until something is so, without holding up the runtime on which it is to become so.
+async fn eventually(what: &str, mut probe: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while !probe() {
+        assert!(std::time::Instant::now() < deadline, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -75,7 +75,8 @@ impl Session {
     /// Runs a command line in the account's shell, with `stdin` as its input. Output beyond the limits is read and dropped.
     ///
     /// A connection that is lost before the command was begun is `Unreachable`, afterwards `OutcomeUnknown`: it may have done
-    /// all, part or nothing of its work. Cancelling sends the command SIGTERM and does not wait for it.
+    /// all, part or nothing of its work. Cancelling closes the command's input and output and sends it SIGTERM, without waiting
+    /// for it; sshd passes signals on to other accounts than root only.
     pub(crate) async fn exec(&self, command: &str, stdin: &[u8], control: &Control) -> Result<Output> {
         let operation = format!("run a command on {}", self.remote);
         control.check(&operation)?;

@@ -1,0 +1,234 @@
+//! Whom we talk to: host keys judged as ssh judges them.
+
+use super::*;
+use data_encoding::BASE64;
+use dr_core::keys::{KnownHosts, PublicKey, Verdict};
+use dr_tests::Login;
+
+/// Another key of the kind that a .pub line has.
+fn stranger(desk: &Desk, name: &str, kind: &str) -> String {
+    let line = public(&desk.key(name, &["-t", kind]));
+    line.rsplit_once(' ').unwrap().0.to_owned()
+}
+
+fn knowing(access: &Access, file: PathBuf) -> Access {
+    Access { known_hosts: vec![file], pins: Default::default(), ..access.clone() }
+}
+
+#[tokio::test]
+async fn only_known_hosts_are_talked_to() {
+    let (sshd, desk, access) = at_home();
+    let (there, key, port) = (remote(&sshd), sshd.host_key(), sshd.addr().port());
+    let other = stranger(&desk, "other", "ed25519");
+    let fingerprint = key.parse::<PublicKey>().unwrap().fingerprint();
+    let nothing = Access { pins: Default::default(), ..access.clone() };
+    fails(log_in(nothing.clone(), &there).await, ErrorKind::HostKey, &["is unknown", &fingerprint, key]);
+    // A file that is not there is empty; one that cannot be read is no reason to go on.
+    fails(log_in(knowing(&access, desk.path("none")), &there).await, ErrorKind::HostKey, &["is unknown"]);
+    fails(log_in(knowing(&access, desk.0.path().into()), &there).await, ErrorKind::Io, &["directory"]);
+    let name = format!("[127.0.0.1]:{port}");
+    let file = |content: String| desk.file("known_hosts", content, 0o644);
+    log_in(knowing(&access, file(format!("# mine\n{name} {key}\n"))), &there).await.unwrap();
+    let changed = file(format!("\n{name} {other}\n"));
+    let words = ["is not the one in", "known_hosts:2", &fingerprint, "ssh-keygen -f", &name];
+    fails(log_in(knowing(&access, changed), &there).await, ErrorKind::HostKey, &words);
+    let revoked = file(format!("{name} {key}\n@revoked * {key}\n"));
+    fails(log_in(knowing(&access, revoked.clone()), &there).await, ErrorKind::HostKey, &["revoked", ":2"]);
+    // A revocation counts for a pinned key too.
+    let pinned = Access { known_hosts: vec![revoked], ..access.clone() };
+    fails(log_in(pinned, &there).await, ErrorKind::HostKey, &["revoked"]);
+    let pins = [(name.clone(), vec![other.clone()])].into();
+    fails(
+        log_in(Access { pins, ..access.clone() }, &there).await,
+        ErrorKind::HostKey,
+        &["none of the pinned ones"],
+    );
+    let pins = [(name.clone(), vec!["no key".to_owned()])].into();
+    fails(
+        log_in(Access { pins, ..access.clone() }, &there).await,
+        ErrorKind::Usage,
+        &["pinned", "ssh_host_"],
+    );
+    let authority = file(format!("@cert-authority {name} {key}\n"));
+    fails(log_in(knowing(&access, authority), &there).await, ErrorKind::HostKey, &["certificates", ":1"]);
+}
+
+#[tokio::test]
+async fn the_kind_of_key_that_is_known_is_asked_for() {
+    let login = Login { host_keys: vec!["rsa", "ecdsa", "ed25519"], ..Login::default() };
+    let (sshd, desk) = (Sshd::with(&login), Desk::new());
+    let key = desk.key("id", &[]);
+    sshd.authorize(&public(&key));
+    let access = access(&sshd, &key);
+    let (name, there) = (remote(&sshd).known_hosts_name(), remote(&sshd));
+    let pinning = |pins: &[&str]| Access {
+        pins: [(name.clone(), pins.iter().map(|&pin| pin.to_owned()).collect())].into(),
+        ..access.clone()
+    };
+    let [rsa, ecdsa, ed25519] = [0, 1, 2].map(|index| sshd.host_keys()[index].as_str());
+    for pins in [&[ecdsa][..], &[ed25519], &[rsa, ed25519], &[rsa, ecdsa]] {
+        log_in(pinning(pins), &there).await.unwrap();
+    }
+    fails(
+        log_in(pinning(&[rsa]), &there).await,
+        ErrorKind::Unsupported,
+        &["ssh-rsa", "ssh-keyscan -t ed25519"],
+    );
+    let file = desk.file("known_hosts", format!("{name} {ecdsa}\n"), 0o644);
+    log_in(knowing(&access, file), &there).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_host_with_other_kinds_of_key_is_explained() {
+    let desk = Desk::new();
+    let key = desk.key("id", &[]);
+    for (kind, wanted, words) in
+        [("rsa", ErrorKind::Unsupported, "ssh-keygen -A"), ("ecdsa", ErrorKind::HostKey, "ssh-keyscan")]
+    {
+        let sshd = Sshd::with(&Login { host_keys: vec![kind], ..Login::default() });
+        let mut access = access(&sshd, &key);
+        access.pins.clear();
+        if kind == "ecdsa" {
+            let pin = stranger(&desk, "pin", "ed25519");
+            access.pins.insert(remote(&sshd).known_hosts_name(), vec![pin]);
+        }
+        fails(log_in(access, &remote(&sshd)).await, wanted, &[words, "it offers"]);
+    }
+}
+
+/// What ssh itself makes of a known_hosts file: it gets as far as asking to log in, or it does not.
+fn ssh_says(desk: &Desk, sshd: &Sshd, file: &Path, host: &str) -> &'static str {
+    let user = format!("UserKnownHostsFile={}", file.display());
+    let port = sshd.addr().port().to_string();
+    let options =
+        ["-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "CheckHostIP=no"];
+    let mut command = Command::new("ssh");
+    command.args(options).args([
+        "-o",
+        &user,
+        "-o",
+        "GlobalKnownHostsFile=none",
+        "-o",
+        "PasswordAuthentication=no",
+    ]);
+    command.args([
+        "-o",
+        "IdentityFile=none",
+        "-o",
+        "IdentitiesOnly=yes",
+        "-o",
+        "HostKeyAlgorithms=ssh-ed25519",
+    ]);
+    command.args(
+        ["-o", &format!("HostKeyAlias={host}")].into_iter().filter(|_| !host.is_empty()).collect::<Vec<_>>(),
+    );
+    command.args(["-p", &port, &format!("{}@127.0.0.1", sshd.user()), "true"]);
+    let output = command.env("HOME", desk.0.path()).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = [
+        ("REVOKED HOST KEY", "revoked"),
+        ("HOST IDENTIFICATION HAS CHANGED", "changed"),
+        ("No ED25519 host key is known", "unknown"),
+        ("No ED25519-CERT host key is known", "unknown"),
+        ("Permission denied", "known"),
+    ];
+    told.iter().find(|(words, _)| said.contains(words)).unwrap_or_else(|| panic!("{said}")).1
+}
+
+fn we_say(content: &[u8], there: &Remote, key: &str) -> &'static str {
+    let mut known = KnownHosts::default();
+    known.read("known_hosts", content);
+    match known.judge(there, &key.parse().unwrap()) {
+        Verdict::Known(_) => "known",
+        Verdict::Unknown => "unknown",
+        Verdict::Changed(_) => "changed",
+        Verdict::Revoked(_) => "revoked",
+    }
+}
+
+#[test]
+fn known_hosts_files_mean_to_us_what_they_mean_to_ssh() {
+    let (sshd, desk) = (Sshd::start(), Desk::new());
+    let (key, port, there) = (sshd.host_key().to_owned(), sshd.addr().port(), remote(&sshd));
+    let bare = key.split(' ').nth(1).unwrap().to_owned();
+    let other = stranger(&desk, "other", "ed25519");
+    let ecdsa = stranger(&desk, "ecdsa", "ecdsa");
+    let name = format!("[127.0.0.1]:{port}");
+    let hashed = |name: &str, key: &str| {
+        let file = desk.file("to_hash", format!("{name} {key}\n"), 0o600);
+        run(Command::new("ssh-keygen").args(["-q", "-H", "-f"]).arg(&file));
+        std::fs::read_to_string(file).unwrap()
+    };
+    let flipped = BASE64.encode(&[7; 51]);
+    let cases: Vec<(&str, String)> = vec![
+        ("plain", format!("{name} {key}\n")),
+        ("no line end", format!("{name} {key}")),
+        ("empty", String::new()),
+        ("comment only", format!("# {name} {key}\n")),
+        ("other key", format!("{name} {other}\n")),
+        ("other host", format!("[127.0.0.2]:{port} {key}\n")),
+        ("other port", format!("[127.0.0.1]:{} {key}\n", port ^ 1)),
+        ("without port", format!("127.0.0.1 {key}\n")),
+        ("without port, other key", format!("127.0.0.1 {other}\n")),
+        ("without port, revoked", format!("@revoked 127.0.0.1 {key}\n{name} {key}\n")),
+        ("list", format!("a,{name},b {key}\n")),
+        ("wildcard", format!("[127.0.0.*]:{port} {key}\n")),
+        ("question marks", format!("[???.0.0.1]:{port} {key}\n")),
+        ("star", format!("* {key}\n")),
+        ("negated", format!("*,!{name} {key}\n")),
+        ("negated first", format!("!{name},* {key}\n")),
+        ("negated only", format!("!x {key}\n")),
+        ("tabs", format!("{name}\t{key}\n")),
+        ("many blanks", format!("{name}   {}  \n", key.replace(' ', " \t "))),
+        ("leading blanks", format!(" \t {name} {key}\n")),
+        ("comment behind", format!("{name} {key} the uk host #1\n")),
+        ("carriage return", format!("{name} {key}\r\n")),
+        ("hashed", hashed(&name, &key)),
+        ("hashed, other key", hashed(&name, &other)),
+        ("hashed, without port", hashed("127.0.0.1", &key)),
+        ("hashed, other host", hashed("127.0.0.9", &key)),
+        ("revoked first", format!("@revoked {name} {key}\n{name} {key}\n")),
+        ("revoked last", format!("{name} {key}\n@revoked {name} {key}\n")),
+        ("revoked elsewhere", format!("{name} {key}\n@revoked 127.0.0.9 {key}\n")),
+        ("other key revoked", format!("{name} {key}\n@revoked * {other}\n")),
+        ("revoked only", format!("@revoked * {key}\n")),
+        ("authority", format!("@cert-authority {name} {key}\n")),
+        ("authority of another", format!("@cert-authority * {other}\n{name} {key}\n")),
+        ("unknown marker", format!("@trusted {name} {key}\n")),
+        ("old and new", format!("{name} {other}\n{name} {key}\n")),
+        ("new and old", format!("{name} {key}\n{name} {other}\n")),
+        ("another kind", format!("{name} {ecdsa}\n")),
+        ("another kind too", format!("{name} {ecdsa}\n{name} {key}\n")),
+        ("bad base64 before", format!("{name} ssh-ed25519 AAAA!!!!\n{name} {key}\n")),
+        ("wrong kind", format!("{name} ssh-rsa {bare}\n")),
+        ("kind unknown", format!("{name} ssh-new {bare}\n")),
+        ("no key", format!("{name}\n{name} ssh-ed25519\n")),
+        ("cut key", format!("{name} {}\n", &key[..key.len() - 8])),
+        ("not a key", format!("{name} ssh-ed25519 {flipped}\n")),
+        ("short name", format!("{name} ed25519 {bare}\n")),
+        ("bad hash", format!("|1|AAAA|BBBB {key}\n")),
+        ("hash of another kind", format!("|2|{flipped}|{flipped} {key}\n")),
+        ("latin-1 around", "COMMENT \u{fc}\n".to_owned() + &format!("{name} {key} M\u{fc}nchen\n")),
+    ];
+    for (what, content) in &cases {
+        let file = desk.file("known_hosts", content, 0o644);
+        assert_eq!(
+            we_say(content.as_bytes(), &there, &key),
+            ssh_says(&desk, &sshd, &file, ""),
+            "{what}: {content}"
+        );
+    }
+    // By name: patterns do not care about upper case.
+    let named: Remote = "root@uk.example.net".parse().unwrap();
+    for (what, pattern) in [
+        ("upper case", "UK.Example.NET"),
+        ("domain", "*.example.net"),
+        ("other", "*.example.com"),
+        ("dots", "uk?example.net"),
+    ] {
+        let content = format!("{pattern} {key}\n");
+        let file = desk.file("known_hosts", &content, 0o644);
+        let ssh = ssh_says(&desk, &sshd, &file, "uk.example.net");
+        assert_eq!(we_say(content.as_bytes(), &named, &key), ssh, "{what}");
+    }
+}
