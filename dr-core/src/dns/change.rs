@@ -38,6 +38,23 @@ impl SetChange {
     }
 }
 
+/// What the operator wants of a record set.
+///
+/// ```
+/// use dr_core::dns::Wish;
+/// use dr_core::{RecordKey, RecordType};
+/// let wish = Wish::Remove(RecordKey::new("old.example.org".parse().unwrap(), RecordType::A));
+/// assert_eq!(serde_json::to_string(&wish).unwrap(), r#"{"remove":{"owner":"old.example.org","type":"A"}}"#);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Wish {
+    /// It is just so; data may be written as in a zone file.
+    Have(RecordSet),
+    /// It does not exist.
+    Remove(RecordKey),
+}
+
 /// The step: change record sets of one zone on its primary, all in one message or not at all (RFC 2136 section 3.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -72,6 +72,31 @@ pub enum Answer {
     },
 }
 
+impl Answer {
+    /// What it says, in words; equal words mean that visitors get the same.
+    ///
+    /// ```
+    /// use dr_core::dns::Answer;
+    /// assert_eq!(Answer::NxDomain { authoritative: true }.in_words(), "no such name");
+    /// ```
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Records { set, .. } => {
+                let data: Vec<&str> = set.rdata.iter().map(String::as_str).collect();
+                data.join(", ")
+            }
+            Self::NoData { .. } => "no such records".to_owned(),
+            Self::NxDomain { .. } => "no such name".to_owned(),
+            Self::Referral => "a referral to other servers".to_owned(),
+            Self::Failed { rcode } => rcode.clone(),
+            Self::Silent => "no answer in time".to_owned(),
+            Self::Unreachable { why } => why.clone(),
+            Self::Malformed { why } => format!("no valid answer: {why}"),
+        }
+    }
+}
+
 /// One question, whom it was put to, and what came back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

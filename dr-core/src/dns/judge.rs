@@ -1,6 +1,6 @@
 //! From what the servers said to what is wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use schemars::JsonSchema;
@@ -74,6 +74,47 @@ pub fn judge(facts: &ZoneFacts, thresholds: &Thresholds) -> Report {
     report.figures.insert("servers".to_owned(), count(facts.spec.servers.len()));
     report.figures.insert("questions".to_owned(), count(facts.facts.len()));
     report
+}
+
+/// Brings the reports about many zones into one. A finding about a server that many zones share stands in it once, with the
+/// zones it is for.
+///
+/// ```
+/// use dr_core::dns::summary;
+/// assert_eq!(summary("check 0 zones", Default::default(), vec![]).title, "check 0 zones");
+/// ```
+pub fn summary(title: &str, at: Timestamp, reports: Vec<Report>) -> Report {
+    let mut whole = Report::new(title, at);
+    reports.into_iter().for_each(|report| whole.absorb(report));
+    whole.examined =
+        std::mem::take(&mut whole.examined).into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    let servers = whole.examined.iter().filter(|subject| subject.kind == "server").count();
+    whole.figures.insert("servers".to_owned(), u64::try_from(servers).unwrap_or(u64::MAX));
+    let mut shared: BTreeMap<(&str, Subject, Option<String>), (Finding, Vec<String>)> = BTreeMap::new();
+    for finding in std::mem::take(&mut whole.findings) {
+        match finding.evidence.get("zone").cloned() {
+            Some(zone) if finding.subject.kind == "server" => {
+                let kind = finding.evidence.get("kind").cloned();
+                let key = (finding.code.name(), finding.subject.clone(), kind);
+                shared.entry(key).or_insert_with(|| (finding, vec![])).1.push(zone);
+            }
+            _ => whole.findings.push(finding),
+        }
+    }
+    whole.findings.extend(shared.into_values().map(|(finding, zones)| for_zones(finding, &zones)));
+    whole
+}
+
+fn for_zones(mut finding: Finding, zones: &[String]) -> Finding {
+    const NAMED: usize = 10;
+    if zones.len() > 1 {
+        let more = if zones.len() > NAMED { ", …" } else { "" };
+        let named = zones.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        finding.evidence.remove("zone");
+        finding.message = format!("{} ({} zones)", finding.message, zones.len());
+        return finding.with("zones", format!("{named}{more}"));
+    }
+    finding
 }
 
 /// A rule: what is wrong, judged by one topic alone.

@@ -13,12 +13,14 @@ mod serial;
 mod soa;
 mod spec;
 
-pub use change::{Agreement, SetChange, ZoneChange};
+pub use change::{Agreement, SetChange, Wish, ZoneChange};
 pub use facts::{Answer, Fact, Question, Transport};
-pub use judge::{Thresholds, ZoneFacts, judge};
+pub use judge::{Thresholds, ZoneFacts, judge, summary};
 pub use rdata::canonical_rdata;
 #[cfg(feature = "world")]
 pub(crate) use rdata::{rdata_from_wire, rdata_to_wire};
 pub use serial::Serial;
 pub use soa::Soa;
+#[cfg(feature = "world")]
+pub(crate) use spec::canonical_set;
 pub use spec::{Server, ZoneSpec, first_questions, questions};

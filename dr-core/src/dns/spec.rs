@@ -50,7 +50,7 @@ impl fmt::Display for Server {
     }
 }
 
-/// A zone to be checked: whom to ask, and what must be true.
+/// A zone to be checked or changed: whom to ask, and what must be true.
 ///
 /// ```
 /// use dr_core::dns::ZoneSpec;
@@ -65,9 +65,12 @@ pub struct ZoneSpec {
     pub zone: ZoneName,
     /// Its name servers.
     pub servers: Vec<Server>,
-    /// Where its primary answers, if that is known: serials are measured against it.
+    /// Where its primary answers, if that is known: it takes changes, and serials are measured against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary: Option<SocketAddr>,
+    /// The name of the TSIG key that may change it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_key: Option<DnsName>,
     /// The names whose address records a failover moves: their TTLs must fit the recovery time objective.
     #[serde(default)]
     pub moving: Vec<DnsName>,
@@ -84,7 +87,7 @@ impl ZoneSpec {
     #[must_use]
     pub fn new(zone: ZoneName, servers: Vec<Server>) -> Self {
         let moving = usual_names(&zone);
-        Self { zone, servers, primary: None, moving, records: vec![], expect: vec![] }
+        Self { zone, servers, primary: None, update_key: None, moving, records: vec![], expect: vec![] }
     }
 
     /// The zone as the estate has it; the names that move are those of the sites.
@@ -121,6 +124,7 @@ impl ZoneSpec {
             zone: zone.clone(),
             servers,
             primary: Some(address(&wanted.primary)?),
+            update_key: wanted.update_key.clone(),
             moving: names_of_sites(estate, zone),
             records: wanted.records.clone(),
             expect: canonical_sets(wanted, &operation())?,

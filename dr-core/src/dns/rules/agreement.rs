@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{listed, words};
+use super::listed;
 use crate::dns::facts::Answer;
 use crate::dns::judge::{Seen, Thresholds};
 use crate::estate::{RecordKey, RecordType};
@@ -34,9 +34,9 @@ fn answers<'a>(seen: &Seen<'a>, key: &RecordKey) -> Said<'a> {
 fn with_owner(key: &RecordKey, answer: &Answer) -> String {
     match answer {
         Answer::Records { set, .. } if set.key() != *key => {
-            format!("{} {} {}", set.owner, set.rtype, words(answer))
+            format!("{} {} {}", set.owner, set.rtype, answer.in_words())
         }
-        _ => words(answer),
+        _ => answer.in_words(),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Whether each server answers at all, over both transports, and with messages that are answers.
 
-use super::words;
 use crate::dns::facts::{Answer, Transport};
 use crate::dns::judge::{Seen, Thresholds};
 use crate::dns::spec::Server;
@@ -22,10 +21,10 @@ fn silent_server(seen: &Seen<'_>, server: &Server) -> Option<Finding> {
             Some(_) => "but it does over TCP",
             None => "and was not asked over TCP",
         };
-        let message = format!("{server} does not answer over UDP ({}), {over_tcp}", words(answer));
-        let finding = finding(message).with("over_udp", words(answer));
+        let message = format!("{server} does not answer over UDP ({}), {over_tcp}", answer.in_words());
+        let finding = finding(message).with("over_udp", answer.in_words());
         return Some(match tcp {
-            Some(answer) => finding.with("over_tcp", words(answer)),
+            Some(answer) => finding.with("over_tcp", answer.in_words()),
             None => finding,
         });
     }
@@ -60,9 +59,9 @@ pub(super) fn tcp_unavailable(seen: &Seen<'_>, _: &Thresholds) -> Vec<Finding> {
     let finding = |server: &Server| {
         let answers_udp = !is_silence(seen.soa(server, Transport::Udp)?);
         let over_tcp = seen.soa(server, Transport::Tcp).filter(|answer| is_silence(answer))?;
-        let message = format!("{server} answers over UDP, but not over TCP: {}", words(over_tcp));
+        let message = format!("{server} answers over UDP, but not over TCP: {}", over_tcp.in_words());
         let finding = seen.about(server, |about| Finding::new(code::DNS_TCP_UNAVAILABLE, about, message));
-        answers_udp.then(|| finding.with("over_tcp", words(over_tcp)))
+        answers_udp.then(|| finding.with("over_tcp", over_tcp.in_words()))
     };
     seen.spec.servers.iter().filter_map(finding).collect()
 }

@@ -1,6 +1,5 @@
 //! Whether record sets are what the operator says they must be.
 
-use super::words;
 use crate::dns::facts::Answer;
 use crate::dns::judge::{Seen, Thresholds};
 use crate::estate::RecordSet;
@@ -24,7 +23,7 @@ fn differing(seen: &Seen<'_>, expected: &RecordSet) -> Option<Finding> {
             }
             // What is no data has rules of its own.
             Answer::Silent | Answer::Unreachable { .. } | Answer::Malformed { .. } => None,
-            _ => Some((name, words(answer))),
+            _ => Some((name, answer.in_words())),
         })
         .collect();
     if others.is_empty() {

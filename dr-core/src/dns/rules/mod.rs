@@ -7,7 +7,6 @@ mod expected;
 mod lifetimes;
 mod serials;
 
-use super::facts::Answer;
 use super::judge::Rule;
 
 pub(super) const RULES: &[Rule] = &[
@@ -24,23 +23,6 @@ pub(super) const RULES: &[Rule] = &[
     lifetimes::negative_over_rto,
     lifetimes::expire_short,
 ];
-
-/// What an answer says, in words; equal words mean that visitors get the same.
-fn words(answer: &Answer) -> String {
-    match answer {
-        Answer::Records { set, .. } => {
-            let data: Vec<&str> = set.rdata.iter().map(String::as_str).collect();
-            data.join(", ")
-        }
-        Answer::NoData { .. } => "no such records".to_owned(),
-        Answer::NxDomain { .. } => "no such name".to_owned(),
-        Answer::Referral => "a referral to other servers".to_owned(),
-        Answer::Failed { rcode } => rcode.clone(),
-        Answer::Silent => "no answer in time".to_owned(),
-        Answer::Unreachable { why } => why.clone(),
-        Answer::Malformed { why } => format!("no valid answer: {why}"),
-    }
-}
 
 /// Names, as a person lists them: "ns1, ns2 and ns3".
 fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {

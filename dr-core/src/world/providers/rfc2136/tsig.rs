@@ -5,7 +5,7 @@
 use hickory_proto::op::{Header, Message, Query};
 use hickory_proto::rr::rdata::tsig::{TSIG, TsigAlgorithm as Algorithm, TsigError};
 use hickory_proto::rr::{Name, Record, TSigner};
-use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncodable, BinEncoder};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncoder};
 
 use crate::estate::{DnsName, TsigAlgorithm};
 use crate::secret::Secret;

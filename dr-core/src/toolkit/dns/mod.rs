@@ -1,0 +1,118 @@
+//! DNS through the world: check zones, plan changes of record sets, and perform them.
+
+mod gather;
+mod plan;
+mod steps;
+
+use futures_util::{StreamExt, stream};
+
+use super::Toolkit;
+use crate::dns::{Thresholds, Wish, ZoneFacts, ZoneSpec, judge, summary};
+use crate::error::Result;
+use crate::plan::Plan;
+use crate::report::Report;
+use crate::run::Event;
+use crate::time::Tick;
+use crate::world::Control;
+use gather::Round;
+pub(super) use steps::{act, observe_agreement, observe_change};
+
+/// So many zones are asked about at a time.
+const ZONES_AT_ONCE: usize = 16;
+
+impl Toolkit {
+    /// Asks every name server of a zone at once and says whether each of them would send visitors to the right host: who is
+    /// silent, who is lame, whose records or TTLs differ, which lifetimes do not fit the objectives.
+    ///
+    /// A server that does not answer costs one timeout of two seconds, not one a question. Severities and the recovery time
+    /// objective are those of the estate's policy. The report's figures are servers, questions and milliseconds.
+    ///
+    /// ```no_run
+    /// # async fn example(toolkit: dr_core::toolkit::Toolkit) -> dr_core::Result<()> {
+    /// use dr_core::dns::ZoneSpec;
+    /// use dr_core::world::Control;
+    /// let servers = vec!["ns1=192.0.2.1".parse().unwrap(), "ns2=192.0.2.2".parse().unwrap()];
+    /// let spec = ZoneSpec::new("example.org".parse().unwrap(), servers);
+    /// let report = toolkit.check_zone(&spec, &Control::silent()).await?;
+    /// println!("{:?}", report.verdict());
+    /// # Ok(()) }
+    /// ```
+    pub async fn check_zone(&self, spec: &ZoneSpec, control: &Control) -> Result<Report> {
+        let begun = self.world.clock.read().running;
+        let facts = self.zone_facts(spec, control).await?;
+        let mut report = judge(&facts, &Thresholds::of(&self.estate.policy));
+        report.figures.insert("milliseconds".to_owned(), self.milliseconds_since(begun));
+        Ok(report.judged(&self.estate.policy.severity))
+    }
+
+    /// What every name server of a zone says, without a judgement: a capture that can be kept, sent and replayed through
+    /// [`judge`].
+    pub async fn zone_facts(&self, spec: &ZoneSpec, control: &Control) -> Result<ZoneFacts> {
+        let round = Round::of_one(&self.world);
+        control.run(&format!("check zone {}", spec.zone), async { Ok(round.zone(spec).await) }).await
+    }
+
+    /// Checks many zones, some at a time, into one report. Findings and progress are handed to `control` as they come; a
+    /// finding about a server that many zones share stands in the report once, with the zones it is for.
+    pub async fn check_zones(&self, specs: &[ZoneSpec], control: &Control) -> Result<Report> {
+        let operation = format!("check {} zones", specs.len());
+        let begun = self.world.clock.read();
+        let round = Round::of_many(&self.world);
+        let thresholds = Thresholds::of(&self.estate.policy);
+        let gathered =
+            stream::iter(specs.iter().map(|spec| round.zone(spec))).buffer_unordered(ZONES_AT_ONCE);
+        let judging = async {
+            let mut reports = Vec::with_capacity(specs.len());
+            let mut gathered = std::pin::pin!(gathered);
+            while let Some(facts) = gathered.next().await {
+                let report = judge(&facts, &thresholds).judged(&self.estate.policy.severity);
+                for finding in &report.findings {
+                    control.emit(&Event::Found(finding.clone()));
+                }
+                reports.push(report);
+                control.emit(&progress(reports.len(), specs.len()));
+            }
+            Ok(reports)
+        };
+        let reports = control.run(&operation, judging).await?;
+        let mut report = summary(operation.as_str(), begun.wall, reports);
+        report.figures.insert("milliseconds".to_owned(), self.milliseconds_since(begun.running));
+        Ok(report.judged(&self.estate.policy.severity))
+    }
+
+    /// Plans a change of record sets: one signed message to the primary that is taken only if everything there is still as it
+    /// was read now, then the wait until every name server shows it. What is so already is left out; a plan without steps
+    /// means that nothing has to be done.
+    ///
+    /// The primary and the key are those of `spec`. Fails with `Refused` where the change would be ignored by the primary,
+    /// because the name is an alias.
+    ///
+    /// ```no_run
+    /// # async fn example(toolkit: dr_core::toolkit::Toolkit, spec: dr_core::dns::ZoneSpec) -> dr_core::Result<()> {
+    /// use dr_core::dns::Wish;
+    /// use dr_core::{RecordSet, RecordType};
+    /// let www = "www.example.org".parse().unwrap();
+    /// let wish = Wish::Have(RecordSet::new(www, RecordType::A, 60, ["198.51.100.1"]));
+    /// let plan = toolkit.plan_records(&spec, &[wish]).await?;
+    /// println!("{plan:#?}");
+    /// # Ok(()) }
+    /// ```
+    pub async fn plan_records(&self, spec: &ZoneSpec, wishes: &[Wish]) -> Result<Plan> {
+        plan::records(&self.world, spec, wishes).await
+    }
+
+    fn milliseconds_since(&self, begun: Tick) -> u64 {
+        let took = self.world.clock.read().running.since(begun);
+        u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+fn progress(done: usize, total: usize) -> Event {
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    Event::Progress {
+        phase: "ask".to_owned(),
+        done: count(done),
+        total: Some(count(total)),
+        unit: "zones".to_owned(),
+    }
+}
