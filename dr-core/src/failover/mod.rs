@@ -18,7 +18,7 @@ pub use guards::{Guard, GuardName};
 pub use health::{Condition, Health};
 pub use mirrored::{LastMirror, RecordMirror, last_mirror_path};
 pub use sight::{DownKind, Sight};
-pub use tenure::{Expect, Raise, Role, RoleChange, Standing, Tenure, standing_path};
+pub use tenure::{Expect, Raise, Role, RoleChange, Standing, Tenure, standing_path, tenure_owner};
 pub use votes::{Observer, Panel, Received, Tally, Verdict, Vote};
 
 /// The guards: functions of facts, each giving a [`Guard`].

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::mirrored::line_of_json;
-use crate::estate::{Epoch, HostId, ProbeSpec, Remote, SiteId};
+use crate::estate::{DnsName, Epoch, HostId, ProbeSpec, RecordSet, RecordType, Remote, SiteId, ZoneName};
 use crate::time::Period;
 
 /// Who holds a site: kept by the coordinator, changed only by compare-and-set, its epoch only growing.
@@ -47,6 +47,48 @@ impl Tenure {
             home: field("home")?.parse().map_err(|why| format!("home: {why}"))?,
             nonce: field("nonce")?.to_owned(),
         })
+    }
+}
+
+/// The owner name of the TXT record set that holds the tenure of a site where the coordinator is a zone: `_dr.<site>.<zone>`.
+/// The error says why no name can be made of them.
+///
+/// ```
+/// use dr_core::failover::tenure_owner;
+/// let owner = tenure_owner(&"shop".parse().unwrap(), &"example.org".parse().unwrap()).unwrap();
+/// assert_eq!(owner.as_str(), "_dr.shop.example.org");
+/// ```
+pub fn tenure_owner(site: &SiteId, zone: &ZoneName) -> Result<DnsName, String> {
+    let below = zone.as_str().trim_end_matches('.');
+    format!("_dr.{site}.{below}").parse().map_err(|why| format!("{why}"))
+}
+
+/// Resolvers have no business with it, and no server hands out more than one of its states.
+const TENURE_TTL_S: u32 = 0;
+
+impl Tenure {
+    /// As the one TXT record set of `owner`.
+    ///
+    /// ```
+    /// # use dr_core::failover::Tenure;
+    /// let tenure = Tenure { epoch: dr_core::Epoch(1), home: "uk".parse().unwrap(), nonce: "a1".into() };
+    /// let set = tenure.to_record_set("_dr.shop.example.org".parse().unwrap());
+    /// assert_eq!(set.to_string(), r#"_dr.shop.example.org 0 TXT "epoch=1 home=uk nonce=a1""#);
+    /// assert_eq!(Tenure::from_record_set(&set).unwrap(), tenure);
+    /// ```
+    #[must_use]
+    pub fn to_record_set(&self, owner: DnsName) -> RecordSet {
+        RecordSet::new(owner, RecordType::TXT, TENURE_TTL_S, [format!("\"{}\"", self.to_text())])
+    }
+
+    /// From the TXT record set; the error says what is wrong with it. Exactly one record with one string is a tenure.
+    pub fn from_record_set(set: &RecordSet) -> Result<Self, String> {
+        let mut data = set.rdata.iter();
+        let (Some(only), None) = (data.next(), data.next()) else {
+            return Err(format!("{} has {} TXT records instead of one", set.owner, set.rdata.len()));
+        };
+        let text = only.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(only);
+        Self::from_text(text).map_err(|why| format!("{} is no tenure: {why}", set.owner))
     }
 }
 

@@ -3,11 +3,14 @@
 //! A [`Plan`] is data. It can be printed, compared, stored and looked at by a person; one machine ([`crate::run`]) applies it,
 //! takes it back, or goes on with it after a crash.
 
+mod addresses;
+mod failover;
 mod step;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use failover::{FailoverFacts, Occasion, Side, ZoneNow, failover_plan, mirror_and_record};
 pub use step::{Inverse, Step};
 
 use crate::digest::Digest;

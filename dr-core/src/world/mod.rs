@@ -6,6 +6,7 @@
 //! [`Control`]'s cancellation; every wait has a limit; nothing here retries what changes something.
 
 mod control;
+pub mod coordinator;
 pub mod probes;
 pub mod providers;
 pub mod resolver;
@@ -22,7 +23,7 @@ pub use control::{Cancel, Control};
 
 use crate::dns::{Answer, Question, ZoneChange};
 use crate::error::Result;
-use crate::estate::{Location, ProbeSpec, RecordKey, RecordSet, Remote, SiteId, ZoneName};
+use crate::estate::{DnsName, Location, ProbeSpec, RecordKey, RecordSet, Remote, SiteId, ZoneName};
 use crate::failover::{Sight, Tenure};
 pub use crate::mirror::Carries;
 use crate::mirror::{Change, Entry, Options, RelPath, Snapshot};
@@ -256,4 +257,9 @@ pub trait Coordinator: Send + Sync {
     async fn read(&self, site: &SiteId) -> Result<Option<Tenure>>;
     /// Sets it if it is `from`.
     async fn cas(&self, site: &SiteId, from: Option<&Tenure>, to: &Tenure) -> Result<Cas>;
+    /// Where in DNS the tenure is kept, if it is kept there: the zone, and the owner of its one TXT record set. Changes to that
+    /// zone can then require it, so that the primary refuses them once somebody else holds the site.
+    fn place_in_dns(&self, _site: &SiteId) -> Option<(ZoneName, DnsName)> {
+        None
+    }
 }
