@@ -56,6 +56,20 @@ pub enum Wish {
 }
 
 /// The step: change record sets of one zone on its primary, all in one message or not at all (RFC 2136 section 3.2).
+///
+/// ```
+/// use dr_core::dns::{SetChange, ZoneChange};
+/// use dr_core::{RecordKey, RecordSet, RecordType};
+/// let set = RecordSet::new("www.example.org".parse().unwrap(), RecordType::A, 60, ["198.51.100.1"]);
+/// let change = ZoneChange {
+///     zone: "example.org".parse().unwrap(),
+///     primary: "192.0.2.53:53".parse().unwrap(),
+///     key: Some("dr-update".parse().unwrap()),
+///     require: vec![],
+///     sets: vec![SetChange { key: set.key(), from: None, to: Some(set.clone()) }],
+/// };
+/// assert_eq!(change.inverse().sets[0].from, Some(set));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ZoneChange {
@@ -82,6 +96,19 @@ impl ZoneChange {
 }
 
 /// The step: wait until every server answers with these record sets.
+///
+/// ```
+/// use dr_core::dns::Agreement;
+/// use dr_core::{Period, RecordKey, RecordSet, RecordType};
+/// let set = RecordSet::new("www.example.org".parse().unwrap(), RecordType::A, 60, ["198.51.100.1"]);
+/// let agreement = Agreement {
+///     zone: "example.org".parse().unwrap(),
+///     servers: vec!["192.0.2.53:53".parse().unwrap(), "198.51.100.53:53".parse().unwrap()],
+///     expect: vec![(set.key(), Some(set))],
+///     within: Period::from_secs(30),
+/// };
+/// assert_eq!(agreement.servers.len(), 2);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Agreement {

@@ -8,6 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::estate::{RecordKey, RecordSet};
 
 /// UDP or TCP.
+///
+/// ```
+/// use dr_core::dns::Transport;
+/// assert_eq!(serde_json::to_string(&Transport::Tcp).unwrap(), "\"tcp\"");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Transport {
@@ -18,6 +23,14 @@ pub enum Transport {
 }
 
 /// A question to one name server.
+///
+/// ```
+/// use dr_core::dns::{Question, Transport};
+/// use dr_core::{RecordKey, RecordType};
+/// let key = RecordKey::new("example.org".parse().unwrap(), RecordType::SOA);
+/// let question = Question { key, transport: Transport::Udp, recursive: false };
+/// assert_eq!(question.key.to_string(), "example.org SOA");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
@@ -30,6 +43,12 @@ pub struct Question {
 }
 
 /// What came back.
+///
+/// ```
+/// use dr_core::dns::Answer;
+/// let refused = Answer::Failed { rcode: "REFUSED".into() };
+/// assert_ne!(refused, Answer::Silent, "a refusal is an answer");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -98,6 +117,16 @@ impl Answer {
 }
 
 /// One question, whom it was put to, and what came back.
+///
+/// ```
+/// use dr_core::dns::{Answer, Fact, Question, Transport};
+/// use dr_core::{RecordKey, RecordType};
+/// let key = RecordKey::new("example.org".parse().unwrap(), RecordType::SOA);
+/// let question = Question { key, transport: Transport::Udp, recursive: false };
+/// let fact = Fact { server: "192.0.2.1:53".parse().unwrap(), question, answer: Answer::Silent, took_us: 2_000_000 };
+/// let text = serde_json::to_string(&fact).unwrap();
+/// assert_eq!(serde_json::from_str::<Fact>(&text).unwrap(), fact, "a capture replays");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fact {

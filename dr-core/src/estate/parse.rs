@@ -41,7 +41,7 @@ impl Estate {
     /// use dr_core::Estate;
     /// assert!(Estate::from_json(r#"{"hosts": {"uk": {"ssh": "root@uk.example.net"}}}"#).is_ok());
     /// let mistakes = Estate::from_json(r#"{"hosts": {"uk": {"ssh": 22}}}"#).unwrap_err();
-    /// assert_eq!(mistakes.to_string(), "1:25: hosts.uk.ssh: expected a text, found a whole number");
+    /// assert_eq!(mistakes.to_string(), "1:26: hosts.uk.ssh: expected a text, found a whole number");
     /// ```
     pub fn from_json(text: &str) -> Result<Self, Mistakes> {
         read(text, Node::from_json(text))

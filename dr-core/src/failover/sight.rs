@@ -52,6 +52,11 @@ impl Sight {
 }
 
 /// In which way something is down.
+///
+/// ```
+/// use dr_core::failover::DownKind;
+/// assert_eq!(serde_json::to_string(&DownKind::TimedOut).unwrap(), "\"timed_out\"");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

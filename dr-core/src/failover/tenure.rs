@@ -93,6 +93,14 @@ impl Tenure {
 }
 
 /// The step: change who holds a site, by compare-and-set at the coordinator.
+///
+/// ```
+/// use dr_core::Epoch;
+/// use dr_core::failover::{Raise, Tenure};
+/// let to = Tenure { epoch: Epoch(1), home: "uk".parse().unwrap(), nonce: "a1".into() };
+/// let first = Raise { site: "shop".parse().unwrap(), from: None, to };
+/// assert_eq!(first.to.epoch, Epoch(1));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Raise {
@@ -105,6 +113,11 @@ pub struct Raise {
 }
 
 /// What a host is for a site.
+///
+/// ```
+/// use dr_core::failover::Role;
+/// assert_eq!(serde_json::to_string(&Role::Standby).unwrap(), "\"standby\"");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -124,6 +137,13 @@ impl std::fmt::Display for Role {
 }
 
 /// What a host knows about a site: kept in a file on the host itself, checked when a mirror commits.
+///
+/// ```
+/// use dr_core::Epoch;
+/// use dr_core::failover::{Role, Standing};
+/// let standing = Standing { role: Role::Standby, epoch: Epoch(2) };
+/// assert_eq!(serde_json::to_string(&standing).unwrap(), r#"{"role":"standby","epoch":2}"#);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Standing {
@@ -153,6 +173,20 @@ impl Standing {
 }
 
 /// The step: tell a host what it is for a site. On the standby this is the fence that refuses mirrors of an older epoch.
+///
+/// ```
+/// use dr_core::Epoch;
+/// use dr_core::failover::{Role, RoleChange, Standing};
+/// let change = RoleChange {
+///     site: "shop".parse().unwrap(),
+///     host: "us".parse().unwrap(),
+///     remote: "root@us.example.net".parse().unwrap(),
+///     state_dir: "/var/lib/dr".into(),
+///     from: None,
+///     to: Some(Standing { role: Role::Standby, epoch: Epoch(1) }),
+/// };
+/// assert_eq!(change.path(), "/var/lib/dr/sites/shop.json");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoleChange {
@@ -179,12 +213,29 @@ impl RoleChange {
 }
 
 /// The file on a host that holds its standing for a site.
+///
+/// ```
+/// use dr_core::failover::standing_path;
+/// assert_eq!(standing_path("/var/lib/dr/", &"shop".parse().unwrap()), "/var/lib/dr/sites/shop.json");
+/// ```
 #[must_use]
 pub fn standing_path(state_dir: &str, site: &SiteId) -> String {
     format!("{}/sites/{site}.json", state_dir.trim_end_matches('/'))
 }
 
 /// The step: wait until a host answers a probe as it should.
+///
+/// ```
+/// use dr_core::Period;
+/// use dr_core::estate::ProbeSpec;
+/// use dr_core::failover::Expect;
+/// let expect = Expect {
+///     address: "198.51.100.20".parse().unwrap(),
+///     probe: ProbeSpec::Tcp { port: 80 },
+///     within: Period::from_secs(10),
+/// };
+/// assert_eq!(expect.within.as_secs(), 10);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {

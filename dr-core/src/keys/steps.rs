@@ -10,6 +10,17 @@ use crate::time::Period;
 /// The step: bring an account's authorized_keys file from one content to another, atomically, with the right modes.
 ///
 /// The whole content stands here, so that the step can be shown, compared and taken back; it holds public keys only.
+///
+/// ```
+/// use dr_core::keys::{AuthorizedKeysChange, Content};
+/// let change = AuthorizedKeysChange {
+///     remote: "root@us.example.net".parse().unwrap(),
+///     path: ".ssh/authorized_keys".into(),
+///     from: None,
+///     to: Some(Content::new(b"restrict ssh-ed25519 AAAA me\n")),
+/// };
+/// assert!(change.to.unwrap().bytes().is_some());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuthorizedKeysChange {
@@ -24,6 +35,14 @@ pub struct AuthorizedKeysChange {
 }
 
 /// The content of a small file, with its digest for the eye.
+///
+/// ```
+/// use dr_core::keys::Content;
+/// let mut content = Content::new(b"a line\n");
+/// assert_eq!(content.bytes().unwrap(), b"a line\n");
+/// content.base64 = "AAAA".into();
+/// assert_eq!(content.bytes(), None, "what was tampered with is nothing");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Content {
@@ -54,6 +73,17 @@ impl Content {
 }
 
 /// The step: a fresh connection logs in with this key and nothing else.
+///
+/// ```
+/// use dr_core::Period;
+/// use dr_core::keys::Proof;
+/// let proof = Proof {
+///     remote: "root@us.example.net".parse().unwrap(),
+///     public_key: "ssh-ed25519 AAAA me".into(),
+///     within: Period::from_secs(10),
+/// };
+/// assert_eq!(proof.remote.port, 22);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Proof {

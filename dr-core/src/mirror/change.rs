@@ -99,6 +99,12 @@ pub enum Progress {
 }
 
 /// How many paths a mirror touches, and how many bytes it moves.
+///
+/// ```
+/// use dr_core::mirror::Summary;
+/// let summary = Summary { created: 2, deleted: 1, ..Summary::default() };
+/// assert_eq!(summary.updated, 0);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Summary {
@@ -143,6 +149,21 @@ impl Default for Options {
 
 /// The step: make the target like the source. Compare-and-set path by path: a target path that is neither as `from` nor as
 /// `to` is a conflict.
+///
+/// ```
+/// use dr_core::mirror::{Options, Summary, Transfer};
+/// let transfer = Transfer {
+///     site: None,
+///     epoch: None,
+///     source: "/var/www".parse().unwrap(),
+///     target: "root@us.example.net:/var/www".parse().unwrap(),
+///     options: Options::default(),
+///     standing: None,
+///     summary: Summary::default(),
+///     changes: vec![],
+/// };
+/// assert_eq!(transfer.target.to_string(), "ssh://root@us.example.net:22/var/www");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Transfer {

@@ -225,6 +225,11 @@ impl Entry {
 }
 
 /// Numeric owner and group.
+///
+/// ```
+/// use dr_core::mirror::Owner;
+/// assert_ne!(Owner { uid: 33, gid: 33 }, Owner { uid: 0, gid: 0 });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Owner {
@@ -235,6 +240,12 @@ pub struct Owner {
 }
 
 /// What an entry is.
+///
+/// ```
+/// use dr_core::mirror::{Bytes, Kind};
+/// let link = Kind::Symlink { target: Bytes(b"releases/2".to_vec()) };
+/// assert_eq!(serde_json::to_string(&link).unwrap(), r#"{"symlink":{"target":"releases/2"}}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -259,6 +270,12 @@ pub enum Kind {
 }
 
 /// Bytes that are usually text: text in JSON where they are UTF-8, else `{"base64": "…"}`.
+///
+/// ```
+/// use dr_core::mirror::Bytes;
+/// assert_eq!(serde_json::to_string(&Bytes(b"text".to_vec())).unwrap(), "\"text\"");
+/// assert_eq!(serde_json::to_string(&Bytes(vec![0xff])).unwrap(), r#"{"base64":"/w=="}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(pub Vec<u8>);
 

@@ -58,6 +58,11 @@ impl Plan {
 }
 
 /// What happens when a needed step cannot be done.
+///
+/// ```
+/// use dr_core::plan::OnFailure;
+/// assert_eq!(serde_json::to_string(&OnFailure::Undo).unwrap(), "\"undo\"");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
@@ -68,6 +73,12 @@ pub enum OnFailure {
 }
 
 /// A step with its place in the plan.
+///
+/// ```
+/// use dr_core::plan::{Need, Pause, Planned, Step};
+/// let pause = Step::Pause(Pause { span: "2s".parse().unwrap(), why: "let the TTL pass".into() });
+/// assert_eq!(Planned::wanted("wait", pause).need, Need::Wanted);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Planned {
@@ -94,6 +105,11 @@ impl Planned {
 }
 
 /// Whether a plan can succeed without a step.
+///
+/// ```
+/// use dr_core::plan::Need;
+/// assert_eq!(serde_json::to_string(&Need::Wanted).unwrap(), "\"wanted\"");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Need {
@@ -104,6 +120,12 @@ pub enum Need {
 }
 
 /// The step: let time pass, counted from when the step began.
+///
+/// ```
+/// use dr_core::plan::Pause;
+/// let pause = Pause { span: "2m".parse().unwrap(), why: "let the TTL pass".into() };
+/// assert_eq!(pause.span.as_secs(), 120);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pause {

@@ -10,6 +10,13 @@ use crate::keys::{AuthorizedKeysChange, Proof};
 use crate::mirror::Transfer;
 
 /// One thing that dr can do. Each is compare-and-set and idempotent; those that only wait for something change nothing.
+///
+/// ```
+/// use dr_core::plan::{Pause, Step};
+/// let step = Step::Pause(Pause { span: "2s".parse().unwrap(), why: "let the TTL pass".into() });
+/// assert_eq!(step.patience(), Some(std::time::Duration::from_secs(2)));
+/// assert_eq!(serde_json::to_string(&step).unwrap(), r#"{"pause":{"span":"2s","why":"let the TTL pass"}}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]

@@ -195,6 +195,15 @@ impl Finding {
 }
 
 /// Something that could not be looked at, and why: never silently left out.
+///
+/// ```
+/// use dr_core::report::{Report, Subject, Unexamined, Verdict};
+/// use dr_core::{Error, ErrorKind};
+/// let mut report = Report::new("check host us", Default::default());
+/// let why = Error::new(ErrorKind::Unreachable, "connect to us:22", "no route to host").to_record();
+/// report.unexamined.push(Unexamined { subject: Subject::new("host", "us"), why });
+/// assert_eq!(report.verdict(), Verdict::Degraded, "what was not seen is not fine");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unexamined {
@@ -233,6 +242,11 @@ pub struct Report {
 }
 
 /// The shortest summary of a report.
+///
+/// ```
+/// use dr_core::report::Verdict;
+/// assert!(Verdict::Failed > Verdict::Degraded);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {

@@ -12,6 +12,11 @@ use crate::report::Finding;
 use crate::time::Timestamp;
 
 /// Which way a plan is being walked.
+///
+/// ```
+/// use dr_core::run::Direction;
+/// assert_eq!(serde_json::to_string(&Direction::Back).unwrap(), "\"back\"");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -22,6 +27,11 @@ pub enum Direction {
 }
 
 /// How a run ended.
+///
+/// ```
+/// use dr_core::run::Outcome;
+/// assert_eq!(serde_json::to_string(&Outcome::NewDegraded).unwrap(), "\"new_degraded\"");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -186,6 +196,20 @@ impl JsonSchema for RunId {
 }
 
 /// One line of the journal. Each holds the digest of the one before, so that a changed or missing line shows.
+///
+/// ```
+/// use dr_core::Digest;
+/// use dr_core::run::{Event, Line, RunId};
+/// let line = Line {
+///     number: 1,
+///     run: RunId::from_bytes([7; 8]),
+///     at: Default::default(),
+///     event: Event::UndoBegun { why: "a step failed".into() },
+///     previous: Digest::of(b""),
+///     digest: Digest::of(b"line"),
+/// };
+/// assert_eq!(line.event, Event::UndoBegun { why: "a step failed".into() });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Line {

@@ -59,6 +59,15 @@ impl std::fmt::Debug for World {
 }
 
 /// One reading of all clocks of this machine.
+///
+/// ```
+/// use dr_core::world::Reading;
+/// use dr_core::{Tick, Timestamp};
+/// use std::time::Duration;
+/// let (boot, running) = (Tick(Duration::from_secs(90)), Tick(Duration::from_secs(60)));
+/// let reading = Reading { wall: Timestamp::default(), boot, running };
+/// assert_eq!(reading.boot.since(reading.running), Duration::from_secs(30), "it slept so long");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// The wall clock.
@@ -89,6 +98,11 @@ pub trait Resolver: Send + Sync {
 }
 
 /// What became of a change to a zone.
+///
+/// ```
+/// use dr_core::world::Commit;
+/// assert_ne!(Commit::Applied, Commit::Unknown { why: "no answer in 5 s".into() });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Commit {
@@ -162,6 +176,12 @@ pub trait Probe: Send + Sync {
 }
 
 /// What a command said.
+///
+/// ```
+/// use dr_core::world::Output;
+/// let output = Output { status: Some(0), stdout: b"ok\n".to_vec(), stderr: vec![] };
+/// assert_eq!(output.status, Some(0));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
     /// Its exit status; none if a signal ended it.
@@ -173,6 +193,12 @@ pub struct Output {
 }
 
 /// Whether a host lets a key in.
+///
+/// ```
+/// use dr_core::world::Login;
+/// let refused = Login::Refused { offers: vec!["publickey".into(), "password".into()] };
+/// assert_ne!(refused, Login::Accepted);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Login {
     /// It logged in with that key and ran a command.
@@ -206,6 +232,13 @@ pub trait Shell: Send + Sync {
 }
 
 /// A run in the journal.
+///
+/// ```
+/// use dr_core::run::RunId;
+/// use dr_core::world::RunSummary;
+/// let begun = RunSummary { run: RunId::from_bytes([7; 8]), title: "mirror".into(), at: Default::default(), outcome: None };
+/// assert!(begun.outcome.is_none(), "it waits for resume or undo");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunSummary {
@@ -239,6 +272,11 @@ pub trait Journal: Send + Sync {
 }
 
 /// What became of a compare-and-set.
+///
+/// ```
+/// use dr_core::world::Cas;
+/// assert_ne!(Cas::Won, Cas::Lost(None));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Cas {

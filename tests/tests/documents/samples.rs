@@ -183,6 +183,7 @@ pub(crate) fn mirror_plan(pages: usize) -> Plan {
         source: "/var/www/shop".parse().unwrap(),
         target: "root@us.example.net:/var/www/shop".parse::<Location>().unwrap(),
         options: Options::default(),
+        standing: None,
         summary,
         changes,
     };
