@@ -23,7 +23,28 @@ const EDGE: &[&str] = &["world", "toolkit"];
 const GENERATED: &[&str] = &["dr-ffi/include/dr.h"];
 
 /// Door-level items without an example of their own: they are only met inside another one's example.
-const NO_EXAMPLE: &[&str] = &["ZoneFacts", "first_questions", "Decision", "Mode", "decide", "GuardName", "tenure", "Condition", "Observer", "Received", "Tally", "Verdict", "Place", "Progress", "Difference", "Held", "check_trees", "Toolkit", "World", "Session"];
+const NO_EXAMPLE: &[&str] = &[
+    "ZoneFacts",
+    "first_questions",
+    "Decision",
+    "Mode",
+    "decide",
+    "GuardName",
+    "tenure",
+    "Condition",
+    "Observer",
+    "Received",
+    "Tally",
+    "Verdict",
+    "Place",
+    "Progress",
+    "Difference",
+    "Held",
+    "check_trees",
+    "Toolkit",
+    "World",
+    "Session",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
