@@ -337,7 +337,7 @@ mod tests {
         #[test]
         fn a_blind_observer_contributes_nothing(picture in any_picture(), who in 0..5usize) {
             let name = ["a", "b", "c", "d", "e"][who];
-            let mut without = picture.clone();
+            let mut without = picture;
             without.votes.retain(|received| received.vote.observer.as_str() != name);
             let mut blind = without.clone();
             blind.votes.push(vote(name, 9, Verdict::Blind, 0));

@@ -193,7 +193,7 @@ pub fn tenure(read: Result<Option<&Tenure>, &Error>, highest_seen: Epoch) -> Gua
         }
         Err(why) => guard(code::FAILOVER_EPOCH_UNREADABLE, false, why.to_string()),
         Ok(tenure) => {
-            let epoch = tenure.map_or(Epoch::default(), |tenure| tenure.epoch);
+            let epoch = tenure.map(|tenure| tenure.epoch).unwrap_or_default();
             let held = tenure.map_or_else(
                 || "nobody has claimed the site yet".to_owned(),
                 |tenure| format!("{} holds it in epoch {epoch}", tenure.home),
@@ -247,7 +247,7 @@ mod tests {
     fn a_standby_must_answer_every_probe() {
         let (us, up) = ("us".parse().unwrap(), Sight::Up { took_us: 2500 });
         let code = code::FAILOVER_STANDBY_UNHEALTHY;
-        check(&standby_healthy(&us, &[up.clone()]), true, code, "2.5 ms");
+        check(&standby_healthy(&us, std::slice::from_ref(&up)), true, code, "2.5 ms");
         check(&standby_healthy(&us, &[]), false, code, "nothing is known");
         let down = Sight::Down { kind: DownKind::Refused, detail: "192.0.2.1:80".into() };
         check(&standby_healthy(&us, &[up.clone(), down]), false, code, "connection refused");

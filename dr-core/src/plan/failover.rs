@@ -19,7 +19,7 @@ use super::{OnFailure, Pause, Plan, Planned, Step, addresses};
 use crate::dns::{Agreement, SetChange, ZoneChange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{DnsName, Epoch, Host, HostId, ProbeSpec, RecordSet, SiteId, ZoneName};
-use crate::failover::{Expect, Raise, RecordMirror, Role, RoleChange, Standing, Tenure};
+use crate::failover::{Expect, Raise, RecordMirror, Role, RoleChange, Standing, Tenure, standing_path};
 use crate::time::{Period, Timestamp};
 
 /// How long a host may take to answer as it should.
@@ -193,6 +193,7 @@ pub fn mirror_and_record(
         if let Step::Mirror(transfer) = &mut planned.step {
             transfer.site = Some(site.clone());
             transfer.epoch = Some(epoch);
+            transfer.standing = Some(standing_path(&receiver.1.state_dir, site));
             paths += transfer.changes.len() as u64;
             bytes += transfer.summary.bytes;
         }

@@ -10,6 +10,8 @@ mod keys;
 mod mirror;
 mod perform;
 
+pub use failover::{FailoverOptions, Watch};
+
 use crate::estate::Estate;
 use crate::world::World;
 

@@ -35,6 +35,7 @@ fn transfer(from: &str, to: &str) -> Planned {
     let transfer = Transfer {
         site: None,
         epoch: None,
+        standing: None,
         source: place(from),
         target: place(to),
         options: Options::default(),

@@ -128,7 +128,7 @@ impl Coordinator for DnsCoordinator {
                 ))
             })?),
         };
-        let epoch = tenure.as_ref().map_or(Epoch::default(), |tenure| tenure.epoch);
+        let epoch = tenure.as_ref().map(|tenure| tenure.epoch).unwrap_or_default();
         not_behind(epoch, before, &operation)?;
         self.remember(site, epoch);
         Ok(tenure)

@@ -1,4 +1,6 @@
-//! Failover through the world.
+//! The steps of a failover meet the world.
+
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::failover::{Expect, LastMirror, Raise, RecordMirror, RoleChange, Sight, Standing, Tenure};
@@ -6,9 +8,9 @@ use crate::run::StepState;
 use crate::world::{Cas, World};
 
 /// How long one look at a service may take while a step waits for it.
-const LOOK_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
+const LOOK_WITHIN: Duration = Duration::from_secs(2);
 
-pub(super) async fn observe_raise(world: &World, step: &Raise) -> Result<StepState> {
+pub(in crate::toolkit) async fn observe_raise(world: &World, step: &Raise) -> Result<StepState> {
     let now = world.coordinator.read(&step.site).await?;
     Ok(if now.as_ref() == Some(&step.to) {
         StepState::To
@@ -19,7 +21,7 @@ pub(super) async fn observe_raise(world: &World, step: &Raise) -> Result<StepSta
     })
 }
 
-pub(super) async fn act_raise(world: &World, step: &Raise) -> Result<()> {
+pub(in crate::toolkit) async fn act_raise(world: &World, step: &Raise) -> Result<()> {
     let operation = || format!("raise the epoch of {} to {}", step.site, step.to.epoch);
     match world.coordinator.cas(&step.site, step.from.as_ref(), &step.to).await? {
         Cas::Won => Ok(()),
@@ -36,7 +38,7 @@ fn held(tenure: Option<&Tenure>) -> String {
     )
 }
 
-pub(super) async fn observe_role(world: &World, step: &RoleChange) -> Result<StepState> {
+pub(in crate::toolkit) async fn observe_role(world: &World, step: &RoleChange) -> Result<StepState> {
     let standing = match read_standing(world, step).await {
         Ok(there) => there.map(|(standing, _)| standing),
         Err(why) if why.kind() == ErrorKind::Corrupt => return Ok(StepState::Other(why.to_string())),
@@ -51,7 +53,7 @@ pub(super) async fn observe_role(world: &World, step: &RoleChange) -> Result<Ste
     })
 }
 
-pub(super) async fn act_role(world: &World, step: &RoleChange) -> Result<()> {
+pub(in crate::toolkit) async fn act_role(world: &World, step: &RoleChange) -> Result<()> {
     let there = read_standing(world, step).await?;
     if there.as_ref().map(|(standing, _)| *standing) != step.from {
         let standing = there.map(|(standing, _)| standing);
@@ -75,7 +77,7 @@ async fn read_standing(world: &World, step: &RoleChange) -> Result<Option<(Stand
     Ok(Some((standing, bytes)))
 }
 
-fn damaged(path: &str, host: &impl std::fmt::Display, why: String) -> Error {
+pub(super) fn damaged(path: &str, host: &impl std::fmt::Display, why: String) -> Error {
     Error::new(ErrorKind::Corrupt, format!("read {path} on {host}"), why)
         .hint("look at the file; if it is lost, remove it and plan again")
 }
@@ -87,7 +89,7 @@ fn believed(standing: Option<Standing>) -> String {
     )
 }
 
-pub(super) async fn observe_record(world: &World, step: &RecordMirror) -> Result<StepState> {
+pub(in crate::toolkit) async fn observe_record(world: &World, step: &RecordMirror) -> Result<StepState> {
     let there = world.shell.read_file(&step.remote, &step.path()).await?;
     // What cannot be read is overwritten: it tells nothing, and the mirror that it told of has been followed by this one.
     let there = there.and_then(|bytes| LastMirror::from_bytes(&bytes).ok());
@@ -97,13 +99,13 @@ pub(super) async fn observe_record(world: &World, step: &RecordMirror) -> Result
     })
 }
 
-pub(super) async fn act_record(world: &World, step: &RecordMirror) -> Result<()> {
+pub(in crate::toolkit) async fn act_record(world: &World, step: &RecordMirror) -> Result<()> {
     let from = world.shell.read_file(&step.remote, &step.path()).await?;
     let to = step.record(world.clock.read().wall).to_bytes();
     world.shell.replace_file(&step.remote, &step.path(), from.as_deref(), Some(&to), 0o644).await
 }
 
-pub(super) async fn observe_health(world: &World, step: &Expect) -> Result<StepState> {
+pub(in crate::toolkit) async fn observe_health(world: &World, step: &Expect) -> Result<StepState> {
     let within = LOOK_WITHIN.min(step.within.as_duration());
     Ok(match world.probe.look(step.address, &step.probe, within).await {
         Sight::Up { .. } => StepState::To,

@@ -1,0 +1,232 @@
+//! The facts that say whether a site could be moved now: all asked at once, because in a disaster some never answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::steps::damaged;
+use crate::dns::{Answer, Question, SetChange, Transport, ZoneChange};
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::{
+    DnsName, Epoch, Host, HostId, ProbeSpec, RecordKey, RecordSet, RecordType, Site, SiteId, Zone, ZoneName,
+};
+use crate::failover::{
+    Guard, LastMirror, Role, Sight, Standing, Tenure, guard, last_mirror_path, standing_path,
+};
+use crate::plan::{Side, ZoneNow};
+use crate::time::Timestamp;
+use crate::toolkit::Toolkit;
+use crate::world::World;
+
+/// How long a name server may take to show that it is there.
+const SERVER_WITHIN: Duration = Duration::from_secs(2);
+
+/// Everything that was seen. What could not be seen is kept as the error it gave.
+pub(super) struct Seen {
+    pub(super) at: Timestamp,
+    pub(super) tenure: Result<Option<Tenure>>,
+    pub(super) home: Party,
+    pub(super) other: Party,
+    pub(super) last_mirror: Result<Option<LastMirror>>,
+    pub(super) zones: Vec<Result<ZoneNow>>,
+    /// Names of the site that are in no zone of the estate.
+    pub(super) zoneless: Vec<DnsName>,
+}
+
+/// One host of the site.
+pub(super) struct Party {
+    pub(super) id: HostId,
+    pub(super) host: Host,
+    pub(super) standing: Result<Option<Standing>>,
+    pub(super) sights: Vec<Sight>,
+}
+
+impl Party {
+    pub(super) fn side(&self) -> Side {
+        let standing = self.standing.as_ref().ok().copied().flatten();
+        Side { id: self.id.clone(), host: self.host.clone(), reachable: self.standing.is_ok(), standing }
+    }
+}
+
+/// How the health of a site is seen: as the estate says, else by a GET of `/` under its first name.
+pub(super) fn probes(site: &Site) -> Vec<ProbeSpec> {
+    if !site.probes.is_empty() {
+        return site.probes.clone();
+    }
+    let default = |name: &DnsName| ProbeSpec::Http {
+        host: name.clone(),
+        path: "/".to_owned(),
+        port: 80,
+        status: 200,
+        contains: None,
+    };
+    site.names.first().map(default).into_iter().collect()
+}
+
+impl Toolkit {
+    /// The site of this name; an error that lists those there are.
+    pub(super) fn site(&self, id: &SiteId, operation: &str) -> Result<&Site> {
+        self.estate.sites.get(id).ok_or_else(|| {
+            let known: Vec<&str> = self.estate.sites.keys().map(SiteId::as_str).collect();
+            Error::new(ErrorKind::NotFound, operation, format!("the estate has no site {id}")).hint(format!(
+                "its sites: {}",
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            ))
+        })
+    }
+
+    /// Looks at everything that a move of the site depends on. Nothing is changed.
+    pub(super) async fn gather(&self, id: &SiteId, operation: &str) -> Result<Seen> {
+        let site = self.site(id, operation)?;
+        let at = self.world.clock.read().wall;
+        let tenure = self.world.coordinator.read(id).await;
+        let held_by = tenure.as_ref().ok().and_then(Option::as_ref).map(|tenure| &tenure.home);
+        let home = held_by.unwrap_or(&site.home);
+        let other = if *home == site.home { &site.standby } else { &site.home };
+        if *home != site.home && *home != site.standby {
+            let why = format!("{home} holds it, which is neither {} nor {}", site.home, site.standby);
+            return Err(
+                Error::new(ErrorKind::Refused, operation, why).hint("correct the site's hosts in the estate")
+            );
+        }
+        let (zones, zoneless) = self.zones_of(site);
+        let tenure_place = self.world.coordinator.place_in_dns(id);
+        let zones = join_all(zones.into_iter().map(|(apex, names)| {
+            let owner =
+                tenure_place.as_ref().filter(|(zone, _)| zone == apex).map(|(_, owner)| owner.clone());
+            self.zone_now(apex, names, owner)
+        }));
+        let (home, other, last_mirror, zones) = tokio::join!(
+            self.party(id, site, home, operation),
+            self.party(id, site, other, operation),
+            self.last_mirror(id, other, operation),
+            zones
+        );
+        let (home, other) = (home?, other?);
+        Ok(Seen { at, tenure, home, other, last_mirror, zones, zoneless })
+    }
+
+    fn host(&self, id: &HostId, operation: &str) -> Result<&Host> {
+        self.estate.hosts.get(id).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, operation, format!("the estate has no host {id}"))
+                .hint(format!("add [hosts.{id}] to the estate"))
+        })
+    }
+
+    async fn party(&self, site_id: &SiteId, site: &Site, id: &HostId, operation: &str) -> Result<Party> {
+        let host = self.host(id, operation)?;
+        let within = self.estate.policy.health.timeout.as_duration();
+        let probes = probes(site);
+        let looks = host.addresses.first().into_iter().flat_map(|address| {
+            probes.iter().map(move |probe| self.world.probe.look(*address, probe, within))
+        });
+        let (standing, sights) = tokio::join!(standing(&self.world, site_id, id, host), join_all(looks));
+        Ok(Party { id: id.clone(), host: host.clone(), standing, sights })
+    }
+
+    async fn last_mirror(&self, site: &SiteId, id: &HostId, operation: &str) -> Result<Option<LastMirror>> {
+        let host = self.host(id, operation)?;
+        let path = last_mirror_path(&host.state_dir, site);
+        let Some(bytes) = self.world.shell.read_file(&host.ssh, &path).await? else { return Ok(None) };
+        LastMirror::from_bytes(&bytes).map(Some).map_err(|why| damaged(&path, id, why))
+    }
+
+    /// The site's names by the zone that they are in, and those that are in none.
+    fn zones_of(&self, site: &Site) -> (BTreeMap<&ZoneName, Vec<DnsName>>, Vec<DnsName>) {
+        let (mut zones, mut zoneless) = (BTreeMap::<_, Vec<_>>::new(), vec![]);
+        for name in &site.names {
+            match self.estate.zone_of(name) {
+                Some((apex, _)) => zones.entry(apex).or_default().push(name.clone()),
+                None => zoneless.push(name.clone()),
+            }
+        }
+        (zones, zoneless)
+    }
+
+    /// What the primary has, which servers answer, and whether the zone could be changed now.
+    async fn zone_now(
+        &self,
+        apex: &ZoneName,
+        names: Vec<DnsName>,
+        tenure_owner: Option<DnsName>,
+    ) -> Result<ZoneNow> {
+        let operation = format!("look at the zone {apex}");
+        let address = |zone: &Zone| self.estate.name_servers.get(&zone.primary).map(|server| server.address);
+        let (zone, primary) =
+            (self.estate.zones.get(apex)).and_then(|zone| Some((zone, address(zone)?))).ok_or_else(|| {
+                Error::new(ErrorKind::NotFound, &*operation, "the estate has no primary for it")
+            })?;
+        let servers: Vec<SocketAddr> = zone
+            .servers
+            .iter()
+            .filter_map(|id| self.estate.name_servers.get(id))
+            .map(|server| server.address)
+            .collect();
+        let types = [RecordType::A, RecordType::AAAA, RecordType::CNAME];
+        let keys: Vec<RecordKey> =
+            names.iter().flat_map(|name| types.map(|rtype| RecordKey::new(name.clone(), rtype))).collect();
+        let (sets, silent) =
+            tokio::join!(self.world.provider.read(apex, primary, &keys), self.silent(apex, &servers));
+        let sets: Vec<RecordSet> = sets?.into_iter().flatten().collect();
+        let key = zone.update_key.clone();
+        let unchanged =
+            |set: &RecordSet| SetChange { key: set.key(), from: Some(set.clone()), to: Some(set.clone()) };
+        let rehearsal = ZoneChange {
+            zone: apex.clone(),
+            primary,
+            key: key.clone(),
+            require: vec![],
+            sets: sets.iter().map(unchanged).collect(),
+        };
+        self.world.provider.rehearse(&rehearsal).await?;
+        Ok(ZoneNow { zone: apex.clone(), primary, key, servers, silent, names, sets, tenure_owner })
+    }
+
+    async fn silent(&self, apex: &ZoneName, servers: &[SocketAddr]) -> BTreeSet<SocketAddr> {
+        let key = RecordKey::new(apex.apex(), RecordType::SOA);
+        let question = Question { key, transport: Transport::Udp, recursive: false };
+        let asked = servers.iter().map(|server| async {
+            let answer = self.world.resolver.ask(*server, &question, SERVER_WITHIN).await;
+            matches!(answer, Answer::Silent | Answer::Unreachable { .. }).then_some(*server)
+        });
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+}
+
+async fn standing(world: &World, site: &SiteId, id: &HostId, host: &Host) -> Result<Option<Standing>> {
+    let path = standing_path(&host.state_dir, site);
+    let Some(bytes) = world.shell.read_file(&host.ssh, &path).await? else { return Ok(None) };
+    Standing::from_bytes(&bytes).map(Some).map_err(|why| damaged(&path, id, why))
+}
+
+impl Seen {
+    /// The highest epoch that somebody can have held the site in: a standby's standing alone is no proof, it may be a fence that
+    /// was put up for an epoch that never came.
+    fn highest_epoch(&self) -> Epoch {
+        let homes = [&self.home, &self.other].into_iter().filter_map(|party| party.side().standing);
+        let homes = homes.filter(|standing| standing.role == Role::Home).map(|standing| standing.epoch);
+        let mirrored = self.last_mirror.as_ref().ok().and_then(Option::as_ref).map(|last| last.epoch);
+        homes.chain(mirrored).max().unwrap_or_default()
+    }
+
+    /// Every guard that facts alone can judge, in the order in which they matter.
+    pub(super) fn guards(&self, toolkit: &Toolkit, site: &Site) -> Vec<Guard> {
+        let said = |why: &Error| why.to_string();
+        let unchangeable: Vec<String> =
+            self.zones.iter().filter_map(|zone| zone.as_ref().err().map(said)).collect();
+        let mut guards = vec![
+            guard::standby_healthy(&self.other.id, &self.other.sights),
+            guard::dns_changeable(self.zones.len(), &unchangeable),
+            guard::tenure(self.tenure.as_ref().map(Option::as_ref), self.highest_epoch()),
+        ];
+        if site.mirror && !site.trees.is_empty() {
+            let rpo = site.rpo.unwrap_or(toolkit.estate.policy.rpo);
+            let unread = self.last_mirror.as_ref().err().map(said).unwrap_or_default();
+            let last = self.last_mirror.as_ref().map(Option::as_ref).map_err(|_| unread.as_str());
+            guards.insert(1, guard::mirror_fresh(&self.other.id, last, self.at, rpo));
+        }
+        guards
+    }
+}

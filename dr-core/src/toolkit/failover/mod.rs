@@ -1,0 +1,231 @@
+//! Failover through the world: whether a site could be moved, the plan that moves it, and the observers that say when.
+
+mod gather;
+mod steps;
+mod transfers;
+mod watch;
+
+use std::collections::BTreeSet;
+
+pub(super) use steps::*;
+pub use watch::Watch;
+
+use self::gather::{Party, Seen};
+use super::Toolkit;
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::SiteId;
+use crate::failover::{Guard, GuardName, Role, Sight, Standing, Tenure};
+use crate::plan::{FailoverFacts, Occasion, Plan, failover_plan};
+use crate::report::{Finding, Report, Subject, Unexamined, code};
+use crate::world::Control;
+
+/// How a site is moved.
+///
+/// ```
+/// let options = dr_core::toolkit::FailoverOptions::default();
+/// assert!(!options.planned && options.despite.is_empty());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FailoverOptions {
+    /// Both hosts are well: mirror a last time first. Without it nothing is asked of the old home.
+    pub planned: bool,
+    /// Guards that the operator overrides, by name.
+    pub despite: BTreeSet<GuardName>,
+}
+
+impl Toolkit {
+    /// Is everything ready to move this site? All guards, each explained; what both hosts believe; how both answer.
+    ///
+    /// A guard that passes stands among what was examined, with what it saw; one that does not is a finding.
+    pub async fn failover_status(&self, site: &SiteId, control: &Control) -> Result<Report> {
+        let operation = format!("look at the failover of {site}");
+        let seen = control.run(&operation, self.gather(site, &operation)).await?;
+        let mut report = Report::new(format!("failover of {site}"), seen.at);
+        for guard in seen.guards(self, self.site(site, &operation)?) {
+            match guard.finding(site) {
+                Some(finding) => report.push(finding),
+                None => report.examined.push(Subject::new("guard", passed(&guard))),
+            }
+        }
+        for party in [&seen.home, &seen.other] {
+            judge_party(&mut report, site, party, &seen);
+        }
+        judge_home(&mut report, site, &seen.home);
+        for name in &seen.zoneless {
+            let message = format!("{name} is in no zone of the estate");
+            report.push(Finding::new(code::FAILOVER_ZONE_UNKNOWN, Subject::new("site", site), message));
+        }
+        figures(&mut report, &seen);
+        Ok(report.judged(&self.estate.policy.severity))
+    }
+
+    /// The plan that moves a site to its other host. An error of kind `Refused` names the guards that are in the way.
+    pub async fn plan_failover(
+        &self,
+        site: &SiteId,
+        options: &FailoverOptions,
+        control: &Control,
+    ) -> Result<Plan> {
+        let operation = format!("plan the failover of {site}");
+        let seen = control.run(&operation, self.gather(site, &operation)).await?;
+        self.plan_move(site, seen, options, &operation, control).await
+    }
+
+    /// The plan that brings a site back to the host that is its home in the estate: mirrors in reverse first, so it needs both
+    /// hosts.
+    pub async fn plan_failback(&self, site: &SiteId, control: &Control) -> Result<Plan> {
+        let operation = format!("plan to bring {site} back");
+        let seen = control.run(&operation, self.gather(site, &operation)).await?;
+        if self.site(site, &operation)?.home == seen.home.id {
+            let why = format!("{} holds it already", seen.home.id);
+            return Err(Error::new(ErrorKind::Refused, operation, why).hint("there is nothing to bring back"));
+        }
+        let options = FailoverOptions { planned: true, ..FailoverOptions::default() };
+        self.plan_move(site, seen, &options, &operation, control).await
+    }
+
+    async fn plan_move(
+        &self,
+        id: &SiteId,
+        seen: Seen,
+        options: &FailoverOptions,
+        operation: &str,
+        control: &Control,
+    ) -> Result<Plan> {
+        let site = self.site(id, operation)?;
+        // A planned move mirrors first, so how old the copy is now does not matter.
+        let moot = |guard: &Guard| options.planned && guard.name == GuardName::MirrorFresh;
+        let in_the_way: Vec<Guard> = seen
+            .guards(self, site)
+            .into_iter()
+            .filter(|guard| !guard.passed && !moot(guard) && !options.despite.contains(&guard.name))
+            .collect();
+        if !in_the_way.is_empty() {
+            return Err(refused(operation, &in_the_way));
+        }
+        let occasion = if options.planned { Occasion::Planned } else { Occasion::Disaster };
+        let (from, to) = (seen.home.side(), seen.other.side());
+        let reachable = from.reachable && to.reachable;
+        let transfers = if options.planned && site.mirror && reachable {
+            Some(self.transfers(site, &from, &to, control).await?)
+        } else {
+            None
+        };
+        failover_plan(&FailoverFacts {
+            at: seen.at,
+            site: id.clone(),
+            occasion,
+            from,
+            to,
+            tenure: seen.tenure?,
+            nonce: nonce(operation)?,
+            probes: gather::probes(site),
+            // A zone that could not be looked at is in the way above, unless the operator overrode just that.
+            zones: seen.zones.into_iter().filter_map(Result::ok).collect(),
+            transfers,
+        })
+    }
+}
+
+fn passed(guard: &Guard) -> String {
+    format!("{}: {}", guard.name.name(), guard.explanation)
+}
+
+fn refused(operation: &str, in_the_way: &[Guard]) -> Error {
+    let said: Vec<String> = in_the_way.iter().map(passed).collect();
+    let names: Vec<&str> = in_the_way.iter().map(|guard| guard.name.name()).collect();
+    Error::new(ErrorKind::Refused, operation, said.join("; "))
+        .hint(format!("mend it, or override it by name if you know better: {}", names.join(", ")))
+}
+
+/// Sixteen random bytes in hexadecimal.
+fn nonce(operation: &str) -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|why| {
+        Error::new(ErrorKind::Internal, operation, format!("the system gives no random numbers: {why}"))
+    })?;
+    Ok(data_encoding::HEXLOWER.encode(&bytes))
+}
+
+/// Whether a host can be reached, and believes what the coordinator says.
+fn judge_party(report: &mut Report, site: &SiteId, party: &Party, seen: &Seen) {
+    let subject = Subject::new("host", &party.id);
+    if party.host.addresses.is_empty() {
+        let message = format!("{} has no address", party.id);
+        report.push(Finding::new(code::FAILOVER_NO_ADDRESS, subject.clone(), message));
+    }
+    let standing = match &party.standing {
+        Ok(standing) => *standing,
+        Err(why) if why.kind() == ErrorKind::Unreachable || why.kind() == ErrorKind::Timeout => {
+            report.push(Finding::new(code::HOST_UNREACHABLE, subject, why.to_string()));
+            return;
+        }
+        Err(why) => {
+            report.unexamined.push(Unexamined { subject, why: why.to_record() });
+            return;
+        }
+    };
+    report.examined.push(subject.clone());
+    let tenure = seen.tenure.as_ref().ok().and_then(Option::as_ref);
+    if let (Some(standing), Some(tenure)) = (standing, tenure)
+        && let Some(why) = at_odds(party, standing, tenure)
+    {
+        let finding = Finding::new(code::FAILOVER_ROLE_DIFFERS, subject, why);
+        report.push(finding.with("site", site).with("epoch", standing.epoch).with("role", standing.role));
+    }
+}
+
+/// In which way a host's belief differs from what the coordinator says. An older epoch alone is none: a host learns of a new one
+/// only when its own part changes.
+fn at_odds(party: &Party, standing: Standing, tenure: &Tenure) -> Option<String> {
+    let holds = party.id == tenure.home;
+    let believes = format!("{} believes that it is {} in epoch {}", party.id, standing.role, standing.epoch);
+    if holds != (standing.role == Role::Home) {
+        return Some(format!("{believes}, but {} holds the site in epoch {}", tenure.home, tenure.epoch));
+    }
+    (standing.epoch > tenure.epoch).then(|| {
+        format!(
+            "{believes}, and the coordinator knows only epoch {}: a move was begun and not ended",
+            tenure.epoch
+        )
+    })
+}
+
+/// How the site answers where visitors are sent now.
+fn judge_home(report: &mut Report, site: &SiteId, home: &Party) {
+    for sight in &home.sights {
+        let finding =
+            |code, said: String| Finding::new(code, Subject::new("site", site), said).with("host", &home.id);
+        match sight {
+            Sight::Up { .. } => {}
+            Sight::Down { kind, detail } => {
+                report.push(finding(code::SITE_DOWN, format!("{}: {} ({detail})", home.id, kind.words())));
+            }
+            Sight::Degraded { detail } => report.push(finding(code::SITE_DEGRADED, detail.clone())),
+            Sight::Unknown { detail } => {
+                let why = Error::new(ErrorKind::Io, format!("look at {site} on {}", home.id), detail.clone());
+                report
+                    .unexamined
+                    .push(Unexamined { subject: Subject::new("site", site), why: why.to_record() });
+            }
+        }
+    }
+}
+
+fn figures(report: &mut Report, seen: &Seen) {
+    let mut figure = |name: &str, value: u64| drop(report.figures.insert(name.to_owned(), value));
+    if let Ok(Some(tenure)) = &seen.tenure {
+        figure("epoch", tenure.epoch.0);
+    }
+    if let Ok(Some(last)) = &seen.last_mirror {
+        figure("last_mirror_age_seconds", seen.at.since(last.started).as_secs());
+    }
+    for (name, party) in
+        [("home_answers_microseconds", &seen.home), ("standby_answers_microseconds", &seen.other)]
+    {
+        let took = |sight: &Sight| if let Sight::Up { took_us } = sight { Some(*took_us) } else { None };
+        if let Some(slowest) = party.sights.iter().filter_map(took).max() {
+            figure(name, slowest);
+        }
+    }
+}
