@@ -2,10 +2,14 @@
 //!
 //! The words are OpenSSH's. Nothing here touches a socket or a disk.
 
+mod authorized_keys;
 mod known_hosts;
+mod options;
 mod public;
 mod steps;
 
+pub use authorized_keys::{AuthorizedKeys, Entry, Existing};
 pub use known_hosts::{KnownHosts, Place, Verdict};
+pub use options::KeyOptions;
 pub use public::PublicKey;
 pub use steps::{AuthorizedKeysChange, Content, Proof};

@@ -67,7 +67,7 @@ pub(super) fn public_of(path: &Path) -> Result<PublicKey> {
     })
 }
 
-fn public_half(key: &PrivateKey) -> Option<PublicKey> {
+pub(super) fn public_half(key: &PrivateKey) -> Option<PublicKey> {
     let blob = key.public_key().to_bytes().ok()?;
     PublicKey::from_blob(&blob).map(|public| public.with_comment(&key.comment().to_string()))
 }

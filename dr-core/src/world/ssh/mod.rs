@@ -9,6 +9,7 @@ mod agent;
 mod connector;
 mod fault;
 mod files;
+mod generate;
 mod identity;
 mod login;
 mod replace;
@@ -18,5 +19,6 @@ mod trust;
 
 pub use access::Access;
 pub use connector::Connector;
+pub use generate::SecretKey;
 pub use session::Session;
 pub use shell::SshShell;
