@@ -4,7 +4,7 @@
 
 use hickory_proto::op::{Header, Message, Query};
 use hickory_proto::rr::rdata::tsig::{TSIG, TsigAlgorithm as Algorithm, TsigError};
-use hickory_proto::rr::{Name, Record, TSigner};
+use hickory_proto::rr::{DNSClass, Name, Record, TSigner};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncoder};
 
 use crate::estate::{DnsName, TsigAlgorithm};
@@ -15,7 +15,7 @@ use crate::world::resolver::wire::wire_name;
 const FUDGE: u16 = 300;
 
 /// A key, ready to sign.
-pub(super) struct Signer(TSigner);
+pub(super) struct Signer(pub(super) TSigner);
 
 impl Signer {
     pub(super) fn new(name: &DnsName, algorithm: TsigAlgorithm, secret: &Secret) -> Result<Self, String> {
@@ -39,17 +39,20 @@ pub(super) struct Sent {
     pub(super) id: u16,
     pub(super) octets: Vec<u8>,
     /// The signature, which the response's covers too.
-    mac: Vec<u8>,
+    pub(super) mac: Vec<u8>,
 }
 
 /// Signs the message, if there is a key, and puts it into octets.
 pub(super) fn seal(mut message: Message, signer: Option<&Signer>, now: u64) -> Result<Sent, String> {
+    // Everything else in it was checked before: what cannot be encoded is too long.
+    let too_long =
+        |why: &dyn std::fmt::Display| format!("it does not fit into one message of 65,535 octets ({why})");
     if let Some(Signer(signer)) = signer {
-        message.finalize(signer, now).map_err(|why| why.to_string())?;
+        message.finalize(signer, now).map_err(|why| too_long(&why))?;
     }
-    let octets = message.to_vec().map_err(|why| why.to_string())?;
+    let octets = message.to_vec().map_err(|why| too_long(&why))?;
     if octets.len() > usize::from(u16::MAX) || message_was_cut(&octets) {
-        return Err("it does not fit into one message of 65,535 octets".to_owned());
+        return Err(too_long(&octets.len()));
     }
     let mac = message.signature().map(|signature| signature.data.mac.clone()).unwrap_or_default();
     Ok(Sent { id: message.metadata.id, octets, mac })
@@ -84,6 +87,10 @@ pub(super) fn verify(octets: &[u8], response: &Message, sent: &Sent, signer: &Si
     }
     if record.name != *signer.signer_name() || tsig.algorithm != *signer.algorithm() {
         return Signature::Wrong("it is signed with another key");
+    }
+    // The signature covers these two as they must be, not as they are.
+    if record.dns_class != DNSClass::ANY || record.ttl != 0 {
+        return Signature::Wrong("its signature is malformed");
     }
     let Some(signed) = signed_octets(octets, record, sent) else {
         return Signature::Wrong("its signature cannot be read");
