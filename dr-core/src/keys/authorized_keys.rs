@@ -164,8 +164,12 @@ impl Content {
         if let Some(key) = PublicKey::read(line) {
             return Self::Key { options: vec![], key, authority: false };
         }
-        let Some((options, rest)) = LineOptions::split(line) else { return Self::Broken("a quote is not closed") };
-        let Some(key) = PublicKey::read(rest) else { return Self::Broken("there is no key that sshd could read") };
+        let Some((options, rest)) = LineOptions::split(line) else {
+            return Self::Broken("a quote is not closed");
+        };
+        let Some(key) = PublicKey::read(rest) else {
+            return Self::Broken("there is no key that sshd could read");
+        };
         match LineOptions::parse(options) {
             Ok(found) => Self::Key { options: options.to_vec(), key, authority: found.authority },
             Err(why) => Self::Broken(why),
@@ -196,14 +200,20 @@ mod tests {
     #[test]
     fn a_key_is_added_once_and_nothing_else_changes() {
         let plain = KeyOptions::default();
-        let check = |before: &str, after: String| assert_eq!(installed(before, &plain, Existing::Keep), after);
+        let check =
+            |before: &str, after: String| assert_eq!(installed(before, &plain, Existing::Keep), after);
         check("", format!("{KEY} me\n"));
         check("# c\r\n", format!("# c\r\n{KEY} me\n"));
         check(&format!("{OTHER} x"), format!("{OTHER} x\n{KEY} me\n"));
         check(&format!("{KEY} older comment"), format!("{KEY} older comment"));
         check(&format!("restrict {KEY}\n"), format!("restrict {KEY}\n"));
         // None of these lets the key in.
-        for useless in [format!("# {KEY}"), format!("cert-authority {KEY}"), format!("\u{feff}{KEY}"), format!("x {KEY}")] {
+        for useless in [
+            format!("# {KEY}"),
+            format!("cert-authority {KEY}"),
+            format!("\u{feff}{KEY}"),
+            format!("x {KEY}"),
+        ] {
             check(&format!("{useless}\n"), format!("{useless}\n{KEY} me\n"));
         }
     }
@@ -212,7 +222,8 @@ mod tests {
     fn options_are_replaced_when_asked_for_and_twins_go() {
         let forced = KeyOptions { restrict: true, command: Some("say \"hi\"".into()) };
         let line = format!("restrict,command=\"say \\\"hi\\\"\" {KEY} me\n");
-        let check = |before: &str, after: String| assert_eq!(installed(before, &forced, Existing::Replace), after);
+        let check =
+            |before: &str, after: String| assert_eq!(installed(before, &forced, Existing::Replace), after);
         check("", line.clone());
         check(&format!("{OTHER}\n{KEY}\n# c\n"), format!("{OTHER}\n{line}# c\n"));
         check(&format!("{KEY}\n{OTHER}\nno-pty {KEY} b\n"), format!("{line}{OTHER}\n"));

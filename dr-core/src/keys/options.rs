@@ -27,7 +27,11 @@ impl KeyOptions {
             return Err("a forced command must be one line of text".to_owned());
         }
         // sshd knows one escape, of the quote; there is no way to write a backslash that ends the text.
-        if command.ends_with('\\') { Err("a forced command cannot end in a backslash".to_owned()) } else { Ok(()) }
+        if command.ends_with('\\') {
+            Err("a forced command cannot end in a backslash".to_owned())
+        } else {
+            Ok(())
+        }
     }
 
     /// As they stand in the file; empty without any.

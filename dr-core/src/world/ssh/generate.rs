@@ -42,7 +42,8 @@ impl SecretKey {
         fill(&mut seed[..])?;
         let comment = comment.replace(['\r', '\n', '\0'], " ");
         let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&seed));
-        let key = PrivateKey::new(pair, comment.trim()).map_err(|error| failed("it is no pair").caused_by(error))?;
+        let key = PrivateKey::new(pair, comment.trim())
+            .map_err(|error| failed("it is no pair").caused_by(error))?;
         let public = public_half(&key).ok_or_else(|| failed("it has no public half"))?;
         Ok(Self { key, public })
     }
@@ -100,7 +101,8 @@ impl SecretKey {
 
     fn to_text(&self, passphrase: Option<&Secret>) -> Result<Zeroizing<String>> {
         let operation = "encrypt the new key";
-        let failed = |error| Error::new(ErrorKind::Internal, operation, "it cannot be encoded").caused_by(error);
+        let failed =
+            |error| Error::new(ErrorKind::Internal, operation, "it cannot be encoded").caused_by(error);
         let Some(passphrase) = passphrase else {
             return self.key.to_openssh(LineEnding::LF).map_err(failed);
         };
