@@ -1,0 +1,3 @@
+//! Who holds which site: one file for each place that can keep it.
+
+pub mod sqlite;
