@@ -11,8 +11,8 @@ mod keys;
 mod mirror;
 mod perform;
 
-pub use failover::{FailoverOptions, Watch};
 pub use apply::Applied;
+pub use failover::{FailoverOptions, Watch};
 
 use crate::estate::Estate;
 use crate::world::World;

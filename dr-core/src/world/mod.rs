@@ -8,13 +8,13 @@
 pub mod clock;
 mod control;
 pub mod coordinator;
+pub mod journal;
 pub mod probes;
 pub mod providers;
 pub mod resolver;
-pub mod ssh;
-pub mod journal;
 pub mod sim;
 mod sqlite;
+pub mod ssh;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
