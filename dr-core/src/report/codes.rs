@@ -141,6 +141,9 @@ codes! {
     RUN_STEP_SKIPPED = "run.step_skipped", Warning,
         "A step that was wanted but not needed could not be done",
         "Do it by hand when the host is back, or run dr check";
+    RUN_JOURNAL_BROKEN = "run.journal_broken", Error,
+        "The journal was changed by something else than dr, or is damaged",
+        "Restore it from a copy; do not resume or undo a run whose lines do not verify";
     CLOCK_JUMPED = "clock.jumped", Warning,
         "The wall clock jumped or the machine was suspended while dr worked",
         "Run a time daemon; what was timed across the jump is not to be trusted";

@@ -3,6 +3,7 @@
 //! A [`Toolkit`] is a [`World`] and, where there is one, an [`Estate`]. Each capability is one short file here: it gathers facts
 //! through the world, hands them to the pure part, and performs the steps that came of it.
 
+mod apply;
 mod dns;
 mod estate_file;
 mod failover;
@@ -10,6 +11,7 @@ mod keys;
 mod mirror;
 mod perform;
 
+pub use apply::Applied;
 pub use failover::{FailoverOptions, Watch};
 
 use crate::estate::Estate;

@@ -5,11 +5,15 @@
 //! a call that fails has either done nothing or says [`crate::ErrorKind::OutcomeUnknown`]; every call honours the
 //! [`Control`]'s cancellation; every wait has a limit; nothing here retries what changes something.
 
+pub mod clock;
 mod control;
 pub mod coordinator;
+pub mod journal;
 pub mod probes;
 pub mod providers;
 pub mod resolver;
+pub mod sim;
+mod sqlite;
 pub mod ssh;
 
 use std::net::{IpAddr, SocketAddr};

@@ -1,3 +1,4 @@
 //! Who holds which site: one file for each place that can keep it.
 
 pub mod dns;
+pub mod sqlite;

@@ -1,0 +1,245 @@
+//! Hosts of the simulated world: files reached by a shell, and trees reached by endpoints.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+
+use async_trait::async_trait;
+use tokio::io::AsyncReadExt;
+
+use super::calls::{Got, Process};
+use super::{SimWorld, State};
+use crate::digest::Digest;
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::{Location, Remote};
+use crate::mirror::{Change, Entry, Kind, Options, RelPath, Snapshot};
+use crate::world::{Carries, Content, Control, Endpoint, Endpoints, Login, Output, Shell};
+
+#[derive(Default)]
+pub(super) struct Host {
+    pub(super) files: BTreeMap<String, Vec<u8>>,
+    pub(super) commands: BTreeMap<String, Output>,
+}
+
+#[derive(Clone)]
+pub(super) struct TreeFile {
+    pub(super) entry: Entry,
+    pub(super) content: Vec<u8>,
+}
+
+/// The path as the host knows it: relative paths are below the account's home directory.
+pub(super) fn absolute(remote: &Remote, path: &str) -> String {
+    match (path.starts_with('/'), remote.user.as_str()) {
+        (true, _) => path.to_owned(),
+        (false, "root") => format!("/root/{path}"),
+        (false, user) => format!("/home/{user}/{path}"),
+    }
+}
+
+pub(super) fn put_page(tree: &mut BTreeMap<RelPath, TreeFile>, path: &RelPath, content: &[u8], mtime_s: i64) {
+    let entry = |kind, mode| Entry { kind, mode, mtime_s, mtime_ns: 0, owner: None };
+    let mut above = path.parent();
+    while let Some(directory) = above {
+        let made = TreeFile { entry: entry(Kind::Directory, 0o755), content: vec![] };
+        above = directory.parent();
+        tree.entry(directory).or_insert(made);
+    }
+    let kind = Kind::File { size_bytes: u64::try_from(content.len()).unwrap_or(u64::MAX), digest: None };
+    tree.insert(path.clone(), TreeFile { entry: entry(kind, 0o644), content: content.to_vec() });
+}
+
+fn reached<T>(got: Got<T>, operation: impl Into<String>) -> Result<T> {
+    match got {
+        Got::Reply(value) => Ok(value),
+        Got::Refused => Err(Error::new(ErrorKind::Unreachable, operation, "connection refused")),
+        Got::Lost => Err(Error::new(ErrorKind::OutcomeUnknown, operation, "the connection was lost")),
+    }
+}
+
+/// As [`reached`], for what only reads: there a lost connection is just that.
+fn seen<T>(got: Got<T>, operation: impl Into<String>) -> Result<T> {
+    match got {
+        Got::Reply(value) => Ok(value),
+        Got::Refused => Err(Error::new(ErrorKind::Unreachable, operation, "connection refused")),
+        Got::Lost => Err(Error::new(ErrorKind::Unreachable, operation, "the connection was lost")),
+    }
+}
+
+#[async_trait]
+impl Shell for Process {
+    /// A host knows the commands it was told; to any other it says 127, as a shell does.
+    async fn run(&self, remote: &Remote, command: &str, _control: &Control) -> Result<Output> {
+        let said = self.call(format!("run {command}"), &remote.host, |state| {
+            state.host(remote).commands.get(command).cloned()
+        });
+        let unknown = || Output { status: Some(127), stdout: vec![], stderr: b"not found\n".to_vec() };
+        Ok(reached(said.await, format!("run a command on {}", remote.host))?.unwrap_or_else(unknown))
+    }
+
+    async fn read_file(&self, remote: &Remote, path: &str) -> Result<Option<Vec<u8>>> {
+        let name = format!("read {}:{path}", remote.host);
+        let read = self.call(name.clone(), &remote.host, |state| {
+            state.host(remote).files.get(&absolute(remote, path)).cloned()
+        });
+        seen(read.await, name)
+    }
+
+    async fn replace_file(
+        &self,
+        remote: &Remote,
+        path: &str,
+        from: Option<&[u8]>,
+        to: Option<&[u8]>,
+        _mode: u32,
+    ) -> Result<()> {
+        let name = format!("replace {}:{path}", remote.host);
+        let replaced = self.call(name.clone(), &remote.host, |state| {
+            let (files, path) = (&mut state.host(remote).files, absolute(remote, path));
+            let has = files.get(&path).map(Vec::as_slice);
+            if has == to {
+                return Ok(());
+            }
+            if has != from {
+                let why = "the file holds something else by now";
+                return Err(Error::new(ErrorKind::Conflict, format!("replace {path}"), why));
+            }
+            match to {
+                Some(to) => files.insert(path, to.to_vec()),
+                None => files.remove(&path),
+            };
+            Ok(())
+        });
+        reached(replaced.await, name)?
+    }
+
+    /// A key is let in if a line of the account's authorized_keys file has it.
+    async fn prove_key(&self, remote: &Remote, public_key: &str) -> Result<Login> {
+        let blob = public_key.split_whitespace().nth(1).unwrap_or(public_key);
+        let name = format!("log in to {}", remote.host);
+        let proved = self.call(name.clone(), &remote.host, |state| {
+            let file = absolute(remote, ".ssh/authorized_keys");
+            let text =
+                state.host(remote).files.get(&file).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            let lines = text.unwrap_or_default();
+            let lets_in =
+                |line: &str| !line.starts_with('#') && line.split_whitespace().any(|word| word == blob);
+            lines.lines().any(lets_in)
+        });
+        Ok(if seen(proved.await, name)? {
+            Login::Accepted
+        } else {
+            Login::Refused { offers: vec!["publickey".to_owned()] }
+        })
+    }
+}
+
+#[async_trait]
+impl Endpoints for Process {
+    async fn open(&self, location: &Location, _control: &Control) -> Result<Box<dyn Endpoint>> {
+        let peer = match location {
+            Location::Remote { remote, .. } => remote.host.clone(),
+            Location::Local { .. } => String::new(),
+        };
+        let name = format!("open {location}");
+        seen(self.call(name.clone(), &peer, |_| ()).await, name)?;
+        let process = Self::new(SimWorld::clone(&self.sim), self.incarnation);
+        Ok(Box::new(Tree { process, peer, at: location.to_string() }))
+    }
+}
+
+struct Tree {
+    process: Process,
+    peer: String,
+    at: String,
+}
+
+impl Tree {
+    async fn call<T>(
+        &self,
+        what: &str,
+        effect: impl FnOnce(&mut BTreeMap<RelPath, TreeFile>) -> T,
+    ) -> (Got<T>, String) {
+        let name = format!("{what} {}", self.at);
+        let at = self.at.clone();
+        let effect = |state: &mut State| effect(state.trees.entry(at).or_default());
+        (self.process.call(name.clone(), &self.peer, effect).await, name)
+    }
+}
+
+#[async_trait]
+impl Endpoint for Tree {
+    fn carries(&self) -> Carries {
+        Carries { nanoseconds: true, owners: true, any_name: true }
+    }
+
+    async fn scan(&self, options: &Options, _control: &Control) -> Result<Snapshot> {
+        let (got, name) = self.call("scan", |tree| tree.clone()).await;
+        let mut snapshot = Snapshot::default();
+        for (path, file) in seen(got, name)? {
+            let mut entry = file.entry;
+            if let Kind::File { digest, .. } = &mut entry.kind {
+                *digest = options.checksum.then(|| Digest::of(&file.content));
+            }
+            snapshot.entries.insert(path, entry);
+        }
+        Ok(snapshot)
+    }
+
+    async fn read(&self, path: &RelPath) -> Result<Content> {
+        let (got, name) = self.call("read", |tree| tree.get(path).map(|file| file.content.clone())).await;
+        let content = seen(got, name)?.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("read {path}"), "there is no such file")
+        })?;
+        Ok(Box::new(Cursor::new(content)))
+    }
+
+    async fn write(&self, path: &RelPath, entry: &Entry, mut content: Content) -> Result<u64> {
+        let mut bytes = vec![];
+        let read = content.read_to_end(&mut bytes).await;
+        read.map_err(|error| Error::io(format!("read the content of {path}"), error))?;
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let mut entry = entry.clone();
+        entry.kind = Kind::File { size_bytes: length, digest: None };
+        let file = TreeFile { entry, content: bytes };
+        let (got, name) = self.call("write", |tree| drop(tree.insert(path.clone(), file))).await;
+        reached(got, name).map(|()| length)
+    }
+
+    async fn change(&self, change: &Change) -> Result<()> {
+        let (got, name) = self.call("change", |tree| apply(tree, change)).await;
+        reached(got, name)?
+    }
+
+    async fn stat(&self, path: &RelPath) -> Result<Option<Entry>> {
+        let (got, name) = self.call("stat", |tree| tree.get(path).map(|file| file.entry.clone())).await;
+        seen(got, name)
+    }
+
+    async fn settle(&self) -> Result<()> {
+        let (got, name) = self.call("settle", |_| ()).await;
+        reached(got, name)
+    }
+}
+
+fn apply(tree: &mut BTreeMap<RelPath, TreeFile>, change: &Change) -> Result<()> {
+    let Some(to) = &change.to else {
+        let below = [change.path.as_bytes(), b"/"].concat();
+        if tree.keys().any(|path| path.as_bytes().starts_with(&below)) {
+            let operation = format!("remove {}", change.path);
+            return Err(Error::new(ErrorKind::Conflict, operation, "the directory is not empty"));
+        }
+        tree.remove(&change.path);
+        return Ok(());
+    };
+    match tree.get_mut(&change.path) {
+        Some(file) if file.entry.is_file() == to.is_file() => {
+            let kind = if to.is_file() { file.entry.kind.clone() } else { to.kind.clone() };
+            file.entry = Entry { kind, ..to.clone() };
+        }
+        _ if to.is_file() => {
+            let operation = format!("change {}", change.path);
+            return Err(Error::new(ErrorKind::NotFound, operation, "a file is written, not changed"));
+        }
+        _ => drop(tree.insert(change.path.clone(), TreeFile { entry: to.clone(), content: vec![] })),
+    }
+    Ok(())
+}
