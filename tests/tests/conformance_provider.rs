@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dr_cli::demo::embedded::nameserver::{Options, Role, TsigKey, ZoneText};
@@ -12,6 +13,7 @@ use dr_cli::demo::embedded::process::Service;
 use dr_core::dns::{SetChange, ZoneChange};
 use dr_core::estate::TsigAlgorithm;
 use dr_core::world::providers::rfc2136::Rfc2136;
+use dr_core::world::sim::SimWorld;
 use dr_core::world::{Commit, Provider};
 use dr_core::{DnsName, ErrorKind, RecordKey, RecordSet, RecordType, Secret, ZoneName};
 use dr_tests::bind::{self, Notify};
@@ -21,7 +23,7 @@ const ZONE: &str = "change.test";
 
 /// A provider, and the primary of [`zone`].
 struct Subject {
-    provider: Box<dyn Provider>,
+    provider: Arc<dyn Provider>,
     primary: SocketAddr,
     /// An address where no server is.
     nobody: SocketAddr,
@@ -142,7 +144,7 @@ async fn signed(primary: SocketAddr, tells: bool) {
     let nobody = Port::free();
     let key = lab_key().0;
     conformance_provider(async || Subject {
-        provider: Box::new(rfc2136()),
+        provider: Arc::new(rfc2136()),
         primary,
         nobody: nobody.addr(),
         key: Some(key.clone()),
@@ -265,4 +267,19 @@ async fn a_primary_that_says_nothing_leaves_the_outcome_unknown() {
     let outcome = tokio::time::timeout(Duration::from_secs(5), rfc2136().commit(&change)).await.unwrap();
     assert!(matches!(outcome.unwrap(), Commit::Unknown { .. }));
     assert_eq!(rfc2136().rehearse(&change).await.unwrap_err().kind(), ErrorKind::Unreachable);
+}
+
+#[tokio::test]
+async fn the_simulated_world() {
+    let sim = SimWorld::new();
+    let [primary, nobody] = ["192.0.2.53:53", "192.0.2.99:53"].map(|address| address.parse().unwrap());
+    sim.put_zone(
+        &ZONE.parse().unwrap(),
+        primary,
+        &[],
+        &[www(300, &["192.0.2.10"]), epoch("epoch=1 home=uk nonce=a1")],
+    );
+    sim.cut("192.0.2.99");
+    let provider = || sim.world().provider;
+    conformance_provider(async || Subject { provider: provider(), primary, nobody, key: None }).await;
 }

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dr_cli::demo::embedded::nameserver::{Options, Role, ZoneText};
@@ -10,6 +11,7 @@ use dr_cli::demo::embedded::process::Service;
 use dr_core::dns::{Answer, Question, Transport};
 use dr_core::world::Resolver;
 use dr_core::world::resolver::WireResolver;
+use dr_core::world::sim::SimWorld;
 use dr_core::{RecordKey, RecordSet, RecordType};
 use dr_tests::{DnsLab, Port, Zone};
 
@@ -18,7 +20,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 
 /// A resolver, and a server that has the zone of these tests.
 struct Subject {
-    resolver: Box<dyn Resolver>,
+    resolver: Arc<dyn Resolver>,
     server: SocketAddr,
     /// An address where no server is.
     nobody: SocketAddr,
@@ -89,7 +91,7 @@ async fn six_implementations() {
         // The answer of PowerDNS to a stranger is REFUSED too; all six are alike here.
         let nobody = Port::free();
         conformance_resolver(async || Subject {
-            resolver: Box::new(WireResolver::new()),
+            resolver: Arc::new(WireResolver::new()),
             server: server.addr(),
             nobody: nobody.addr(),
             refuses: true,
@@ -107,11 +109,36 @@ async fn the_embedded_server() {
     let (ready, running) = options.start().await.unwrap();
     let nobody = Port::free();
     conformance_resolver(async || Subject {
-        resolver: Box::new(WireResolver::new()),
+        resolver: Arc::new(WireResolver::new()),
         server: ready.address,
         nobody: nobody.addr(),
         refuses: true,
     })
     .await;
     running.stop().await;
+}
+
+/// The zone of these tests as record sets, for a world without zone files.
+fn record_sets() -> Vec<RecordSet> {
+    use RecordType::{A, CNAME, MX, SOA, TXT};
+    let set = |owner: &str, ttl, rtype, data: &[&str]| {
+        RecordSet::new(owner.parse().unwrap(), rtype, ttl, data.iter().copied())
+    };
+    vec![
+        set(ZONE, 300, SOA, &["ns1.ask.test hostmaster.ask.test 1 3600 900 1209600 300"]),
+        set(ZONE, 300, MX, &["10 mx1.ask.test", "20 mx2.ask.test"]),
+        set(ZONE, 300, TXT, &["\"v=spf1 mx -all\""]),
+        set("www.ask.test", 300, A, &["192.0.2.10"]),
+        set("many.ask.test", 60, A, &["192.0.2.1", "192.0.2.2"]),
+        set("blog.ask.test", 60, CNAME, &["www.ask.test"]),
+    ]
+}
+
+#[tokio::test]
+async fn the_simulated_world() {
+    let sim = SimWorld::new();
+    let [server, nobody] = ["192.0.2.53:53", "192.0.2.99:53"].map(|address| address.parse().unwrap());
+    sim.put_zone(&ZONE.parse().unwrap(), server, &[], &record_sets());
+    let resolver = || sim.world().resolver;
+    conformance_resolver(async || Subject { resolver: resolver(), server, nobody, refuses: true }).await;
 }

@@ -99,8 +99,9 @@ impl Query {
             ResponseCode::NXDomain => Heard::Answer(Answer::NxDomain { authoritative }),
             rcode => {
                 let failed = Answer::Failed { rcode: mnemonic(rcode) };
+                // The library reads 16 as BADSIG; in the answer to a question it is BADVERS.
                 let may_be_edns =
-                    matches!(rcode, ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS);
+                    matches!(rcode, ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADSIG);
                 if may_be_edns { Heard::NoEdns(failed) } else { Heard::Answer(failed) }
             }
         }

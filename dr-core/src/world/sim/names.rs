@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::calls::{Got, Process};
 use crate::dns::{Answer, Question, ZoneChange};
 use crate::error::{Error, ErrorKind, Result};
-use crate::estate::{RecordKey, RecordSet, RecordType, ZoneName};
+use crate::estate::{DnsName, RecordKey, RecordSet, RecordType, ZoneName};
 use crate::time::Tick;
 use crate::world::{Commit, Provider, Resolver};
 
@@ -58,18 +58,30 @@ impl SimZone {
         shown.or_else(|| self.versions.first()).map(|(_, records)| records)
     }
 
+    /// Aliases are followed within the zone, as an authoritative server does.
     fn answer(&self, server: SocketAddr, key: &RecordKey, now: Tick) -> Option<Answer> {
+        const LONGEST_CHAIN: usize = 16;
         let records = self.shown_by(server, now)?;
-        let alias = RecordKey::new(key.owner.clone(), RecordType::CNAME);
-        if let Some(set) = records.get(key).or_else(|| records.get(&alias)) {
-            return Some(Answer::Records { set: set.clone(), authoritative: true });
+        let exists = |owner: &DnsName| records.keys().any(|other| other.owner == *owner);
+        let mut owner = key.owner.clone();
+        for _ in 0..LONGEST_CHAIN {
+            if let Some(set) = records.get(&RecordKey::new(owner.clone(), key.rtype)) {
+                return Some(Answer::Records { set: set.clone(), authoritative: true });
+            }
+            let Some(alias) = records.get(&RecordKey::new(owner.clone(), RecordType::CNAME)) else {
+                return Some(if exists(&owner) {
+                    Answer::NoData { authoritative: true }
+                } else {
+                    Answer::NxDomain { authoritative: true }
+                });
+            };
+            let target = alias.rdata.first().and_then(|target| target.parse().ok());
+            match target.filter(|target| exists(target)) {
+                Some(target) => owner = target,
+                None => return Some(Answer::Records { set: alias.clone(), authoritative: true }),
+            }
         }
-        let exists = records.keys().any(|other| other.owner == key.owner);
-        Some(if exists {
-            Answer::NoData { authoritative: true }
-        } else {
-            Answer::NxDomain { authoritative: true }
-        })
+        Some(Answer::Malformed { why: "its aliases (CNAME) go round in a circle".to_owned() })
     }
 
     /// None if every prerequisite holds, else what is there in the order of the change's sets. TTLs are not compared
