@@ -157,15 +157,17 @@ impl Tally {
         let mut tally = Self { majority: panel.majority(), ..Self::default() };
         let mut domains = BTreeSet::new();
         for (observer, domain) in &panel.0 {
-            match verdict_of(observer, votes, now) {
-                Some(Verdict::Up) => drop(tally.up.insert(observer.clone())),
+            let who = match verdict_of(observer, votes, now) {
                 Some(Verdict::Down { kind }) => {
                     tally.down.insert(observer.clone(), kind);
                     domains.insert(domain);
+                    continue;
                 }
-                Some(Verdict::Blind) => drop(tally.blind.insert(observer.clone())),
-                Some(Verdict::Unknown) | None => drop(tally.unheard.insert(observer.clone())),
-            }
+                Some(Verdict::Up) => &mut tally.up,
+                Some(Verdict::Blind) => &mut tally.blind,
+                Some(Verdict::Unknown) | None => &mut tally.unheard,
+            };
+            who.insert(observer.clone());
         }
         tally.domains = domains.len();
         tally

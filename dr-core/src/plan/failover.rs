@@ -30,6 +30,11 @@ const AGREE_WITHIN: Period = Period::from_secs(120);
 const SILENT_WITHIN: Period = Period::from_secs(5);
 
 /// Why a site is moved.
+///
+/// ```
+/// use dr_core::plan::Occasion;
+/// assert_eq!(serde_json::to_string(&Occasion::Disaster).unwrap(), r#""disaster""#);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Occasion {
@@ -40,6 +45,13 @@ pub enum Occasion {
 }
 
 /// One of the two hosts, and what is known of it.
+///
+/// ```
+/// use dr_core::{estate::Host, plan::Side};
+/// let host = Host::new("root@uk.example.net".parse().unwrap());
+/// let lost = Side { id: "uk".parse().unwrap(), host, reachable: false, standing: None };
+/// assert!(!lost.reachable);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Side {
@@ -54,6 +66,22 @@ pub struct Side {
 }
 
 /// A zone with names of the site, as its primary has it now.
+///
+/// ```
+/// use dr_core::{RecordSet, RecordType, plan::ZoneNow};
+/// let www: dr_core::DnsName = "www.example.org".parse().unwrap();
+/// let now = ZoneNow {
+///     zone: "example.org".parse().unwrap(),
+///     primary: "192.0.2.53:53".parse().unwrap(),
+///     key: None,
+///     servers: vec!["192.0.2.53:53".parse().unwrap(), "198.51.100.53:53".parse().unwrap()],
+///     silent: Default::default(),
+///     names: vec![www.clone()],
+///     sets: vec![RecordSet::new(www, RecordType::A, 60, ["192.0.2.1"])],
+///     tenure_owner: None,
+/// };
+/// assert!(now.names.iter().all(|name| now.zone.contains(name)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ZoneNow {
@@ -75,7 +103,13 @@ pub struct ZoneNow {
     pub tenure_owner: Option<DnsName>,
 }
 
-/// Everything that a plan to move a site is made from.
+/// Everything that a plan to move a site is made from. It can be stored: a plan that was made in the night can be made again and
+/// looked at in the morning. [`failover_plan`] shows how it is filled in.
+///
+/// ```
+/// let why = serde_json::from_str::<dr_core::plan::FailoverFacts>(r#"{"site":"shop"}"#).unwrap_err();
+/// assert!(why.to_string().contains("missing field"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FailoverFacts {

@@ -213,7 +213,9 @@ fn judge_home(report: &mut Report, site: &SiteId, home: &Party) {
 }
 
 fn figures(report: &mut Report, seen: &Seen) {
-    let mut figure = |name: &str, value: u64| drop(report.figures.insert(name.to_owned(), value));
+    let mut figure = |name: &str, value: u64| {
+        report.figures.insert(name.to_owned(), value);
+    };
     if let Ok(Some(tenure)) = &seen.tenure {
         figure("epoch", tenure.epoch.0);
     }
