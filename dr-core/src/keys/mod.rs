@@ -4,12 +4,14 @@
 
 mod authorized_keys;
 mod known_hosts;
+mod modes;
 mod options;
 mod public;
 mod steps;
 
 pub use authorized_keys::{AuthorizedKeys, Entry, Existing};
 pub use known_hosts::{KnownHosts, Place, Verdict};
+pub use modes::too_open;
 pub use options::KeyOptions;
 pub use public::PublicKey;
 pub use steps::{AuthorizedKeysChange, Content, Proof};

@@ -104,7 +104,8 @@ impl LineOptions {
                 seen.push(name);
                 unquote(rest)?
             } else {
-                return Err("there is an option that sshd does not know");
+                // Nothing at all between two commas is fine.
+                text
             };
             text = match text.split_first() {
                 Some((b',', rest)) => rest,

@@ -1,18 +1,267 @@
-//! Keys through the world.
+//! Keys through the world: make one, bring it to a host, prove that it opens.
 
-use crate::error::Result;
-use crate::keys::{AuthorizedKeysChange, Proof};
+use std::path::Path;
+
+use super::Toolkit;
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::Remote;
+use crate::keys::{
+    AuthorizedKeys, AuthorizedKeysChange, Content, Existing, KeyOptions, Proof, PublicKey, too_open,
+};
+use crate::plan::{OnFailure, Plan, Planned, Step};
+use crate::report::{Finding, Report, Subject, Unexamined, code};
 use crate::run::StepState;
-use crate::world::World;
+use crate::secret::Secret;
+use crate::time::Period;
+use crate::world::ssh::SecretKey;
+use crate::world::{Control, Login, World};
 
-pub(super) async fn observe_file(_world: &World, _step: &AuthorizedKeysChange) -> Result<StepState> {
-    Ok(StepState::From)
+/// Who may read an authorized_keys file: its owner. Its directory is made private too.
+const MODE: u32 = 0o600;
+/// How long a host may take to be reached for the proof of a key.
+const PROOF_WITHIN: Period = Period::from_secs(60);
+
+/// How a key is brought to a host. The default lets the key do whatever the account may do.
+///
+/// ```
+/// use dr_core::{keys::KeyOptions, toolkit::InstallOptions};
+/// let only_this = InstallOptions {
+///     allow: KeyOptions { restrict: true, command: Some("dr agent --stdio".into()) },
+///     ..InstallOptions::default()
+/// };
+/// assert_eq!(only_this.path, ".ssh/authorized_keys");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstallOptions {
+    /// What the key may do there.
+    pub allow: KeyOptions,
+    /// If the key is there already with other options, they are replaced; without this they stay.
+    pub replace: bool,
+    /// The file; below the home directory unless it begins with a slash.
+    pub path: String,
 }
 
-pub(super) async fn observe_proof(_world: &World, _step: &Proof) -> Result<StepState> {
-    Ok(StepState::From)
+impl Default for InstallOptions {
+    fn default() -> Self {
+        Self { allow: KeyOptions::default(), replace: false, path: ".ssh/authorized_keys".to_owned() }
+    }
 }
 
-pub(super) async fn act(_world: &World, _step: &AuthorizedKeysChange) -> Result<()> {
-    Ok(())
+impl Toolkit {
+    /// Makes a new ed25519 key: the private half in a new file that only its owner can read, encrypted if there is a
+    /// passphrase, and the public half beside it as `PATH.pub`. Gives the public half.
+    ///
+    /// ```no_run
+    /// # async fn example(toolkit: dr_core::toolkit::Toolkit) -> dr_core::Result<()> {
+    /// let key = toolkit.generate_key("/root/.ssh/id_mirror".as_ref(), "mirror@uk", None).await?;
+    /// println!("{key}");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`SecretKey::save_new`]: `AlreadyExists` if either file does; nothing is overwritten.
+    pub async fn generate_key(
+        &self,
+        path: &Path,
+        comment: &str,
+        passphrase: Option<&Secret>,
+    ) -> Result<PublicKey> {
+        let (path, comment, passphrase) = (path.to_owned(), comment.to_owned(), passphrase.cloned());
+        let made = tokio::task::spawn_blocking(move || {
+            let key = SecretKey::generate(&comment)?;
+            key.save_new(&path, passphrase.as_ref())?;
+            Ok(key.public().clone())
+        });
+        made.await.map_err(|error| {
+            Error::new(ErrorKind::Internal, "generate a key", "the thread that made it died").caused_by(error)
+        })?
+    }
+
+    /// What it takes to let a key into an account: the file changed by compare-and-set, then a fresh login that proves the key.
+    /// The plan is empty if the key is there and opens. If the proof fails, the file becomes again what it was.
+    ///
+    /// The private half is found by the public one among what the connections were given; where it is not at hand the plan has
+    /// no proof, and its title says so.
+    ///
+    /// ```no_run
+    /// # async fn example(toolkit: dr_core::toolkit::Toolkit) -> dr_core::Result<()> {
+    /// use dr_core::{toolkit::InstallOptions, world::Control};
+    /// let host = "root@us.example.net".parse().unwrap();
+    /// let key = std::fs::read_to_string("/root/.ssh/id_mirror.pub").unwrap();
+    /// let plan = toolkit.plan_key_install(&host, &key, &InstallOptions::default(), &Control::silent()).await?;
+    /// for planned in &plan.steps {
+    ///     println!("{}", planned.title);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// `Usage` if that is no public key or the options cannot be written down; whatever keeps the account from being reached
+    /// and its file from being read.
+    pub async fn plan_key_install(
+        &self,
+        remote: &Remote,
+        public_key: &str,
+        options: &InstallOptions,
+        control: &Control,
+    ) -> Result<Plan> {
+        let operation = format!("plan to install a key on {remote}");
+        let usage = |why: String| Error::new(ErrorKind::Usage, operation.as_str(), why);
+        let key: PublicKey = public_key.parse().map_err(usage)?;
+        options.allow.check().map_err(usage)?;
+        let facts = async {
+            let now = self.world.shell.read_file(remote, &options.path).await?;
+            let opens = match self.world.shell.prove_key(remote, &key.to_string()).await {
+                Ok(login) => Some(login == Login::Accepted),
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            };
+            Ok((now, opens))
+        };
+        let (now, opens) = control.run(&operation, facts).await?;
+        let at = self.world.clock.read().wall;
+        Ok(install_plan(remote, &key, options, now.as_deref(), opens, at))
+    }
+
+    /// Whether an account lets a key in, by a fresh login with that key and nothing else. If it does not, and the account can
+    /// be reached in another way, the report says what may be wrong with the modes of its files.
+    ///
+    /// ```no_run
+    /// # async fn example(toolkit: dr_core::toolkit::Toolkit) -> dr_core::Result<()> {
+    /// let key = std::fs::read_to_string("/root/.ssh/id_mirror.pub").unwrap();
+    /// let report = toolkit.verify_key(&"root@us.example.net".parse().unwrap(), &key).await?;
+    /// assert!(report.findings.is_empty());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// `Usage` if that is no public key, `NotFound` if its private half is not at hand, `HostKey` if the host is not known to
+    /// be the right one. That the host cannot be reached, or refuses the key, is a finding.
+    pub async fn verify_key(&self, remote: &Remote, public_key: &str) -> Result<Report> {
+        let usage = |why: String| Error::new(ErrorKind::Usage, format!("verify a key on {remote}"), why);
+        let key: PublicKey = public_key.parse().map_err(usage)?;
+        let mut report =
+            Report::new(format!("verify {} on {remote}", name(&key)), self.world.clock.read().wall);
+        let account = Subject::new("account", remote);
+        match self.world.shell.prove_key(remote, &key.to_string()).await {
+            Ok(Login::Accepted) => report.examined.push(account),
+            Ok(Login::Refused { offers }) => {
+                let message = format!("it refused the key {}", name(&key));
+                report.push(
+                    Finding::new(code::KEY_NOT_ACCEPTED, account.clone(), message)
+                        .with("key", key.fingerprint())
+                        .with("offers", offers.join(", ")),
+                );
+                report.examined.push(account);
+                report.findings.extend(modes(&self.world, remote).await);
+            }
+            Err(error) if error.kind() == ErrorKind::Unreachable => {
+                report.push(Finding::new(code::HOST_UNREACHABLE, account.clone(), error.message()));
+                report.unexamined.push(Unexamined { subject: account, why: error.to_record() });
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(report)
+    }
+}
+
+fn install_plan(
+    remote: &Remote,
+    key: &PublicKey,
+    options: &InstallOptions,
+    now: Option<&[u8]>,
+    opens: Option<bool>,
+    at: crate::time::Timestamp,
+) -> Plan {
+    let file = AuthorizedKeys::parse(now.unwrap_or_default());
+    let existing = if options.replace { Existing::Replace } else { Existing::Keep };
+    let wanted = file.with_key(key, &options.allow, existing).to_bytes();
+    let mut steps = vec![];
+    if now != Some(wanted.as_slice()) {
+        let verb = if file.has(key) { "set the options of" } else { "add" };
+        let change = AuthorizedKeysChange {
+            remote: remote.clone(),
+            path: options.path.clone(),
+            from: now.map(Content::new),
+            to: Some(Content::new(&wanted)),
+        };
+        let title = format!("{verb} {} in {} of {remote}", name(key), options.path);
+        steps.push(Planned::needed(title, Step::ChangeAuthorizedKeys(change)));
+    }
+    if opens.is_some() && (opens == Some(false) || !steps.is_empty()) {
+        let proof = Proof { remote: remote.clone(), public_key: key.to_string(), within: PROOF_WITHIN };
+        let title = format!("log in to {remote} afresh with {} and nothing else", name(key));
+        steps.push(Planned::needed(title, Step::ProveKey(proof)));
+    }
+    let unproven = if opens.is_none() { " (unproven: its private half is not at hand)" } else { "" };
+    Plan::new(format!("install {} on {remote}{unproven}", name(key)), at, OnFailure::Undo, steps)
+}
+
+/// A key for the eye: its fingerprint, and its comment if it has one.
+fn name(key: &PublicKey) -> String {
+    match key.comment() {
+        "" => key.fingerprint(),
+        comment => format!("{} ({comment})", key.fingerprint()),
+    }
+}
+
+/// Findings about files that others could write to. None where they cannot be looked at: this only helps to explain.
+async fn modes(world: &World, remote: &Remote) -> Vec<Finding> {
+    let list = "ls -ldn . .ssh .ssh/authorized_keys 2>/dev/null";
+    let Ok(said) = world.shell.run(remote, list, &Control::silent()).await else { return vec![] };
+    let open = too_open(&String::from_utf8_lossy(&said.stdout)).into_iter();
+    open.map(|(path, why)| {
+        let path = if path == "." { "the home directory".to_owned() } else { path };
+        Finding::new(code::KEY_FILE_TOO_OPEN, Subject::new("file", format!("{path} of {remote}")), why)
+    })
+    .collect()
+}
+
+pub(super) async fn observe_file(world: &World, step: &AuthorizedKeysChange) -> Result<StepState> {
+    let now = world.shell.read_file(&step.remote, &step.path).await?;
+    let (from, to) = (bytes(step, step.from.as_ref())?, bytes(step, step.to.as_ref())?);
+    Ok(if now == to {
+        StepState::To
+    } else if now == from {
+        StepState::From
+    } else {
+        let keys = AuthorizedKeys::parse(now.as_deref().unwrap_or_default()).entries().count();
+        StepState::Other(format!("somebody else changed {}: it lets {keys} keys in now", step.path))
+    })
+}
+
+pub(super) async fn act(world: &World, step: &AuthorizedKeysChange) -> Result<()> {
+    let (from, to) = (bytes(step, step.from.as_ref())?, bytes(step, step.to.as_ref())?);
+    world.shell.replace_file(&step.remote, &step.path, from.as_deref(), to.as_deref(), MODE).await
+}
+
+/// A refusal is an error, so that the key is not offered again and again: a host takes that for an attack.
+pub(super) async fn observe_proof(world: &World, step: &Proof) -> Result<StepState> {
+    match world.shell.prove_key(&step.remote, &step.public_key).await? {
+        Login::Accepted => Ok(StepState::To),
+        Login::Refused { offers } => {
+            let open: Vec<String> = modes(world, &step.remote)
+                .await
+                .iter()
+                .map(|f| format!("; {}: {}", f.subject.name, f.message))
+                .collect();
+            let why = format!("the host refused it and takes {}{}", offers.join(", "), open.concat());
+            Err(Error::new(ErrorKind::Authentication, format!("log in to {} with the key", step.remote), why).hint(
+                "on the host, sshd's log says why: often the mode or owner of the home directory, ~/.ssh or authorized_keys, \
+                 or an AuthorizedKeysFile elsewhere",
+            ))
+        }
+    }
+}
+
+fn bytes(step: &AuthorizedKeysChange, content: Option<&Content>) -> Result<Option<Vec<u8>>> {
+    let Some(content) = content else { return Ok(None) };
+    content.bytes().map(Some).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Corrupt,
+            format!("change {} on {}", step.path, step.remote),
+            "the plan does not match its digest",
+        )
+        .hint("make the plan again")
+    })
 }

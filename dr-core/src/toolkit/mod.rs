@@ -13,6 +13,7 @@ mod perform;
 
 pub use apply::Applied;
 pub use failover::{FailoverOptions, Watch};
+pub use keys::InstallOptions;
 
 use crate::estate::Estate;
 use crate::world::World;

@@ -222,7 +222,8 @@ pub trait Shell: Send + Sync {
     /// The content of a small file (up to 32 MiB); none if it does not exist. Relative paths are below the home directory.
     async fn read_file(&self, remote: &Remote, path: &str) -> Result<Option<Vec<u8>>>;
     /// Brings a file from `from` to `to` (none: not there), atomically, with this mode; directories that are missing are made
-    /// with mode 0700. An error of kind `Conflict` if it holds anything else.
+    /// with mode 0700, and the directory of a file that only its owner may read is made so too, if it is below the home
+    /// directory. An error of kind `Conflict` if the file holds anything else.
     async fn replace_file(
         &self,
         remote: &Remote,

@@ -143,6 +143,24 @@ async fn a_password_logs_in_and_a_wrong_one_does_not() {
 }
 
 #[tokio::test]
+async fn a_password_answers_a_hidden_question() {
+    let lines = ["UsePAM yes", "KbdInteractiveAuthentication yes", "PasswordAuthentication no"];
+    let login = Login {
+        password: Some("correct horse".into()),
+        lines: lines.map(str::to_owned).to_vec(),
+        ..Login::default()
+    };
+    let (sshd, desk) = (Sshd::with(&login), Desk::new());
+    let key = desk.key("id", &[]);
+    let mut access = access(&sshd, &key);
+    access.passwords.insert(remote(&sshd), Secret::new("battery staple".into()));
+    let refused = log_in(access.clone(), &remote(&sshd)).await;
+    fails(refused, ErrorKind::Authentication, &["the password", "keyboard-interactive"]);
+    access.passwords.insert(remote(&sshd), Secret::new("correct horse".into()));
+    log_in(access, &remote(&sshd)).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_cannot_be_reached_is_unreachable() {
     let (sshd, _desk, access) = at_home();
     let at = |port: u16| -> Remote { format!("ssh://root@127.0.0.1:{port}").parse().unwrap() };
@@ -200,17 +218,16 @@ async fn a_full_listener_times_out() {
 #[tokio::test]
 async fn a_cut_line_is_never_a_refusal() {
     let (sshd, _desk, access) = at_home();
-    let pins = access.pins.values().next().unwrap().clone();
     let whole = {
-        let relay = Relay::start(sshd.addr(), usize::MAX);
-        log_in(relay.access(&access, &pins), &relay.remote(&sshd)).await.unwrap();
+        let relay = Relay::start(sshd.addr(), Way::Down, usize::MAX);
+        log_in(relay.access(&access), &relay.remote(&sshd)).await.unwrap();
         relay.carried()
     };
     assert!(whole > 1000, "{whole}");
     let mut after = 0;
     while after < whole {
-        let relay = Relay::start(sshd.addr(), after);
-        match log_in(relay.access(&access, &pins), &relay.remote(&sshd)).await {
+        let relay = Relay::start(sshd.addr(), Way::Down, after);
+        match log_in(relay.access(&access), &relay.remote(&sshd)).await {
             Ok(()) => assert!(after + 600 > whole, "logged in with {after} of {whole} bytes"),
             Err(error) => assert!(
                 matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Protocol),
@@ -238,60 +255,6 @@ async fn a_line_that_dies_in_a_session_is_unreachable_and_the_next_call_connects
     let second = connector.session(&there).await.unwrap();
     assert!(!Arc::ptr_eq(&first, &second));
     assert!(second.home().await.unwrap().starts_with('/'));
-}
-
-/// Passes bytes on, and closes both sides after so many from the server.
-struct Relay {
-    addr: std::net::SocketAddr,
-    carried: Arc<std::sync::atomic::AtomicUsize>,
-}
-
-impl Relay {
-    fn start(server: std::net::SocketAddr, limit: usize) -> Self {
-        use std::io::Read as _;
-        use std::sync::atomic::Ordering;
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let addr = listener.local_addr().unwrap();
-        let carried = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        let count = Arc::clone(&carried);
-        std::thread::spawn(move || {
-            let (mut client, _) = listener.accept().unwrap();
-            let mut server = std::net::TcpStream::connect(server).unwrap();
-            let (mut up_from, mut up_to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            let up = std::thread::spawn(move || std::io::copy(&mut up_from, &mut up_to));
-            let mut buffer = [0; 4096];
-            loop {
-                let room = limit - count.load(Ordering::Relaxed).min(limit);
-                let wanted = room.min(buffer.len());
-                match server.read(&mut buffer[..wanted]) {
-                    Ok(length) if length > 0 => {
-                        count.fetch_add(length, Ordering::Relaxed);
-                        if client.write_all(&buffer[..length]).is_err() {
-                            break;
-                        }
-                    }
-                    _ => break,
-                }
-            }
-            let _ = client.shutdown(std::net::Shutdown::Both);
-            let _ = server.shutdown(std::net::Shutdown::Both);
-            let _ = up.join();
-        });
-        Self { addr, carried }
-    }
-
-    fn carried(&self) -> usize {
-        self.carried.load(std::sync::atomic::Ordering::Relaxed)
-    }
-
-    fn remote(&self, sshd: &Sshd) -> Remote {
-        format!("ssh://{}@{}", sshd.user(), self.addr).parse().unwrap()
-    }
-
-    fn access(&self, access: &Access, pins: &[String]) -> Access {
-        let name = format!("[127.0.0.1]:{}", self.addr.port());
-        Access { pins: [(name, pins.to_vec())].into(), ..access.clone() }
-    }
 }
 
 /// OpenSSH's ssh-agent, ended when dropped.

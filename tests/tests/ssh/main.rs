@@ -1,8 +1,11 @@
 //! SSH sessions and keys against OpenSSH's own sshd, ssh, ssh-agent and ssh-keygen.
 
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dr_core::world::Control;
@@ -12,7 +15,9 @@ use dr_tests::Sshd;
 use tempfile::TempDir;
 
 mod commands;
+mod files;
 mod host_keys;
+mod keys;
 mod login;
 
 /// A directory with the files of somebody who logs in, away from those of whoever runs the tests.
@@ -110,5 +115,98 @@ async fn eventually(what: &str, mut probe: impl FnMut() -> bool) {
     while !probe() {
         assert!(std::time::Instant::now() < deadline, "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Up,
+    Down,
+}
+
+/// Passes one connection's bytes on, and closes both sides after so many in one direction.
+struct Relay {
+    addr: SocketAddr,
+    carried: Arc<AtomicUsize>,
+}
+
+impl Relay {
+    fn start(server: SocketAddr, way: Way, limit: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let carried = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&carried);
+        std::thread::spawn(move || {
+            let (client, _) = listener.accept().unwrap();
+            let server = TcpStream::connect(server).unwrap();
+            let (from, to) = if way == Way::Up { (&client, &server) } else { (&server, &client) };
+            let (mut counted_from, mut counted_to) = (from, to);
+            std::thread::scope(|scope| {
+                let (mut other_from, mut other_to) = (to.try_clone().unwrap(), from.try_clone().unwrap());
+                scope.spawn(move || std::io::copy(&mut other_from, &mut other_to));
+                let mut buffer = [0; 4096];
+                loop {
+                    let room = limit - count.load(Ordering::Relaxed).min(limit);
+                    let wanted = room.min(buffer.len());
+                    match counted_from.read(&mut buffer[..wanted]) {
+                        Ok(length) if length > 0 => {
+                            count.fetch_add(length, Ordering::Relaxed);
+                            if counted_to.write_all(&buffer[..length]).is_err() {
+                                break;
+                            }
+                        }
+                        _ => break,
+                    }
+                }
+                let _ = client.shutdown(Shutdown::Both);
+                let _ = server.shutdown(Shutdown::Both);
+            });
+        });
+        Self { addr, carried }
+    }
+
+    fn carried(&self) -> usize {
+        self.carried.load(Ordering::Relaxed)
+    }
+
+    fn remote(&self, sshd: &Sshd) -> Remote {
+        format!("ssh://{}@{}", sshd.user(), self.addr).parse().unwrap()
+    }
+
+    /// The same access, for the server behind this relay.
+    fn access(&self, access: &Access) -> Access {
+        let pins = access.pins.values().next().unwrap().clone();
+        Access { pins: [(format!("[127.0.0.1]:{}", self.addr.port()), pins)].into(), ..access.clone() }
+    }
+}
+
+/// Runs `what` in a process of its own: this test program again, told by its environment what to be.
+fn child(what: &str, argument: &Path, umask: &str) -> std::process::Child {
+    let exe = std::env::current_exe().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask $0; exec \"$@\"", umask]).arg(exe).args([
+        "--exact",
+        "as_a_child",
+        "--nocapture",
+    ]);
+    command
+        .env("DR_TEST_CHILD", what)
+        .env("DR_TEST_ARGUMENT", argument)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// What [`child`] runs; nothing in a test run itself.
+#[test]
+fn as_a_child() {
+    let (Ok(what), Ok(argument)) = (std::env::var("DR_TEST_CHILD"), std::env::var("DR_TEST_ARGUMENT")) else {
+        return;
+    };
+    match what.as_str() {
+        "generate" => keys::child_generates(Path::new(&argument)),
+        "replace" => files::child_replaces(Path::new(&argument)),
+        other => panic!("nothing is called {other}"),
     }
 }

@@ -109,7 +109,8 @@ impl Files {
     pub(super) async fn make_dir(&self, path: &str) -> Result<()> {
         let private = FileAttributes { permissions: Some(0o700), ..FileAttributes::empty() };
         match self.sftp.mkdir(path, private).await {
-            Ok(_) => Ok(()),
+            // The host's umask may have taken away what its owner needs.
+            Ok(_) => self.set_mode(path, 0o700).await,
             Err(error) => match self.kind_of(path).await {
                 // Somebody else made it at the same time.
                 Ok(Some(FileType::Dir)) => Ok(()),

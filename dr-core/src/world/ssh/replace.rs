@@ -29,9 +29,13 @@ pub(super) struct Swap<'a> {
 
 /// Brings the file at `path` (below `home` unless it begins with a slash) from one content to another.
 pub(super) async fn replace(files: &Files, home: &str, path: &str, swap: &Swap<'_>) -> Result<()> {
-    let Some(target) = locate(files, home, path, swap.to.is_some()).await? else {
+    let home = files.real_path(home).await?;
+    let Some(target) = locate(files, &home, path, swap.to.is_some()).await? else {
         return if swap.from.is_none() { Ok(()) } else { Err(conflict(files, None)) };
     };
+    if swap.mode & 0o077 == 0 {
+        close_directory(files, &home, &target).await?;
+    }
     let lock = Lock::take(files, &target).await?;
     let done = swap_locked(files, &lock, swap).await;
     // The file is as it should be or as it was. A lock that cannot be given back is broken by the next one who needs it.
@@ -44,7 +48,6 @@ pub(super) async fn replace(files: &Files, home: &str, path: &str, swap: &Swap<'
 /// A symbolic link may lead elsewhere in the home directory (people keep their files in repositories), never out of it: who
 /// can change such a link could otherwise have us write anywhere.
 async fn locate(files: &Files, home: &str, path: &str, make: bool) -> Result<Option<String>> {
-    let home = files.real_path(home).await?;
     let (start, below) = match path.strip_prefix('/') {
         Some(below) => ("", below),
         None => (home.trim_end_matches('/'), path),
@@ -58,7 +61,7 @@ async fn locate(files: &Files, home: &str, path: &str, make: bool) -> Result<Opt
         parent = format!("{parent}/{part}");
         match files.kind_of(&parent).await? {
             Some(FileType::Dir) => {}
-            Some(FileType::Symlink) => parent = follow(files, &home, &parent).await?,
+            Some(FileType::Symlink) => parent = follow(files, home, &parent).await?,
             Some(_) => return Err(files.error(ErrorKind::Refused, format!("{parent} is no directory"))),
             None if make => files.make_dir(&parent).await?,
             None => return Ok(None),
@@ -66,10 +69,22 @@ async fn locate(files: &Files, home: &str, path: &str, make: bool) -> Result<Opt
     }
     let target = format!("{parent}/{name}");
     match files.kind_of(&target).await? {
-        Some(FileType::Symlink) => follow(files, &home, &target).await.map(Some),
+        Some(FileType::Symlink) => follow(files, home, &target).await.map(Some),
         Some(FileType::File) | None => Ok(Some(target)),
         Some(_) => Err(files.error(ErrorKind::Refused, format!("{target} is no file"))),
     }
+}
+
+/// Others must not be able to put another file in the place of one that is private: the directory it is in, if that is below
+/// the home directory, becomes private too.
+async fn close_directory(files: &Files, home: &str, target: &str) -> Result<()> {
+    let Some((parent, _)) = target.rsplit_once('/') else { return Ok(()) };
+    let below_home = parent.strip_prefix(home).is_some_and(|rest| rest.starts_with('/'));
+    let mode = match below_home {
+        true => files.facts(parent).await?.and_then(|facts| facts.permissions),
+        false => None,
+    };
+    if mode.is_some_and(|mode| mode & 0o077 != 0) { files.set_mode(parent, 0o700).await } else { Ok(()) }
 }
 
 async fn follow(files: &Files, home: &str, link: &str) -> Result<String> {
