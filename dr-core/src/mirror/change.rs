@@ -35,6 +35,13 @@ impl Change {
         Self { path: self.path.clone(), from: self.to.clone(), to: self.from.clone() }
     }
 
+    /// Whether a file has to be moved for it, not only metadata set.
+    #[must_use]
+    pub fn moves_content(&self) -> bool {
+        let Some(to) = self.to.as_ref().filter(|to| to.is_file()) else { return false };
+        self.from.as_ref().is_none_or(|from| !same_content(to, from))
+    }
+
     /// What the entry that is at the path now says about the change.
     ///
     /// ```
@@ -120,6 +127,21 @@ pub struct Summary {
     pub unchanged: u64,
     /// Bytes of the files to be moved.
     pub bytes: u64,
+}
+
+impl Summary {
+    /// The counts of both.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            created: self.created + other.created,
+            updated: self.updated + other.updated,
+            metadata_only: self.metadata_only + other.metadata_only,
+            deleted: self.deleted + other.deleted,
+            unchanged: self.unchanged + other.unchanged,
+            bytes: self.bytes + other.bytes,
+        }
+    }
 }
 
 /// What to leave out and what to allow.

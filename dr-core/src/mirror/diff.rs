@@ -139,12 +139,12 @@ impl Comparison<'_> {
             return self
                 .hold(path, "the target has something in its place that is excluded or cannot be read");
         }
-        let wanted = as_carried(entry, self.carries);
+        let wanted = entry.as_carried(self.carries);
         match there {
             Some(there) if there.is_directory() && !wanted.is_directory() && self.must_stay(path) => {
                 self.hold(path, "the target has a directory in its place, with content that must stay");
             }
-            Some(there) if same_content(&wanted, &as_carried(there, self.carries)) => {
+            Some(there) if same_content(&wanted, &there.as_carried(self.carries)) => {
                 self.settle(path, wanted, there);
             }
             _ => {
@@ -157,12 +157,17 @@ impl Comparison<'_> {
     }
 
     /// A path whose content is right: its metadata may not be.
-    fn settle(&mut self, path: &RelPath, wanted: Entry, there: &Entry) {
+    fn settle(&mut self, path: &RelPath, mut wanted: Entry, there: &Entry) {
+        let seen = there.as_carried(self.carries);
         let summary = &mut self.difference.summary;
-        if same_metadata(&wanted, &as_carried(there, self.carries)) {
+        if same_metadata(&wanted, &seen) {
             summary.unchanged += 1;
         } else {
             summary.metadata_only += 1;
+            if same_time(&wanted, &seen) {
+                // As far as both ends know it is right: what is finer than that stays.
+                (wanted.mtime_s, wanted.mtime_ns) = (there.mtime_s, there.mtime_ns);
+            }
             self.push(path, Some(there.clone()), Some(wanted), false);
         }
     }
@@ -265,19 +270,6 @@ fn kept_directories(target: &Snapshot) -> BTreeSet<RelPath> {
     let unreadable = target.unreadable.keys().filter(is_opaque);
     let leading = target.excluded.iter().flat_map(|path| lineage(path).skip(1));
     unreadable.flat_map(lineage).chain(leading).collect()
-}
-
-/// The entry as it will be seen on the target.
-fn as_carried(entry: &Entry, carries: Carries) -> Entry {
-    let mut wanted = entry.clone();
-    if !carries.owners {
-        wanted.owner = None;
-    }
-    if !carries.nanoseconds {
-        wanted.mtime_ns = 0;
-        wanted.mtime_s = wanted.mtime_s.clamp(0, i64::from(u32::MAX));
-    }
-    wanted
 }
 
 /// Whether two entries are of one kind and, as far as is known, of one content. `wanted` decides how finely times are compared.

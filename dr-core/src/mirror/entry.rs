@@ -217,6 +217,27 @@ impl Entry {
         matches!(self.kind, Kind::Directory)
     }
 
+    /// The entry as it will be seen where `carries` is what arrives.
+    ///
+    /// ```
+    /// use dr_core::mirror::{Carries, Entry, Kind};
+    /// let page = Entry { kind: Kind::Directory, mode: 0o755, mtime_s: -1, mtime_ns: 7, owner: None };
+    /// let sftp = Carries { nanoseconds: false, owners: false, any_name: true };
+    /// assert_eq!((page.as_carried(sftp).mtime_s, page.as_carried(sftp).mtime_ns), (0, 0));
+    /// ```
+    #[must_use]
+    pub fn as_carried(&self, carries: Carries) -> Self {
+        let mut carried = self.clone();
+        if !carries.owners {
+            carried.owner = None;
+        }
+        if !carries.nanoseconds {
+            carried.mtime_ns = 0;
+            carried.mtime_s = carried.mtime_s.clamp(0, i64::from(u32::MAX));
+        }
+        carried
+    }
+
     /// Its size, if it is a regular file.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {

@@ -14,6 +14,7 @@ mod perform;
 pub use apply::Applied;
 pub use failover::{FailoverOptions, Watch};
 pub use keys::InstallOptions;
+pub use mirror::MirrorPlan;
 
 use crate::estate::Estate;
 use crate::world::World;

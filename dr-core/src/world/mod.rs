@@ -9,6 +9,7 @@ pub mod clock;
 mod control;
 pub mod coordinator;
 pub mod journal;
+pub mod endpoints;
 pub mod probes;
 pub mod providers;
 pub mod resolver;
@@ -156,13 +157,18 @@ pub type Content = Box<dyn AsyncRead + Send + Unpin>;
 pub trait Endpoint: Send + Sync {
     /// What it can carry.
     fn carries(&self) -> Carries;
+    /// Where the root really is, without symbolic links, if that is known: two trees that are one show by it.
+    fn place(&self) -> Option<Location> {
+        None
+    }
     /// Everything below the root. A root that does not exist gives an empty snapshot; what cannot be read is listed as such.
     /// With `options.checksum`, files have digests.
     async fn scan(&self, options: &Options, control: &Control) -> Result<Snapshot>;
     /// The content of a file.
     async fn read(&self, path: &RelPath) -> Result<Content>;
-    /// Lands a file whole: staged beside the tree, then renamed over what is there, with mode and times of `entry`. Gives the
-    /// number of bytes written. A reader of the tree sees the old file or the new one, never a part.
+    /// Lands a file whole: staged beside the tree, then renamed over what is there (an empty directory makes place), with mode and
+    /// times of `entry`. Gives the number of bytes written. A reader of the tree sees the old file or the new one, never a part.
+    /// An error while `content` is read leaves what is there; if it holds an [`Error`](crate::Error), that is what comes back.
     async fn write(&self, path: &RelPath, entry: &Entry, content: Content) -> Result<u64>;
     /// Makes any other change: directories, symbolic links, metadata, removal. Idempotent.
     async fn change(&self, change: &Change) -> Result<()>;

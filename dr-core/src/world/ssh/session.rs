@@ -1,7 +1,7 @@
 //! One connection to one account: commands and files.
 
 use russh::client::Msg;
-use russh::{Channel, ChannelMsg, ChannelReadHalf, Disconnect, Sig};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelStream, Disconnect, Sig};
 use russh_sftp::client::RawSftpSession;
 use tokio::sync::OnceCell;
 
@@ -56,6 +56,15 @@ impl Session {
     /// A new SFTP channel. It ends when the value is dropped.
     pub(crate) async fn sftp(&self) -> Result<RawSftpSession> {
         let operation = || format!("open SFTP on {}", self.remote);
+        let sftp = RawSftpSession::new(self.sftp_stream().await?);
+        sftp.set_timeout(SFTP_TIMEOUT_SECS);
+        sftp.init().await.map_err(|error| fault::sftp(operation(), error))?;
+        Ok(sftp)
+    }
+
+    /// A new channel on which the host's SFTP server listens; nothing has been said on it yet.
+    pub(crate) async fn sftp_stream(&self) -> Result<ChannelStream<Msg>> {
+        let operation = || format!("open SFTP on {}", self.remote);
         let mut channel = self.channel(&operation()).await?;
         self.sent(&operation(), channel.request_subsystem(true, "sftp").await)?;
         match self.reply(&mut channel).await {
@@ -66,10 +75,7 @@ impl Session {
             }
             None => return Err(self.lost(&operation())),
         }
-        let sftp = RawSftpSession::new(channel.into_stream());
-        sftp.set_timeout(SFTP_TIMEOUT_SECS);
-        sftp.init().await.map_err(|error| fault::sftp(operation(), error))?;
-        Ok(sftp)
+        Ok(channel.into_stream())
     }
 
     /// Runs a command line in the account's shell, with `stdin` as its input. Output beyond the limits is read and dropped.

@@ -1,0 +1,239 @@
+//! One SFTP channel: many requests under way at once, answers by their number.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::wire::{self, Attrs, Fields, MAX_PACKET_BYTES, Reply, Request, op, status};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long a server may take for one request: a loaded disk is slow, a dead one is not waited for.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// So many requests wait for the line at most; whoever has more waits.
+const QUEUED_REQUESTS: usize = 256;
+/// What every server must take and give (draft, section 3).
+const PLAIN_CHUNK_BYTES: u32 = 32 * 1024;
+
+/// A channel that speaks SFTP.
+pub(super) struct Client {
+    queue: mpsc::Sender<Vec<u8>>,
+    waiting: Arc<Waiting>,
+    tasks: [JoinHandle<()>; 2],
+    extensions: Vec<Vec<u8>>,
+    pub(super) limits: Limits,
+}
+
+/// What one request may ask for, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) read: u32,
+    pub(super) write: u32,
+}
+
+/// Who waits for which answer; none once the channel has ended.
+struct Waiting(Mutex<Option<Slots>>);
+
+#[derive(Default)]
+struct Slots {
+    next: u32,
+    answers: HashMap<u32, oneshot::Sender<Reply>>,
+}
+
+/// What a server answered instead of what was asked for.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// A status, with the server's own words.
+    Status { code: u32, message: String },
+    /// The channel ended.
+    Lost,
+    /// Nothing came in time.
+    Silent,
+    /// Something came that is no answer to the request.
+    Protocol,
+}
+
+impl Client {
+    /// Agrees on version 3 and on what may be asked for.
+    pub(super) async fn open<S>(stream: S) -> Result<Self>
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let (reader, writer) = tokio::io::split(stream);
+        let (queue, requests) = mpsc::channel(QUEUED_REQUESTS);
+        let waiting = Arc::new(Waiting(Mutex::new(Some(Slots::default()))));
+        let (version, agreed) = oneshot::channel();
+        let tasks = [
+            tokio::spawn(send(writer, requests)),
+            tokio::spawn(receive(reader, Arc::clone(&waiting), version)),
+        ];
+        let limits = Limits { read: PLAIN_CHUNK_BYTES, write: PLAIN_CHUNK_BYTES };
+        let mut client = Self { queue, waiting, tasks, extensions: vec![], limits };
+        let operation = || "begin SFTP".to_owned();
+        let _ = client.queue.send(Request::new(op::INIT).packet(3)).await;
+        let Ok(Ok(Reply::Version { extensions })) = tokio::time::timeout(ANSWER_WITHIN, agreed).await else {
+            let why = "the other side did not answer as an SFTP server does";
+            return Err(Error::new(ErrorKind::Protocol, operation(), why).hint(
+                "check the line 'Subsystem sftp' in its sshd_config, and that its login shell prints nothing",
+            ));
+        };
+        client.extensions = extensions.into_iter().map(|(name, _)| name).collect();
+        if client.offers("limits@openssh.com")
+            && let Ok(Reply::Extended(said)) = client.ask(Request::extended("limits@openssh.com")).await
+        {
+            client.limits = limits_from(&said).unwrap_or(limits);
+        }
+        Ok(client)
+    }
+
+    /// Whether the server said that it knows an extension.
+    pub(super) fn offers(&self, extension: &str) -> bool {
+        self.extensions.iter().any(|name| name == extension.as_bytes())
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(super) async fn ask(&self, request: Request) -> Result<Reply, Fault> {
+        self.send(request).await?.answer().await
+    }
+
+    /// Sends a request; its answer can be waited for later. What is sent one after the other is done one after the other.
+    pub(super) async fn send(&self, request: Request) -> Result<Pending, Fault> {
+        let (answer, pending) = oneshot::channel();
+        let id = {
+            let mut waiting = self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let slots = waiting.as_mut().ok_or(Fault::Lost)?;
+            slots.next = slots.next.wrapping_add(1);
+            slots.answers.insert(slots.next, answer);
+            slots.next
+        };
+        self.queue.send(request.packet(id)).await.map_err(|_| Fault::Lost)?;
+        Ok(Pending(pending))
+    }
+
+    /// As [`Self::ask`], where the only good answer is "done".
+    pub(super) async fn done(&self, request: Request) -> Result<(), Fault> {
+        self.send(request).await?.done().await
+    }
+
+    pub(super) async fn handle(&self, request: Request) -> Result<Vec<u8>, Fault> {
+        match self.ask(request).await? {
+            Reply::Handle(handle) => Ok(handle),
+            _ => Err(Fault::Protocol),
+        }
+    }
+
+    pub(super) async fn attrs(&self, request: Request) -> Result<Attrs, Fault> {
+        match self.ask(request).await? {
+            Reply::Attrs(attrs) => Ok(attrs),
+            _ => Err(Fault::Protocol),
+        }
+    }
+
+    /// The names of an answer; none at the end.
+    pub(super) async fn names(&self, request: Request) -> Result<Vec<(Vec<u8>, Attrs)>, Fault> {
+        match self.ask(request).await {
+            Ok(Reply::Names(names)) => Ok(names),
+            Err(Fault::Status { code: status::EOF, .. }) => Ok(vec![]),
+            Ok(_) => Err(Fault::Protocol),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Sends a request whose answer nobody needs.
+    pub(super) async fn post(&self, request: Request) {
+        let _ = self.send(request).await;
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // The sender stops when the queue is gone; a receiver that still waits for a server would not.
+        self.tasks[1].abort();
+    }
+}
+
+/// An answer that is on its way.
+pub(super) struct Pending(oneshot::Receiver<Reply>);
+
+impl Pending {
+    pub(super) async fn answer(self) -> Result<Reply, Fault> {
+        match tokio::time::timeout(ANSWER_WITHIN, self.0).await {
+            Err(_) => Err(Fault::Silent),
+            Ok(Err(_)) => Err(Fault::Lost),
+            Ok(Ok(Reply::Status { code, message })) if code != status::OK => {
+                Err(Fault::Status { code, message })
+            }
+            Ok(Ok(reply)) => Ok(reply),
+        }
+    }
+
+    pub(super) async fn done(self) -> Result<(), Fault> {
+        match self.answer().await? {
+            Reply::Status { .. } => Ok(()),
+            _ => Err(Fault::Protocol),
+        }
+    }
+}
+
+async fn send(mut writer: impl AsyncWrite + Unpin, mut requests: mpsc::Receiver<Vec<u8>>) {
+    let mut batch = Vec::new();
+    while let Some(request) = requests.recv().await {
+        batch.extend_from_slice(&request);
+        // Small requests that wait together travel together.
+        while batch.len() < MAX_PACKET_BYTES {
+            let Ok(request) = requests.try_recv() else { break };
+            batch.extend_from_slice(&request);
+        }
+        if writer.write_all(&batch).await.is_err() || writer.flush().await.is_err() {
+            return;
+        }
+        batch.clear();
+    }
+    let _ = writer.shutdown().await;
+}
+
+/// Hands out answers until the channel ends, or what comes is not SFTP; then everybody who waits is told.
+async fn receive(mut reader: impl AsyncRead + Unpin, waiting: Arc<Waiting>, version: oneshot::Sender<Reply>) {
+    let mut version = Some(version);
+    while let Some((id, reply)) = next_reply(&mut reader).await {
+        if matches!(reply, Reply::Version { .. }) {
+            let Some(version) = version.take() else { break };
+            let _ = version.send(reply);
+            continue;
+        }
+        let mut waiting = waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = waiting.as_mut().and_then(|slots| slots.answers.remove(&id));
+        drop(waiting);
+        let Some(answer) = answer else { break };
+        // Whoever asked may have gone.
+        let _ = answer.send(reply);
+    }
+    *waiting.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+}
+
+async fn next_reply(reader: &mut (impl AsyncRead + Unpin)) -> Option<(u32, Reply)> {
+    let length = usize::try_from(reader.read_u32().await.ok()?).ok()?;
+    if !(5..=MAX_PACKET_BYTES).contains(&length) {
+        return None;
+    }
+    let mut packet = vec![0; length];
+    reader.read_exact(&mut packet).await.ok()?;
+    wire::parse(&packet)
+}
+
+/// The answer to `limits@openssh.com`: packet, read and write length, and handles; zero means "not said".
+fn limits_from(said: &[u8]) -> Option<Limits> {
+    let mut fields = Fields(said);
+    let [packet, read, write] = [fields.long()?, fields.long()?, fields.long()?];
+    let packet = if packet == 0 { u64::from(PLAIN_CHUNK_BYTES) + 1024 } else { packet };
+    // Room for the request around the data.
+    let most = packet.min(MAX_PACKET_BYTES as u64).saturating_sub(1024).max(1024);
+    let limit = |said: u64| {
+        let said = if said == 0 { u64::from(PLAIN_CHUNK_BYTES) } else { said };
+        u32::try_from(said.min(most)).unwrap_or(PLAIN_CHUNK_BYTES)
+    };
+    Some(Limits { read: limit(read), write: limit(write) })
+}
