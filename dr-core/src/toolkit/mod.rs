@@ -4,6 +4,8 @@
 //! through the world, hands them to the pure part, and performs the steps that came of it.
 
 mod apply;
+mod blocking;
+mod call;
 mod dns;
 mod estate_file;
 mod failover;
@@ -12,6 +14,8 @@ mod mirror;
 mod perform;
 
 pub use apply::Applied;
+pub use blocking::blocking;
+pub use call::{CheckZone, OPERATIONS, Operation};
 pub use failover::{FailoverOptions, Watch};
 pub use keys::InstallOptions;
 pub use mirror::MirrorPlan;
