@@ -255,6 +255,17 @@ async fn what_the_estate_does_not_have_is_said_so() {
 }
 
 #[tokio::test]
+async fn names_that_were_changed_by_hand_are_seen() {
+    let sim = world();
+    let (zone, owner): (_, dr_core::DnsName) =
+        ("example.org".parse().unwrap(), "www.example.org".parse().unwrap());
+    let set = RecordSet::new(owner.clone(), RecordType::A, 60, [US]);
+    sim.put_records(&zone, &RecordKey::new(owner, RecordType::A), Some(set));
+    let report = toolkit(&sim).failover_status(&shop(), &Control::silent()).await.unwrap();
+    assert_eq!(codes(&report), [code::FAILOVER_NAMES_ELSEWHERE.name()]);
+}
+
+#[tokio::test]
 async fn a_silent_name_server_does_not_hold_up_the_others_and_is_named() {
     let sim = world();
     burn(&sim);
