@@ -6,12 +6,14 @@
 mod error;
 mod event;
 mod layout;
+mod memo;
 mod nagios;
 mod plan;
 mod report;
 
 pub use error::error;
 pub use event::event;
+pub use memo::memo;
 pub use nagios::nagios;
 pub use plan::plan;
 pub use report::report;

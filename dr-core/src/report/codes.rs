@@ -120,6 +120,9 @@ codes! {
     FAILOVER_ZONE_UNKNOWN = "failover.zone_unknown", Error,
         "A name of the site is in no zone of the estate, so failover cannot move it",
         "Add the zone to the estate, or take the name out of the site";
+    FAILOVER_NAMES_ELSEWHERE = "failover.names_elsewhere", Error,
+        "A name of the site does not lead to the host that holds the site",
+        "dr failover resume if a run is unfinished; if the records were changed by hand, change them back or move the site with dr";
     FAILOVER_NO_ADDRESS = "failover.no_address", Error,
         "A host has no address to put into DNS",
         "List the host's public addresses in the estate";

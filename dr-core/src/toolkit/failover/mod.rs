@@ -6,6 +6,7 @@ mod transfers;
 mod watch;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 pub(super) use steps::*;
 pub use watch::Watch;
@@ -13,7 +14,7 @@ pub use watch::Watch;
 use self::gather::{Party, Seen};
 use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
-use crate::estate::SiteId;
+use crate::estate::{RecordType, SiteId};
 use crate::failover::{Guard, GuardName, Role, Sight, Standing, Tenure};
 use crate::plan::{FailoverFacts, Occasion, Plan, failover_plan};
 use crate::report::{Finding, Report, Subject, Unexamined, code};
@@ -55,6 +56,7 @@ impl Toolkit {
             let message = format!("{name} is in no zone of the estate");
             report.push(Finding::new(code::FAILOVER_ZONE_UNKNOWN, Subject::new("site", site), message));
         }
+        judge_names(&mut report, site, &seen);
         figures(&mut report, &seen);
         Ok(report.judged(&self.estate.policy.severity))
     }
@@ -208,6 +210,18 @@ fn judge_home(report: &mut Report, site: &SiteId, home: &Party) {
                     .unexamined
                     .push(Unexamined { subject: Subject::new("site", site), why: why.to_record() });
             }
+        }
+    }
+}
+
+/// Whether every name leads to the host that holds the site.
+fn judge_names(report: &mut Report, site: &SiteId, seen: &Seen) {
+    for set in seen.zones.iter().flatten().flat_map(|zone| &zone.sets) {
+        let is_home =
+            |text: &String| text.parse().is_ok_and(|ip: IpAddr| seen.home.host.addresses.contains(&ip));
+        if set.rtype != RecordType::CNAME && !set.rdata.iter().all(is_home) {
+            let message = format!("{set} on the primary, but {} holds the site", seen.home.id);
+            report.push(Finding::new(code::FAILOVER_NAMES_ELSEWHERE, Subject::new("site", site), message));
         }
     }
 }
