@@ -82,7 +82,7 @@ impl Sshd {
         let (path, arguments) = command(login, dir.path(), home.path(), text(&file));
         let program = Program { path, package: "openssh-server", arguments, answers: greets };
         let server = Server::start("sshd", program, port, dir);
-        Self { server, user: user().0, host_keys, home }
+        Self { server, user: user(), host_keys, home }
     }
 
     /// Whether sshd gets account files of its own here: for root, where the machine lets root make a mount namespace
@@ -219,7 +219,7 @@ fn command(login: &Login, dir: &Path, home: &Path, file: &str) -> (String, Vec<S
 
 /// An account file with one field of the user's line changed.
 fn with_field(file: &str, field: usize, value: &str) -> String {
-    let name = user().0;
+    let name = user();
     let accounts = fs::read_to_string(file).unwrap_or_else(|e| panic!("{file}: {e}"));
     let line = |line: &str| {
         let mut fields: Vec<&str> = line.split(':').collect();
