@@ -1,11 +1,11 @@
 //! Six name servers of six kinds with the same zones.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::ask::poll;
+use crate::ask::{notify, poll};
 use crate::bind::{self, Notify};
 use crate::port::Port;
 use crate::server::{Program, Server};
@@ -14,6 +14,7 @@ use crate::{knot, nsd, pdns, soa_serial, yadifa};
 
 /// Time the secondaries have to follow, on a machine busy with other tests.
 const AGREE: Duration = Duration::from_secs(60);
+const FETCH: Duration = Duration::from_secs(20);
 
 /// A BIND primary, and BIND, NSD, Knot DNS, PowerDNS and YADIFA following it.
 pub struct DnsLab {
@@ -105,6 +106,21 @@ pub(crate) fn start(
 ) -> Server {
     let arguments = arguments.iter().map(|&a| a.to_owned()).collect();
     Server::start(name, Program { path: path.to_owned(), package, arguments, answers }, port, dir)
+}
+
+/// Has a secondary that puts some zones off fetch them now: a NOTIFY a second for each it does not serve yet. Gives up,
+/// quietly, when the primary is not there at all.
+pub(crate) fn remind(server: SocketAddr, zones: &[&str]) {
+    let mut missing = zones.to_vec();
+    let mut reminded = Instant::now();
+    poll(FETCH, || {
+        missing.retain(|zone| soa_serial(server, zone).is_err());
+        if reminded.elapsed() > Duration::from_secs(1) {
+            missing.iter().for_each(|zone| notify(server, zone));
+            reminded = Instant::now();
+        }
+        missing.is_empty().then_some(())
+    });
 }
 
 /// Whether a name server answers at all, whatever it answers.

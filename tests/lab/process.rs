@@ -12,6 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::ask::poll;
 
+/// Time the kernel has to stop or end a process that may be waiting for a busy disk.
+const DEATH: Duration = Duration::from_secs(30);
+
 /// Starts `program` so that the kernel ends it when this test program ends, however that happens.
 ///
 /// The kernel sends that signal when the *thread* that started the child ends, and a test's thread ends with the test,
@@ -121,12 +124,12 @@ impl Member {
         stat(self.pid).is_some_and(|s| s.started == self.started && !matches!(s.state, b'Z' | b'X'))
     }
 
-    /// Whether every thread of it has been stopped, or has ended.
+    /// Whether every thread of it has been stopped, will stop when the disk it waits for has answered, or has ended.
     fn has_stopped(self) -> bool {
         let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.pid)) else { return true };
         threads.flatten().all(|thread| {
             let state = fs::read_to_string(thread.path().join("stat")).ok().as_deref().and_then(parse);
-            state.is_none_or(|s| matches!(s.state, b'T' | b't' | b'Z' | b'X'))
+            state.is_none_or(|s| matches!(s.state, b'T' | b't' | b'D' | b'Z' | b'X'))
         })
     }
 
@@ -148,8 +151,8 @@ pub(crate) fn freeze(root: u32) -> Vec<Member> {
         }
         new.iter().for_each(|member| member.signal(Signal::STOP));
         // A thread on the other processor goes on for a moment.
-        let stopped = poll(Duration::from_secs(10), || new.iter().all(|m| m.has_stopped()).then_some(()));
-        assert!(stopped.is_some(), "not stopped by SIGSTOP: {new:?}");
+        let stopped = poll(DEATH, || new.iter().all(|m| m.has_stopped()).then_some(()));
+        must(stopped.is_some(), "SIGSTOP", &new);
         frozen.extend(new);
     }
 }
@@ -165,8 +168,13 @@ pub(crate) fn kill(child: &mut Child) {
 
 /// Waits until the killed are gone: they are not our children, and a process in the kernel dies when it comes out.
 fn gone(members: &[Member]) {
-    let ended = poll(Duration::from_secs(10), || members.iter().all(|m| !m.is_running()).then_some(()));
-    assert!(ended.is_some(), "still running after SIGKILL: {members:?}");
+    let ended = poll(DEATH, || members.iter().all(|m| !m.is_running()).then_some(()));
+    must(ended.is_some(), "SIGKILL", members);
+}
+
+/// A second panic would end the test program before it has said what the first was.
+fn must(obeyed: bool, signal: &str, members: &[Member]) {
+    assert!(obeyed || std::thread::panicking(), "{signal} does not reach all of {members:?}");
 }
 
 /// Asks the child to end; kills what is left of its tree when it has, or has not after `grace`.

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -53,14 +53,10 @@ pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("the temporary directory's name is text")
 }
 
-/// The user running the tests: name and home directory.
-pub(crate) fn user() -> (String, String) {
-    let number = rustix::process::getuid().as_raw().to_string();
-    let accounts = fs::read_to_string("/etc/passwd").expect("/etc/passwd is readable");
-    let mut lines = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let line = lines.find(|fields| fields.get(2) == Some(&number.as_str()) && fields.len() >= 6);
-    let fields = line.unwrap_or_else(|| panic!("user {number} is not in /etc/passwd"));
-    (fields[0].to_owned(), fields[5].to_owned())
+/// The name of the user running the tests.
+pub(crate) fn user() -> String {
+    let told = Command::new("id").arg("-un").output().expect("id runs");
+    String::from_utf8(told.stdout).expect("a user's name is text").trim().to_owned()
 }
 
 impl Server {

@@ -27,8 +27,8 @@ pub struct Login {
     pub host_keys: Vec<&'static str>,
     /// Serve SFTP by the program sftp-server instead of sshd itself.
     pub sftp_program: bool,
-    /// Let the user log in with this password too. Only root can be given one: sshd then sees, in a mount namespace
-    /// of its own, an `/etc/shadow` with it; nothing changes on the machine.
+    /// Let the user log in with this password too, where [`Sshd::has_own_accounts`]: sshd then sees an `/etc/shadow`
+    /// with it, and nothing changes on the machine.
     pub password: Option<String>,
     /// More lines of sshd_config. sshd takes the first value it finds, and these come first.
     pub lines: Vec<String>,
@@ -48,9 +48,8 @@ impl Default for Login {
 
 /// An SSH server whose user has a home directory of its own, so that no test touches the real one.
 ///
-/// As root the whole server sees that home as the user's (through a mount namespace, where the machine allows one).
-/// Otherwise `HOME` and SFTP's first directory are that home, and only the working directory a command starts in
-/// is the real one.
+/// Where [`Sshd::has_own_accounts`], the whole server sees that home as the user's. Elsewhere `HOME` and SFTP's first
+/// directory are that home, and only the working directory a command starts in is the real one.
 pub struct Sshd {
     server: Server,
     user: String,
@@ -83,7 +82,15 @@ impl Sshd {
         let (path, arguments) = command(login, dir.path(), home.path(), text(&file));
         let program = Program { path, package: "openssh-server", arguments, answers: greets };
         let server = Server::start("sshd", program, port, dir);
-        Self { server, user: user().0, host_keys, home }
+        Self { server, user: user(), host_keys, home }
+    }
+
+    /// Whether sshd gets account files of its own here: for root, where the machine lets root make a mount namespace
+    /// (containers often do not).
+    #[must_use]
+    pub fn has_own_accounts() -> bool {
+        let probe = || Command::new("unshare").args(["--mount", "true"]).stderr(Stdio::null()).status();
+        rustix::process::getuid().is_root() && probe().is_ok_and(|status| status.success())
     }
 
     /// The one who can log in.
@@ -191,7 +198,7 @@ fn configuration(login: &Login, port: &Port, dir: &Path, home: &Path) -> String 
 /// The program and arguments that start sshd, for root in a mount namespace with accounts of its own.
 fn command(login: &Login, dir: &Path, home: &Path, file: &str) -> (String, Vec<String>) {
     let mut arguments = [SSHD, "-D", "-e", "-f", file].map(str::to_owned).to_vec();
-    if !can_have_own_accounts() {
+    if !Sshd::has_own_accounts() {
         assert!(
             login.password.is_none(),
             "a login by password needs root and the right to make a mount namespace"
@@ -210,14 +217,9 @@ fn command(login: &Login, dir: &Path, home: &Path, file: &str) -> (String, Vec<S
     ("/usr/bin/unshare".to_owned(), wrapped)
 }
 
-fn can_have_own_accounts() -> bool {
-    let probe = || Command::new("unshare").args(["--mount", "true"]).stderr(Stdio::null()).status();
-    rustix::process::getuid().is_root() && probe().is_ok_and(|status| status.success())
-}
-
 /// An account file with one field of the user's line changed.
 fn with_field(file: &str, field: usize, value: &str) -> String {
-    let name = user().0;
+    let name = user();
     let accounts = fs::read_to_string(file).unwrap_or_else(|e| panic!("{file}: {e}"));
     let line = |line: &str| {
         let mut fields: Vec<&str> = line.split(':').collect();

@@ -3,16 +3,11 @@
 use std::fmt::Write;
 use std::fs;
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use crate::ask::{notify, poll, soa_serial};
-use crate::dns::start;
+use crate::dns::{remind, start};
 use crate::port::Port;
 use crate::server::{Server, directory, text};
 use crate::zone::Tsig;
-
-/// Time to fetch all zones; over when the primary is not there at all.
-const FETCH: Duration = Duration::from_secs(10);
 
 /// A secondary of `zones`, following `primary`.
 #[must_use]
@@ -46,21 +41,8 @@ pub fn secondary(port: Port, zones: &[&str], primary: SocketAddr) -> Server {
     let file = dir.path().join("yadifad.conf");
     fs::write(&file, configuration).expect("yadifad.conf");
     let server = start("yadifa", "yadifa", "/usr/sbin/yadifad", &["-c", text(&file)], port, dir);
-    fetch(server.addr(), zones);
+    // One start in seven, YADIFA 2.6.4 forgets, before its first transfer, some of the zones it has just said it would
+    // fetch, and then waits for RETRY.
+    remind(server.addr(), zones);
     server
-}
-
-/// One start in seven, YADIFA 2.6.4 forgets, before its first transfer, some of the zones it has just said it would
-/// fetch, and then waits for RETRY. A NOTIFY reminds it.
-fn fetch(server: SocketAddr, zones: &[&str]) {
-    let mut missing = zones.to_vec();
-    let mut patience = 0;
-    poll(FETCH, || {
-        missing.retain(|zone| soa_serial(server, zone).is_err());
-        patience += 1;
-        if patience % 20 == 0 {
-            missing.iter().for_each(|zone| notify(server, zone));
-        }
-        missing.is_empty().then_some(())
-    });
 }

@@ -3,7 +3,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -71,7 +71,7 @@ fn a_key_opens_it_and_nothing_else_does() {
     sshd.logged("Connection closed by authenticating user");
 
     sshd.authorize(&client.public_key());
-    assert_eq!(fs::metadata(sshd.authorized_keys()).unwrap().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(sshd.authorized_keys()).unwrap().permissions().mode() & 0o777, 0o600);
     let home = sshd.home().to_str().unwrap();
     assert_eq!(stdout(&client.run(&sshd, "echo $HOME; echo ~")), format!("{home}\n{home}"));
     assert_eq!(stdout(&client.run(&sshd, "id -un")), sshd.user());
@@ -86,8 +86,8 @@ fn a_key_opens_it_and_nothing_else_does() {
 }
 
 #[test]
-fn as_root_even_the_working_directory_is_the_labs() {
-    if !is_root() {
+fn with_accounts_of_its_own_even_the_working_directory_is_the_labs() {
+    if !Sshd::has_own_accounts() {
         return;
     }
     let (sshd, client) = (Sshd::start(), Client::new());
@@ -96,8 +96,8 @@ fn as_root_even_the_working_directory_is_the_labs() {
 }
 
 #[test]
-fn as_root_a_password_opens_it_and_the_machines_own_passwords_stay() {
-    if !is_root() {
+fn with_accounts_of_its_own_a_password_opens_it_and_the_machines_own_passwords_stay() {
+    if !Sshd::has_own_accounts() {
         return;
     }
     let before = fs::read("/etc/shadow").unwrap();
@@ -193,8 +193,4 @@ fn a_kill_ends_the_sessions_and_what_they_run() {
     let dirs = [sshd.dir().to_owned(), sshd.home().to_owned()];
     drop(sshd);
     assert!(dirs.iter().all(|dir| !Path::exists(dir)));
-}
-
-fn is_root() -> bool {
-    fs::metadata("/proc/self").unwrap().uid() == 0
 }
