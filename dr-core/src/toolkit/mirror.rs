@@ -108,7 +108,7 @@ impl Toolkit {
         let home = tenure.map_or_else(|| site.home.clone(), |tenure| tenure.home);
         let is_home = home == site.home;
         let standby = if is_home { &site.standby } else { &site.home };
-        let (home_host, standby_host) = (self.host(site_id, &home)?, self.host(site_id, standby)?);
+        let (home_host, standby_host) = (self.carrier(site_id, &home)?, self.carrier(site_id, standby)?);
         if !is_home && home != site.standby {
             let why = format!("{home} holds it, which is neither its home nor its standby");
             return Err(Error::new(ErrorKind::Refused, format!("mirror site {site_id}"), why)
@@ -155,7 +155,7 @@ impl Toolkit {
         }
     }
 
-    fn host(&self, site: &SiteId, host: &HostId) -> Result<&Host> {
+    fn carrier(&self, site: &SiteId, host: &HostId) -> Result<&Host> {
         self.estate.hosts.get(host).ok_or_else(|| {
             let why = format!("its host {host} is not in the estate");
             Error::new(ErrorKind::NotFound, format!("mirror site {site}"), why)

@@ -8,8 +8,8 @@
 pub mod clock;
 mod control;
 pub mod coordinator;
-pub mod journal;
 pub mod endpoints;
+pub mod journal;
 pub mod probes;
 pub mod providers;
 pub mod resolver;
