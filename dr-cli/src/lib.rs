@@ -1,5 +1,43 @@
-//! What the `dr` command is made of, as a library: so that tests can use it in process.
+//! The `dr` command as a library: parse, call the core, show, exit code. Nothing here decides anything.
 //!
-//! [`demo`] holds the embedded servers that `dr demo` runs on loopback.
+//! ```
+//! assert_eq!(dr_cli::main(["dr", "--version"]), 0);
+//! assert_eq!(dr_cli::main(["dr", "no-such-thing"]), 2);
+//! ```
 
+mod args;
+mod commands;
+mod console;
+mod context;
 pub mod demo;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+use dr_core::{Error, ErrorKind, Severity};
+
+use args::Cli;
+use console::Console;
+
+/// Runs the command with these arguments (the first is the program's name) and gives its exit code.
+pub fn main<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(why) => {
+            // What cannot be shown has no reader.
+            let _ = why.print();
+            return if why.use_stderr() { ErrorKind::Usage.code() } else { 0 };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(why) => {
+            let error = Error::io("start", why);
+            return Console::new(&cli.common, Severity::Error).error(&error);
+        }
+    };
+    let code = runtime.block_on(commands::run(cli));
+    // A blocking read that nobody waits for any more must not hold the exit.
+    runtime.shutdown_background();
+    code
+}

@@ -1,3 +1,126 @@
 //! `dr demo`: the whole promise shown once, on loopback, without root, network or anything installed.
+//!
+//! Two hosts, six name servers and three observers run as processes of their own and speak the real protocols; everything that
+//! is done to them goes through the same library calls as on real servers. Whoever kills one of the processes in the middle
+//! finds that explained.
 
+mod decider;
 pub mod embedded;
+mod observer;
+mod scene;
+mod story;
+mod timeline;
+mod visitors;
+mod website;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dr_core::world::Control;
+use dr_core::{Error, ErrorKind, Result};
+
+use crate::args;
+use crate::console::Console;
+use embedded::process::{self, Exit};
+use embedded::{host, nameserver};
+
+/// A process of the demo: host, nameserver or observer.
+pub(crate) async fn process(what: &str) -> u8 {
+    let output = std::io::stdout();
+    let served = match what {
+        "host" => process::serve::<host::Options>(output).await,
+        "nameserver" => process::serve::<nameserver::Options>(output).await,
+        "observer" => process::serve::<observer::Options>(output).await,
+        _ => Err(std::io::Error::other("dr demo starts its processes itself")),
+    };
+    match served {
+        Ok(()) => 0,
+        Err(why) => {
+            eprintln!("{why}");
+            ErrorKind::Io.code()
+        }
+    }
+}
+
+/// Processes that ended and that nobody here had ended.
+type Lost = Arc<Mutex<Vec<Exit>>>;
+
+/// Shows it.
+pub(crate) async fn run(console: &Console, words: args::Demo) -> Result<u8> {
+    let control = console.control();
+    if let Some(record) = &words.record {
+        std::fs::create_dir_all(record).map_err(|why| {
+            Error::io(format!("make the directory {}", record.display()), why).hint("name another with --record")
+        })?;
+    }
+    let directory = tempfile::Builder::new()
+        .prefix("dr-demo-")
+        .tempdir()
+        .map_err(|why| Error::io("make a directory for the demo", why).hint("TMPDIR names another place"))?;
+    let lost = Lost::default();
+    let told = story::tell(console, &control, &words, directory.path(), &lost).await;
+    let recorded = words.record.as_deref().map_or(Ok(()), |record| keep(directory.path(), record));
+    let lost = std::mem::take(&mut *lost.lock().unwrap_or_else(PoisonError::into_inner));
+    let code = match told {
+        Ok(code) => code,
+        Err(error) => return Err(explained(error, &lost)),
+    };
+    recorded?;
+    for exit in &lost {
+        console.story(&format!("{exit}: what it did is missing from the story above"));
+    }
+    Ok(if lost.is_empty() { code } else { code.max(1) })
+}
+
+/// An error is told together with the deaths that may be behind it.
+fn explained(error: Error, lost: &[Exit]) -> Error {
+    if lost.is_empty() {
+        return error;
+    }
+    let deaths: Vec<String> = lost.iter().map(ToString::to_string).collect();
+    let record = error.to_record();
+    Error::new(record.kind, record.operation, format!("{} (and {})", record.message, deaths.join("; ")))
+        .hint(record.hint.unwrap_or_else(|| "run dr demo again and leave its processes alone".to_owned()))
+}
+
+/// Keeps what is worth keeping: the journal, the estate, the memo and the logs; never the keys.
+fn keep(from: &Path, to: &Path) -> Result<()> {
+    let copy = |source: PathBuf, target: PathBuf| {
+        std::fs::copy(&source, &target)
+            .map(drop)
+            .map_err(|why| Error::io(format!("keep {} in {}", source.display(), to.display()), why))
+    };
+    for name in ["journal.db", "dr.toml", "memo.md", "timeline.json"] {
+        if from.join(name).exists() {
+            copy(from.join(name), to.join(name))?;
+        }
+    }
+    let logs = to.join("logs");
+    std::fs::create_dir_all(&logs).map_err(|why| Error::io(format!("make {}", logs.display()), why))?;
+    for log in std::fs::read_dir(from.join("logs")).into_iter().flatten().flatten() {
+        copy(log.path(), logs.join(log.file_name()))?;
+    }
+    Ok(())
+}
+
+/// Notes every process that ends without having been asked to, and says so at once.
+fn watch_for_deaths(
+    console: &Console,
+    lost: &Lost,
+    mut ends: tokio::sync::mpsc::UnboundedReceiver<Exit>,
+) -> tokio::task::JoinHandle<()> {
+    let (console, lost) = (console.clone(), lost.clone());
+    tokio::spawn(async move {
+        while let Some(exit) = ends.recv().await {
+            if !exit.asked {
+                console.story(&format!("          !!         {exit}"));
+                lost.lock().unwrap_or_else(PoisonError::into_inner).push(exit);
+            }
+        }
+    })
+}
+
+/// Work that must not go on once the demo was stopped.
+async fn stoppable<T>(control: &Control, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    control.run(what, work).await
+}

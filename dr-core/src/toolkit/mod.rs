@@ -11,6 +11,7 @@ mod estate_file;
 mod failover;
 mod keys;
 mod mirror;
+mod open;
 mod perform;
 
 pub use apply::Applied;
@@ -19,6 +20,7 @@ pub use call::{CheckZone, OPERATIONS, Operation};
 pub use failover::{FailoverOptions, Watch};
 pub use keys::InstallOptions;
 pub use mirror::MirrorPlan;
+pub use open::{Settings, now, read_secret_file};
 
 use crate::estate::Estate;
 use crate::world::World;

@@ -61,6 +61,13 @@ impl Toolkit {
         Ok(report.judged(&self.estate.policy.severity))
     }
 
+    /// The guards in front of a failover of this site, each with what it saw: what a decision is made from.
+    pub async fn failover_guards(&self, site: &SiteId, control: &Control) -> Result<Vec<Guard>> {
+        let operation = format!("ask the guards of {site}");
+        let seen = control.run(&operation, self.gather(site, &operation)).await?;
+        Ok(seen.guards(self, self.site(site, &operation)?))
+    }
+
     /// The plan that moves a site to its other host. An error of kind `Refused` names the guards that are in the way.
     pub async fn plan_failover(
         &self,

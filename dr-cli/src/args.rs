@@ -1,0 +1,345 @@
+//! The words of the command line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use dr_core::dns::Server;
+use dr_core::failover::GuardName;
+use dr_core::{DnsName, Location, Period, RecordType, Remote, Severity, SiteId, ZoneName};
+
+/// Disaster recovery for two or more web servers: mirror, DNS, failover and keys.
+///
+/// Exit codes: 0 fine; 1 done or checked, with findings at or over --fail-on; 2 wrong usage; 10 to 99 the kind of error
+/// (10 refused by a guard, 11 conflict, 12 unreachable, 13 host key, 14 authentication, 16 cancelled, …).
+/// The result goes to standard output, the story to standard error.
+#[derive(Debug, Parser)]
+#[command(name = "dr", version, max_term_width = 100, propagate_version = false)]
+pub(crate) struct Cli {
+    /// Options for every command.
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options for every command.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Common {
+    /// The estate [default: ./dr.toml, then /etc/dr/dr.toml, where the command needs one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) estate: Option<PathBuf>,
+    /// Print JSON lines: the events, then the report
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Show the plan and change nothing
+    #[arg(long, short = 'n', global = true)]
+    pub(crate) dry_run: bool,
+    /// From which severity on a check fails with exit code 1
+    #[arg(long, global = true, value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<FailOn>,
+    /// Speak as a monitoring plugin: one line, exit code 0 ok, 1 warning, 2 critical, 3 unknown
+    #[arg(long, global = true, conflicts_with = "json")]
+    pub(crate) nagios: bool,
+    /// Where runs are recorded [default: the state directory of the user, /var/lib/dr for root]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
+    /// A private key to log in with (repeatable) [default: ~/.ssh/id_ed25519 and the ssh-agent's keys]
+    #[arg(long, short = 'i', global = true, value_name = "FILE")]
+    pub(crate) identity: Vec<PathBuf>,
+    /// Host keys to trust beside those pinned in the estate (repeatable) [default: ~/.ssh/known_hosts]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) known_hosts: Vec<PathBuf>,
+    /// Print every item, not only the first
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+}
+
+/// The severities by name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Service or data is lost now.
+    Critical,
+    /// A failover would fail.
+    Error,
+    /// Will become an error when something else goes wrong.
+    Warning,
+    /// Unusual, and fine.
+    Notice,
+    /// Worth knowing.
+    Info,
+}
+
+impl From<FailOn> for Severity {
+    fn from(word: FailOn) -> Self {
+        match word {
+            FailOn::Critical => Self::Critical,
+            FailOn::Error => Self::Error,
+            FailOn::Warning => Self::Warning,
+            FailOn::Notice => Self::Notice,
+            FailOn::Info => Self::Info,
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check everything in the estate, or only what is named
+    Check {
+        /// Zones, sites and hosts of the estate, by name
+        names: Vec<String>,
+    },
+    /// Make a tree like another: SOURCE and TARGET are a path, user@host:path or ssh://user@host:port/path
+    Mirror(Mirror),
+    /// Name servers: check a zone, change its records
+    #[command(subcommand)]
+    Dns(Dns),
+    /// SSH keys: generate, install, verify
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Look at a service once, at the address given
+    Probe(Probe),
+    /// Move a site to its standby and back
+    #[command(subcommand)]
+    Failover(Failover),
+    /// What was done: the runs in the journal, or one of them
+    Log {
+        /// The run; without one, all of them
+        run: Option<dr_core::run::RunId>,
+        /// Verify that no line of the journal was changed or taken out
+        #[arg(long)]
+        verify: bool,
+    },
+    /// Print the recovery memo: who decides, what to type, what is where
+    Memo,
+    /// Watch the whole promise once, on this machine alone: mirror, check, disaster, failover, failback
+    Demo(Demo),
+    /// The demo's own processes
+    #[command(hide = true)]
+    DemoProcess {
+        /// Which one.
+        what: String,
+    },
+}
+
+/// `dr mirror`.
+#[derive(Args, Debug)]
+pub(crate) struct Mirror {
+    /// Where the files come from
+    #[arg(required_unless_present = "site")]
+    pub(crate) source: Option<Location>,
+    /// Where they go
+    #[arg(required_unless_present = "site")]
+    pub(crate) target: Option<Location>,
+    /// A site of the estate, from its home to its standby, instead of SOURCE and TARGET
+    #[arg(long, conflicts_with_all = ["source", "target"])]
+    pub(crate) site: Option<SiteId>,
+    /// Leave out what this pattern matches, as in a .gitignore file (repeatable)
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude: Vec<String>,
+    /// Keep what the source does not have
+    #[arg(long)]
+    pub(crate) no_delete: bool,
+    /// Refuse to delete more than this many files (and more than a tenth of the target)
+    #[arg(long, value_name = "FILES")]
+    pub(crate) max_delete: Option<u64>,
+    /// Compare the content of all files, not only size and time
+    #[arg(long)]
+    pub(crate) checksum: bool,
+}
+
+/// `dr dns`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dns {
+    /// Ask every name server of the zones, and compare
+    Check {
+        /// Zones of the estate, or any zones with --server
+        #[arg(required = true)]
+        zones: Vec<ZoneName>,
+        /// A name server: NAME=ADDRESS or ADDRESS, with :PORT if it is not 53 (repeatable; the first is the primary)
+        #[arg(long = "server", value_name = "NAME=ADDR")]
+        servers: Vec<Server>,
+        /// Also compare the address records of this name (repeatable)
+        #[arg(long = "name", value_name = "OWNER")]
+        names: Vec<DnsName>,
+    },
+    /// Replace one record set on the primary, and wait until every name server shows it
+    Set {
+        /// The zone
+        zone: ZoneName,
+        /// The owner name, absolute
+        owner: DnsName,
+        /// The type: A, AAAA, CNAME, MX, TXT, …
+        rtype: RecordType,
+        /// The data of each record; none removes the record set
+        rdata: Vec<String>,
+        /// Time to live in seconds [default: as it is, or 300]
+        #[arg(long)]
+        ttl: Option<u32>,
+        /// A name server: NAME=ADDRESS or ADDRESS, with :PORT if it is not 53 (repeatable; the first is the primary)
+        #[arg(long = "server", value_name = "NAME=ADDR")]
+        servers: Vec<Server>,
+        /// The TSIG key's name, when it is not in the estate
+        #[arg(long, requires = "key_file")]
+        key: Option<DnsName>,
+        /// The file with its secret in base64, mode 0600
+        #[arg(long, requires = "key")]
+        key_file: Option<PathBuf>,
+        /// Its algorithm
+        #[arg(long, default_value = "hmac-sha256", value_parser = tsig_algorithm)]
+        key_algorithm: dr_core::estate::TsigAlgorithm,
+        /// How long to wait for all name servers
+        #[arg(long, default_value = "60s")]
+        within: Period,
+    },
+}
+
+fn guard(text: &str) -> Result<GuardName, String> {
+    serde_json::from_value(serde_json::Value::String(text.to_owned()))
+        .map_err(|_| "no guard is called so; dr failover status names them".to_owned())
+}
+
+fn tsig_algorithm(text: &str) -> Result<dr_core::estate::TsigAlgorithm, String> {
+    serde_json::from_value(serde_json::Value::String(text.to_owned()))
+        .map_err(|_| "one of hmac-sha256, hmac-sha384, hmac-sha512".to_owned())
+}
+
+/// `dr keys`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Make an ed25519 key pair: PATH and PATH.pub; nothing is ever overwritten
+    Generate {
+        /// The private key's file
+        path: PathBuf,
+        /// The comment in the public key
+        #[arg(long, short = 'C', default_value = "")]
+        comment: String,
+        /// Write the private key unencrypted (for machines)
+        #[arg(long, conflicts_with = "passphrase_file")]
+        no_passphrase: bool,
+        /// The file whose first line is the passphrase [default: asked on the terminal]
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+    },
+    /// Put a public key into an account's authorized_keys, and prove that it lets us in
+    Install {
+        /// The public key's file
+        key: PathBuf,
+        /// The account: user@host or user@host:port
+        remote: Remote,
+        /// The file whose first line is the account's password [default: keys only, or asked with --password]
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+        /// Ask for the account's password on the terminal
+        #[arg(long, conflicts_with = "password_file")]
+        password: bool,
+        /// The key may do nothing but run commands: no forwarding, no terminal (restrict, sshd(8))
+        #[arg(long)]
+        restrict: bool,
+        /// The key may run this command and no other
+        #[arg(long, value_name = "COMMAND")]
+        command: Option<String>,
+        /// If the key is there with other options, replace them
+        #[arg(long)]
+        replace: bool,
+        /// The file on the host
+        #[arg(long, default_value = ".ssh/authorized_keys", value_name = "PATH")]
+        file: String,
+    },
+    /// Log in afresh with a key and nothing else
+    Verify {
+        /// The public key's file; its private half must be among the identities
+        key: PathBuf,
+        /// The account: user@host or user@host:port
+        remote: Remote,
+    },
+}
+
+/// `dr probe`.
+#[derive(Args, Debug)]
+pub(crate) struct Probe {
+    /// The address to look at, whatever DNS says
+    pub(crate) address: IpAddr,
+    /// A TCP connection to this port
+    #[arg(long, value_name = "PORT", group = "what")]
+    pub(crate) tcp: Option<u16>,
+    /// An HTTP GET: NAME[:PORT][/PATH]
+    #[arg(long, value_name = "NAME", group = "what")]
+    pub(crate) http: Option<String>,
+    /// A name server: the SOA of this zone, with authority
+    #[arg(long, value_name = "ZONE", group = "what")]
+    pub(crate) dns: Option<ZoneName>,
+    /// The port for --dns
+    #[arg(long, default_value_t = 53)]
+    pub(crate) port: u16,
+    /// Text that the HTTP body must contain
+    #[arg(long, requires = "http")]
+    pub(crate) contains: Option<String>,
+    /// How long to wait
+    #[arg(long, default_value = "5s")]
+    pub(crate) within: Period,
+}
+
+/// `dr failover`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Failover {
+    /// Would it succeed now? Every guard, explained
+    Status {
+        /// Sites of the estate; without any, all
+        sites: Vec<SiteId>,
+    },
+    /// What would be done
+    Plan(FailoverPlan),
+    /// Move the site to its standby
+    Run(FailoverPlan),
+    /// Bring the site home again: mirror in reverse, then move it
+    Back {
+        /// The site
+        site: SiteId,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Go on with a run that was interrupted
+    Resume {
+        /// The run [default: the latest unfinished one]
+        run: Option<dr_core::run::RunId>,
+    },
+    /// Take a run back
+    Undo {
+        /// The run [default: the latest one]
+        run: Option<dr_core::run::RunId>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// `dr failover plan` and `run`.
+#[derive(Args, Debug)]
+pub(crate) struct FailoverPlan {
+    /// The site
+    pub(crate) site: SiteId,
+    /// The old home still answers: mirror once more first, and lose nothing
+    #[arg(long)]
+    pub(crate) planned: bool,
+    /// Move although this guard says no (repeatable); it is written into the journal
+    #[arg(long, value_name = "GUARD", value_parser = guard)]
+    pub(crate) despite: Vec<GuardName>,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// `dr demo`.
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// A website directory of yours [default: a small one that comes with dr]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) site: Option<PathBuf>,
+    /// Keep the journal, the estate and the recovery memo there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) record: Option<PathBuf>,
+}

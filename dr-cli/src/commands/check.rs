@@ -1,0 +1,60 @@
+//! `dr check`: everything in the estate, or what is named.
+
+use dr_core::dns::ZoneSpec;
+use dr_core::{Error, ErrorKind, Estate, Report, Result, SiteId, ZoneName};
+
+use crate::args::Common;
+use crate::console::Console;
+use crate::context;
+
+/// What the names mean in this estate.
+struct Chosen {
+    zones: Vec<ZoneName>,
+    sites: Vec<SiteId>,
+}
+
+pub(super) async fn run(common: &Common, console: &Console, names: &[String]) -> Result<u8> {
+    let estate = context::needed_estate(common)?;
+    let chosen = choose(&estate, names)?;
+    let toolkit = context::toolkit(common, estate.clone())?;
+    let control = console.control();
+    let mut report = Report::new("check", dr_core::toolkit::now());
+    let mut specs = vec![];
+    for zone in &chosen.zones {
+        specs.push(ZoneSpec::from_estate(&estate, zone)?);
+    }
+    report.absorb(toolkit.check_zones(&specs, &control).await?);
+    for site in &chosen.sites {
+        report.absorb(toolkit.failover_status(site, &control).await?);
+    }
+    Ok(console.report(&report.judged(&estate.policy.severity)))
+}
+
+fn choose(estate: &Estate, names: &[String]) -> Result<Chosen> {
+    if names.is_empty() {
+        return Ok(Chosen {
+            zones: estate.zones.keys().cloned().collect(),
+            sites: estate.sites.keys().cloned().collect(),
+        });
+    }
+    let mut chosen = Chosen { zones: vec![], sites: vec![] };
+    for name in names {
+        let zone = name.parse().ok().filter(|zone| estate.zones.contains_key(zone));
+        let site = name.parse().ok().filter(|site| estate.sites.contains_key(site));
+        let on_host: Vec<SiteId> = estate
+            .sites
+            .iter()
+            .filter(|(_, site)| site.home.as_str() == name || site.standby.as_str() == name)
+            .map(|(id, _)| id.clone())
+            .collect();
+        if zone.is_none() && site.is_none() && on_host.is_empty() {
+            let message = format!("the estate has no zone, site or host '{}'", name.escape_debug());
+            return Err(Error::new(ErrorKind::Usage, "check", message)
+                .hint("dr check without names checks everything that it has"));
+        }
+        chosen.zones.extend(zone);
+        chosen.sites.extend(site);
+        chosen.sites.extend(on_host);
+    }
+    Ok(chosen)
+}

@@ -1,0 +1,89 @@
+//! `dr failover`: look, plan, move, bring back, go on, take back.
+
+use dr_core::run::{Outcome, RunId};
+use dr_core::toolkit::{FailoverOptions, Toolkit};
+use dr_core::world::Control;
+use dr_core::{Error, ErrorKind, Plan, Report, Result, SiteId};
+
+use super::{finish, show_and_apply};
+use crate::args::{Common, Failover, FailoverPlan};
+use crate::console::Console;
+use crate::context;
+
+pub(super) async fn run(common: &Common, console: &Console, words: Failover) -> Result<u8> {
+    let estate = context::needed_estate(common)?;
+    let toolkit = context::toolkit(common, estate)?;
+    let control = console.control();
+    match words {
+        Failover::Status { sites } => status(&toolkit, console, &control, sites).await,
+        Failover::Plan(words) => {
+            console.plan(&plan(&toolkit, &words, &control).await?);
+            Ok(0)
+        }
+        Failover::Run(words) => {
+            let plan = plan(&toolkit, &words, &control).await?;
+            confirmed(common, console, &plan, words.yes)?;
+            show_and_apply(&toolkit, &plan, common, console, &control).await
+        }
+        Failover::Back { site, yes } => {
+            let plan = toolkit.plan_failback(&site, &control).await?;
+            confirmed(common, console, &plan, yes)?;
+            show_and_apply(&toolkit, &plan, common, console, &control).await
+        }
+        Failover::Resume { run } => {
+            let run = chosen(&toolkit, run, true).await?;
+            let applied = toolkit.resume(run, &context::asked_by(), &control).await?;
+            Ok(finish(console, &applied.report, applied.outcome))
+        }
+        Failover::Undo { run, yes } => {
+            let run = chosen(&toolkit, run, false).await?;
+            if !yes && !console.confirm(&format!("Take back run {run}?")) {
+                return Err(not_confirmed());
+            }
+            let applied = toolkit.undo(run, &context::asked_by(), &control).await?;
+            // Being back where one was is what was asked for.
+            let outcome = if applied.outcome == Outcome::Old { Outcome::New } else { applied.outcome };
+            Ok(finish(console, &applied.report, outcome))
+        }
+    }
+}
+
+async fn status(toolkit: &Toolkit, console: &Console, control: &Control, sites: Vec<SiteId>) -> Result<u8> {
+    let sites = if sites.is_empty() { toolkit.estate.sites.keys().cloned().collect() } else { sites };
+    let mut report = Report::new("failover status", dr_core::toolkit::now());
+    for site in &sites {
+        report.absorb(toolkit.failover_status(site, control).await?);
+    }
+    Ok(console.report(&report.judged(&toolkit.estate.policy.severity)))
+}
+
+async fn plan(toolkit: &Toolkit, words: &FailoverPlan, control: &Control) -> Result<Plan> {
+    let options = FailoverOptions { planned: words.planned, despite: words.despite.iter().copied().collect() };
+    toolkit.plan_failover(&words.site, &options, control).await
+}
+
+/// A person has seen the plan and said yes, or said so beforehand.
+fn confirmed(common: &Common, console: &Console, plan: &Plan, yes: bool) -> Result<()> {
+    if yes || common.dry_run || plan.is_empty() {
+        return Ok(());
+    }
+    console.plan(plan);
+    if console.confirm("Do this now?") { Ok(()) } else { Err(not_confirmed()) }
+}
+
+fn not_confirmed() -> Error {
+    Error::new(ErrorKind::Cancelled, "go on", "nobody said yes").hint("add --yes where nobody can be asked")
+}
+
+/// The run that was named, or the latest: with `unfinished`, the latest that waits to be finished.
+async fn chosen(toolkit: &Toolkit, run: Option<RunId>, unfinished: bool) -> Result<RunId> {
+    if let Some(run) = run {
+        return Ok(run);
+    }
+    let waits = |outcome: Option<Outcome>| matches!(outcome, None | Some(Outcome::Stopped));
+    let runs = toolkit.runs().await?;
+    runs.iter().find(|run| !unfinished || waits(run.outcome)).map(|run| run.run).ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, "find a run", "the journal has none that this could mean")
+            .hint("dr log lists the runs; --journal names another journal")
+    })
+}

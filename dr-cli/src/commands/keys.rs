@@ -1,0 +1,83 @@
+//! `dr keys`: generate, install, verify.
+
+use std::path::Path;
+
+use dr_core::keys::KeyOptions;
+use dr_core::toolkit::InstallOptions;
+use dr_core::{Error, Estate, Remote, Result, Secret};
+
+use super::show_and_apply;
+use crate::args::{Common, Keys};
+use crate::console::Console;
+use crate::context;
+
+pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Result<u8> {
+    let estate = context::estate(common)?.unwrap_or_default();
+    match words {
+        Keys::Generate { path, comment, no_passphrase, passphrase_file } => {
+            let passphrase = match (no_passphrase, passphrase_file) {
+                (true, _) => None,
+                (false, Some(file)) => Some(context::secret_file(&file)?),
+                (false, None) => Some(asked_twice()?),
+            };
+            let toolkit = context::toolkit(common, estate)?;
+            let public = toolkit.generate_key(&path, &comment, passphrase.as_ref()).await?;
+            let fingerprint = public.fingerprint();
+            let text = format!("{} and {}.pub\n{fingerprint}", path.display(), path.display());
+            console.result(&text, &serde_json::json!({ "path": path, "fingerprint": fingerprint }));
+            Ok(0)
+        }
+        Keys::Install { key, remote, password_file, password, restrict, command, replace, file } => {
+            let allow = KeyOptions { restrict, command };
+            let options = InstallOptions { allow, replace, path: file };
+            let secret = match (password_file, password) {
+                (Some(file), _) => Some(context::secret_file(&file)?),
+                (None, true) => Some(context::ask_secret(&format!("password of {remote}: "))?),
+                (None, false) => None,
+            };
+            install(common, console, estate, &key, &remote, secret, options).await
+        }
+        Keys::Verify { key, remote } => {
+            let toolkit = context::toolkit(common, estate)?;
+            let report = toolkit.verify_key(&remote, &public_line(&key)?).await?;
+            Ok(console.report(&report))
+        }
+    }
+}
+
+async fn install(
+    common: &Common,
+    console: &Console,
+    estate: Estate,
+    key: &Path,
+    remote: &Remote,
+    password: Option<Secret>,
+    options: InstallOptions,
+) -> Result<u8> {
+    let line = public_line(key)?;
+    let passwords = password.map(|secret| (remote.clone(), secret)).into_iter().collect();
+    let mut common = common.clone();
+    // The private half beside the public one proves the installation.
+    let private = key.with_extension("");
+    if private.exists() && private != key {
+        common.identity.push(private);
+    }
+    let toolkit = context::toolkit_with(&common, estate, passwords, context::TsigKeys::new())?;
+    let control = console.control();
+    let plan = toolkit.plan_key_install(remote, &line, &options, &control).await?;
+    show_and_apply(&toolkit, &plan, &common, console, &control).await
+}
+
+fn public_line(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path)
+        .map(|text| text.trim().to_owned())
+        .map_err(|why| Error::io(format!("read the public key {}", path.display()), why))
+}
+
+fn asked_twice() -> Result<Secret> {
+    let first = context::ask_secret("passphrase for the new key: ")?;
+    if first == context::ask_secret("the same again: ")? {
+        return Ok(first);
+    }
+    Err(Error::new(dr_core::ErrorKind::Usage, "generate a key", "the two passphrases differ"))
+}

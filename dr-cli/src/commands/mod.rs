@@ -1,0 +1,74 @@
+//! One file a command: parse, call the core, show, exit code.
+
+mod check;
+mod dns;
+mod failover;
+mod keys;
+mod log;
+mod mirror;
+mod probe;
+
+use dr_core::toolkit::Toolkit;
+use dr_core::world::Control;
+use dr_core::{Plan, Report, Result, Severity};
+
+use crate::args::{Cli, Command, Common};
+use crate::console::Console;
+use crate::context;
+
+/// Runs a command and gives its exit code.
+pub(crate) async fn run(cli: Cli) -> u8 {
+    let Cli { common, command } = cli;
+    if let Command::DemoProcess { what } = &command {
+        return crate::demo::process(what).await;
+    }
+    let console = Console::new(&common, Severity::Error);
+    let done = match command {
+        Command::Check { names } => check::run(&common, &console, &names).await,
+        Command::Mirror(words) => mirror::run(&common, &console, words).await,
+        Command::Dns(words) => dns::run(&common, &console, words).await,
+        Command::Keys(words) => keys::run(&common, &console, words).await,
+        Command::Probe(words) => probe::run(&common, &console, words).await,
+        Command::Failover(words) => failover::run(&common, &console, words).await,
+        Command::Log { run, verify } => log::run(&common, &console, run, verify).await,
+        Command::Memo => memo(&common, &console),
+        Command::Demo(words) => crate::demo::run(&console, words).await,
+        Command::DemoProcess { .. } => Ok(0),
+    };
+    done.unwrap_or_else(|error| console.error(&error))
+}
+
+/// Shows the plan and, unless it is a dry run or empty, applies it and shows what became of it.
+pub(crate) async fn show_and_apply(
+    toolkit: &Toolkit,
+    plan: &Plan,
+    common: &Common,
+    console: &Console,
+    control: &Control,
+) -> Result<u8> {
+    if common.dry_run || plan.is_empty() {
+        console.plan(plan);
+        return Ok(0);
+    }
+    console.follow(plan);
+    let applied = toolkit.apply(plan, &context::asked_by(), control).await?;
+    Ok(finish(console, &applied.report, applied.outcome))
+}
+
+/// The exit code after a run: its report's, and never 0 when the run did not reach what was planned.
+pub(crate) fn finish(console: &Console, report: &Report, outcome: dr_core::run::Outcome) -> u8 {
+    use dr_core::run::Outcome::{New, NewDegraded, Old, Stopped};
+    let code = console.report(report);
+    match outcome {
+        New | NewDegraded => code,
+        Old | Stopped => code.max(1),
+    }
+}
+
+fn memo(common: &Common, console: &Console) -> Result<u8> {
+    let estate = context::needed_estate(common)?;
+    let at = dr_core::toolkit::now();
+    let memo = dr_core::render::memo(&estate, None, at);
+    console.result(&memo, &serde_json::json!({ "memo": memo }));
+    Ok(0)
+}

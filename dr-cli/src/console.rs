@@ -1,0 +1,254 @@
+//! What people and programs see: results on standard output, the story on standard error, JSON lines on request.
+
+use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use dr_core::render::{self, Style};
+use dr_core::report::Report;
+use dr_core::run::Event;
+use dr_core::world::Control;
+use dr_core::{Error, Plan, Severity};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::args::Common;
+
+/// Where everything is shown.
+#[derive(Clone)]
+pub(crate) struct Console {
+    json: bool,
+    nagios: bool,
+    fail_on: Severity,
+    out: Style,
+    err: Style,
+    bar: Arc<Mutex<Option<Bar>>>,
+    /// The plan that is being applied: its steps have names.
+    plan: Arc<Mutex<Option<Plan>>>,
+}
+
+struct Bar {
+    phase: String,
+    bar: ProgressBar,
+}
+
+/// One line of JSON on standard output.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum JsonLine<'a> {
+    Event(&'a Event),
+    Plan(&'a Plan),
+    Report(&'a Report),
+    Error(&'a dr_core::ErrorRecord),
+    Result(&'a serde_json::Value),
+}
+
+impl Console {
+    /// As the options and the terminal say. `NO_COLOR` is honoured (no-color.org).
+    pub(crate) fn new(common: &Common, fail_on: Severity) -> Self {
+        let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let width = |terminal: bool| if terminal { terminal_width() } else { 100 };
+        let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
+        Self {
+            json: common.json,
+            nagios: common.nagios,
+            fail_on: common.fail_on.map_or(fail_on, Into::into),
+            out: Style { color: colour && out, width: width(out), full: common.verbose },
+            err: Style { color: colour && err, width: width(err), full: common.verbose },
+            bar: Arc::default(),
+            plan: Arc::default(),
+        }
+    }
+
+    /// Whether the output is for programs.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether a person sits there who can be asked.
+    pub(crate) fn can_ask(&self) -> bool {
+        !self.json && !self.nagios && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// What accompanies work: events are shown, and Ctrl-C or SIGTERM stops it. A second Ctrl-C ends the process at once;
+    /// the journal knows what was under way.
+    pub(crate) fn control(&self) -> Control {
+        let shown = self.clone();
+        let control = Control::new(move |event| shown.event(event));
+        let cancel = control.cancel.clone();
+        let teller = self.clone();
+        tokio::spawn(async move {
+            wait_for_signal().await;
+            cancel.cancel();
+            teller.story("stopping; press Ctrl-C again to end at once");
+            wait_for_signal().await;
+            std::process::exit(i32::from(dr_core::ErrorKind::Cancelled.code()));
+        });
+        control
+    }
+
+    /// Shows an event.
+    pub(crate) fn event(&self, event: &Event) {
+        if self.json {
+            self.line(&JsonLine::Event(event));
+            return;
+        }
+        if let Event::Progress { phase, done, total, unit } = event {
+            self.progress(phase, *done, *total, unit);
+            return;
+        }
+        if self.nagios {
+            return;
+        }
+        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        self.story(render::event(event, plan.as_ref(), self.err).trim_end_matches('\n'));
+    }
+
+    /// A line of the story.
+    pub(crate) fn story(&self, line: &str) {
+        if self.json || self.nagios {
+            return;
+        }
+        let bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        match bar.as_ref() {
+            Some(Bar { bar, .. }) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    fn progress(&self, phase: &str, done: u64, total: Option<u64>, unit: &str) {
+        if !self.err.color && !std::io::stderr().is_terminal() {
+            return;
+        }
+        let mut slot = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.as_ref().is_none_or(|bar| bar.phase != phase) {
+            let bar = ProgressBar::new_spinner();
+            bar.enable_steady_tick(Duration::from_millis(200));
+            *slot = Some(Bar { phase: phase.to_owned(), bar });
+        }
+        if let Some(Bar { bar, .. }) = slot.as_ref() {
+            let template = match (total, unit) {
+                (Some(_), "bytes") => "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+                (Some(_), _) => "{msg} {wide_bar} {human_pos}/{human_len}",
+                (None, "bytes") => "{spinner} {msg} {bytes} {bytes_per_sec}",
+                (None, _) => "{spinner} {msg} {human_pos}",
+            };
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            if let Some(total) = total {
+                bar.set_length(total);
+            }
+            bar.set_message(format!("{phase} {unit}"));
+            bar.set_position(done);
+        }
+    }
+
+    /// Takes the progress bar away.
+    pub(crate) fn settle(&self) {
+        if let Some(Bar { bar, .. }) = self.bar.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// From now on events are about this plan.
+    pub(crate) fn follow(&self, plan: &Plan) {
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan.clone());
+    }
+
+    /// Shows a plan.
+    pub(crate) fn plan(&self, plan: &Plan) {
+        self.settle();
+        if self.json {
+            self.line(&JsonLine::Plan(plan));
+        } else {
+            self.print(&render::plan(plan, self.out));
+        }
+    }
+
+    /// Shows a report; gives the exit code.
+    pub(crate) fn report(&self, report: &Report) -> u8 {
+        self.settle();
+        if self.nagios {
+            let (code, line) = render::nagios(report);
+            self.print(&line);
+            return code;
+        }
+        if self.json {
+            self.line(&JsonLine::Report(report));
+        } else {
+            self.print(&render::report(report, self.out));
+        }
+        u8::from(report.worst().is_some_and(|worst| worst >= self.fail_on))
+    }
+
+    /// Shows a result that is neither plan nor report: `text` for people, `value` for programs.
+    pub(crate) fn result(&self, text: &str, value: &serde_json::Value) {
+        self.settle();
+        if self.json { self.line(&JsonLine::Result(value)) } else { self.print(text) }
+    }
+
+    /// Shows an error; gives the exit code.
+    pub(crate) fn error(&self, error: &Error) -> u8 {
+        self.settle();
+        if self.nagios {
+            self.print(&format!("UNKNOWN: {error}"));
+            return 3;
+        }
+        if self.json {
+            self.line(&JsonLine::Error(&error.to_record()));
+        } else {
+            eprintln!("{}", render::error(error, self.err).trim_end_matches('\n'));
+        }
+        error.kind().code()
+    }
+
+    fn line(&self, line: &JsonLine<'_>) {
+        // What cannot be written (a closed pipe) has no reader.
+        if let Ok(json) = serde_json::to_string(line) {
+            let _ = writeln!(std::io::stdout().lock(), "{json}");
+        }
+    }
+
+    fn print(&self, text: &str) {
+        let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end_matches('\n'));
+    }
+
+    /// Asks for a yes on the terminal.
+    pub(crate) fn confirm(&self, question: &str) -> bool {
+        if !self.can_ask() {
+            return false;
+        }
+        eprint!("{question} [y/N] ");
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    }
+
+}
+
+/// The width of the terminal in columns, between 40 and 120.
+fn terminal_width() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+    if size == 0 { 80 } else { size.clamp(40, 120) }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub(crate) async fn wait_for_signal() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+    }
+}
+
+/// A stopwatch that reads as people say it.
+pub(crate) fn elapsed(since: Instant) -> String {
+    format!("{:.2} s", since.elapsed().as_secs_f64())
+}

@@ -1,0 +1,94 @@
+//! From options and files to a toolkit. Only here does `dr` look at the environment and the home directory.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use dr_core::estate::TsigAlgorithm;
+use dr_core::toolkit::{Settings, Toolkit};
+use dr_core::world::ssh::Access;
+use dr_core::{DnsName, Error, ErrorKind, Estate, Remote, Result, Secret};
+
+use crate::args::Common;
+
+/// Who asked: for the journal.
+pub(crate) fn asked_by() -> String {
+    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
+    format!("{} with dr", user.unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw())))
+}
+
+/// The estate that was named, or the one that is there; none if there is none and none was named.
+pub(crate) fn estate(common: &Common) -> Result<Option<Estate>> {
+    if let Some(path) = &common.estate {
+        return Estate::load(path).map(Some);
+    }
+    for path in ["dr.toml", "/etc/dr/dr.toml"] {
+        if Path::new(path).exists() {
+            return Estate::load(Path::new(path)).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// The estate, for a command that cannot do without.
+pub(crate) fn needed_estate(common: &Common) -> Result<Estate> {
+    estate(common)?.ok_or_else(|| {
+        Error::new(ErrorKind::Usage, "find the estate", "there is neither ./dr.toml nor /etc/dr/dr.toml")
+            .hint("name it with --estate FILE; docs/estate.md shows a small one")
+    })
+}
+
+/// TSIG keys with their secrets, by name.
+pub(crate) type TsigKeys = BTreeMap<DnsName, (TsigAlgorithm, Secret)>;
+
+/// A toolkit over the real world.
+pub(crate) fn toolkit(common: &Common, estate: Estate) -> Result<Toolkit> {
+    toolkit_with(common, estate, vec![], TsigKeys::new())
+}
+
+/// The same, with secrets that the estate does not have.
+pub(crate) fn toolkit_with(
+    common: &Common,
+    estate: Estate,
+    passwords: Vec<(Remote, Secret)>,
+    tsig_keys: TsigKeys,
+) -> Result<Toolkit> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let mut access = Access { identities: common.identity.clone(), ..Access::default() };
+    access.known_hosts.clone_from(&common.known_hosts);
+    access.passwords.extend(passwords);
+    if let Some(ssh) = home.as_ref().map(|home| home.join(".ssh")) {
+        if access.identities.is_empty() {
+            access.identities.extend(Some(ssh.join("id_ed25519")).filter(|path| path.exists()));
+        }
+        if access.known_hosts.is_empty() {
+            access.known_hosts = vec![ssh.join("known_hosts"), PathBuf::from("/etc/ssh/ssh_known_hosts")];
+        }
+    }
+    if common.identity.is_empty() {
+        access.use_agent = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
+    }
+    let journal = common.journal.clone().unwrap_or_else(|| default_journal(home.as_deref()));
+    Toolkit::open(Settings { estate, journal, access, tsig_keys })
+}
+
+/// `/var/lib/dr/journal.db` for root, else in the user's state directory (XDG base directory specification).
+fn default_journal(home: Option<&Path>) -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/lib/dr/journal.db");
+    }
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = state.or_else(|| home.map(|home| home.join(".local/state")));
+    state.unwrap_or_else(|| PathBuf::from(".")).join("dr/journal.db")
+}
+
+/// The first line of a file that holds a secret. The file must be readable by its owner only.
+pub(crate) fn secret_file(path: &Path) -> Result<Secret> {
+    dr_core::toolkit::read_secret_file(path)
+}
+
+/// A secret from the terminal, not echoed.
+pub(crate) fn ask_secret(prompt: &str) -> Result<Secret> {
+    rpassword::prompt_password(prompt).map(Secret::new).map_err(|why| {
+        Error::io("ask on the terminal", why).hint("without a terminal, give the secret in a file")
+    })
+}
