@@ -23,35 +23,35 @@ pub(super) const PLACES: [(&str, &str); 3] = [("de", "frankfurt"), ("nl", "amste
 /// What one observer is started with.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Options {
+pub(super) struct Options {
     /// Its name in the panel.
-    pub id: ObserverId,
+    pub(super) id: ObserverId,
     /// The address that it looks at.
-    pub target: IpAddr,
+    pub(super) target: IpAddr,
     /// What it asks there.
-    pub probe: ProbeSpec,
+    pub(super) probe: ProbeSpec,
     /// Name servers that it can reach unless its own line is cut.
-    pub anchors: Vec<SocketAddr>,
+    pub(super) anchors: Vec<SocketAddr>,
     /// The zone that those answer for.
-    pub zone: ZoneName,
+    pub(super) zone: ZoneName,
     /// How often, how patiently, how many times.
-    pub health: Health,
+    pub(super) health: Health,
     /// Where its votes go.
-    pub report_to: SocketAddr,
+    pub(super) report_to: SocketAddr,
     /// What it says first, so that nobody else votes in its place.
-    pub token: Secret,
+    pub(super) token: Secret,
 }
 
 /// It looks, and the decider listens.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Ready {
+pub(super) struct Ready {
     /// As in [`Options::id`].
-    pub id: ObserverId,
+    pub(super) id: ObserverId,
 }
 
 /// An observer at work. Dropped, it is gone.
 #[derive(Debug)]
-pub struct Running(Vec<JoinHandle<()>>);
+pub(super) struct Running(Vec<JoinHandle<()>>);
 
 impl Drop for Running {
     fn drop(&mut self) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dr_core::dns::ZoneSpec;
@@ -38,30 +38,55 @@ const NEW_TEXT: &[u8] = b"<!doctype html>\n<title>Still here</title>\n<p>Written
 struct Stage<'a> {
     console: &'a Console,
     control: &'a Control,
-    timeline: Timeline,
+    timeline: Arc<Mutex<Timeline>>,
     figures: Figures,
     names: Names,
 }
 
 impl Stage<'_> {
-    fn tell(&mut self, act: &str, said: &str) {
-        let line = self.timeline.tell(act, said);
-        if self.console.is_json() {
-            self.console.event(&Event::Note { message: format!("{act}: {said}") });
-        } else {
-            self.console.story(&line);
-        }
+    fn tell(&self, act: &str, said: &str) {
+        tell_in(&self.timeline, self.console, act, said);
     }
 
-    /// Applies a plan; anything but the new state is an error that says where it stopped.
-    async fn apply(&self, toolkit: &Toolkit, plan: &Plan) -> Result<Applied> {
-        let applied = toolkit.apply(plan, &asked_by(), self.control).await?;
+    /// Applies a plan, each step told as it is done if `act` is given; anything but the new state is an error that says where
+    /// it stopped.
+    async fn apply(&self, toolkit: &Toolkit, plan: &Plan, act: Option<&'static str>) -> Result<Applied> {
+        let applied = toolkit.apply(plan, &asked_by(), &self.following(plan, act)).await?;
         if matches!(applied.outcome, Outcome::New | Outcome::NewDegraded) {
             return Ok(applied);
         }
         let why = applied.report.findings.first().map_or("it stopped".to_owned(), |first| first.message.clone());
         Err(Error::new(ErrorKind::Conflict, plan.title.clone(), why)
             .hint("the journal has every step; dr demo --record DIR keeps it"))
+    }
+
+    /// A control whose events become lines of the story.
+    fn following(&self, plan: &Plan, act: Option<&'static str>) -> Control {
+        let titles: Vec<String> = plan.steps.iter().map(|planned| planned.title.clone()).collect();
+        let (timeline, console) = (self.timeline.clone(), self.console.clone());
+        let mut control = Control::new(move |event| match (event, act) {
+            (event, _) if console.is_json() => console.event(event),
+            (Event::StepDone { step, .. }, Some(act)) => {
+                let title = titles.get(*step).map_or("?", String::as_str);
+                tell_in(&timeline, &console, act, &format!("{}. {title}", step + 1));
+            }
+            (Event::StepFailed { step, error, .. }, _) => {
+                let title = titles.get(*step).map_or("?", String::as_str);
+                tell_in(&timeline, &console, "Failed", &format!("{}. {title}: {}", step + 1, error.message));
+            }
+            _ => {}
+        });
+        control.cancel = self.control.cancel.clone();
+        control
+    }
+}
+
+fn tell_in(timeline: &Mutex<Timeline>, console: &Console, act: &str, said: &str) {
+    let line = timeline.lock().unwrap_or_else(PoisonError::into_inner).tell(act, said);
+    if console.is_json() {
+        console.event(&Event::Note { message: format!("{act}: {said}") });
+    } else {
+        console.story(&line);
     }
 }
 
@@ -76,15 +101,14 @@ pub(super) async fn tell(
     let mut stage = Stage {
         console,
         control,
-        timeline: Timeline::new(),
+        timeline: Arc::new(Mutex::new(Timeline::new())),
         figures: Figures::default(),
         names: names()?,
     };
     let (mut scene, ends) = super::stoppable(control, "start the demo", set(&mut stage, words, directory)).await?;
     let deaths = super::watch_for_deaths(console, lost, ends);
     let played = super::stoppable(control, "play the demo", play(&mut stage, &mut scene)).await;
-    let total = stage.timeline.elapsed();
-    stage.figures.total_ms = millis(total);
+    stage.figures.total_ms = millis(stage.timeline.lock().unwrap_or_else(PoisonError::into_inner).elapsed());
     let ended = close(&mut stage, scene, directory, played).await;
     deaths.abort();
     ended
@@ -135,7 +159,7 @@ fn open(scene: &Scene, passwords: BTreeMap<Remote, Secret>) -> Result<Toolkit> {
     // The key's file is named in the estate.
     let access = Access { passwords, ..Access::default() };
     let journal = scene.directory.join("journal.db");
-    Toolkit::open(Settings { estate: scene.estate.clone(), journal, access })
+    Toolkit::open(Settings { estate: scene.estate.clone(), journal, access, ..Settings::default() })
 }
 
 /// A key pair, brought to both hosts by password and proven; then the passwords are switched off.
@@ -151,7 +175,7 @@ async fn install_keys(stage: &mut Stage<'_>, scene: &mut Scene) -> Result<()> {
     for host in [&stage.names.uk, &stage.names.us] {
         let remote = &scene.estate.hosts[host].ssh;
         let plan = installer.plan_key_install(remote, &public.to_string(), &options, stage.control).await?;
-        stage.apply(&installer, &plan).await?;
+        stage.apply(&installer, &plan, None).await.map(drop)?;
     }
     for host in [&mut scene.uk, &mut scene.us] {
         let mut options = host.options().clone();
@@ -167,7 +191,7 @@ async fn mirror(stage: &mut Stage<'_>, scene: &Scene, toolkit: &Toolkit) -> Resu
     let began = Instant::now();
     let planned = toolkit.plan_mirror_site(&stage.names.site, stage.control).await?;
     let summary = planned.summary;
-    stage.apply(toolkit, &planned.plan).await?;
+    stage.apply(toolkit, &planned.plan, None).await.map(drop)?;
     stage.figures.bytes = summary.bytes;
     stage.figures.files = count_files(&scene.document_root("us"));
     let said = format!(
@@ -261,7 +285,7 @@ async fn fail_over(stage: &mut Stage<'_>, toolkit: &Toolkit, decider: &Decider, 
     let plan = toolkit.plan_failover(&site, &FailoverOptions::default(), control).await?;
     stage.tell("Plan", &format!("{}: {} steps, durable in the journal before the first", plan.title, plan.steps.len()));
     let base = (Instant::now(), toolkit.world.clock.read().wall);
-    let applied = stage.apply(toolkit, &plan).await?;
+    let applied = stage.apply(toolkit, &plan, Some("Move")).await?;
     for (step, planned) in plan.steps.iter().enumerate() {
         let done = applied.lines.iter().find(|line| {
             matches!(line.event, Event::StepDone { step: of, direction: Direction::Forward, .. } if of == step)
@@ -273,9 +297,6 @@ async fn fail_over(stage: &mut Stage<'_>, toolkit: &Toolkit, decider: &Decider, 
             Step::AwaitAgreement(_) => stage.figures.servers_agree_ms = Some(millis(since_disaster)),
             _ => {}
         }
-    }
-    for planned in &plan.steps {
-        stage.tell("Move", &planned.title);
     }
     Ok(())
 }
@@ -333,10 +354,7 @@ async fn come_home(
     let site = stage.names.site.clone();
     let plan = toolkit.plan_failback(&site, stage.control).await?;
     stage.tell("Plan", &format!("{}: {} steps", plan.title, plan.steps.len()));
-    stage.apply(toolkit, &plan).await?;
-    for planned in &plan.steps {
-        stage.tell("Failback", &planned.title);
-    }
+    stage.apply(toolkit, &plan, Some("Failback")).await.map(drop)?;
     // Resolvers may still hold the old address for one TTL; both hosts serve the same pages meanwhile.
     let home = scene.uk.ready().http.ip();
     let deadline = Instant::now() + PATIENCE;
@@ -367,7 +385,10 @@ async fn come_home(
 async fn close(stage: &mut Stage<'_>, scene: Scene, directory: &Path, played: Result<()>) -> Result<u8> {
     let estate_text = scene.estate.to_toml()?;
     let memo = dr_core::render::memo(&scene.estate, None, dr_core::toolkit::now());
-    let timeline = serde_json::json!({ "moments": stage.timeline.moments, "figures": stage.figures });
+    let timeline = {
+        let timeline = stage.timeline.lock().unwrap_or_else(PoisonError::into_inner);
+        serde_json::json!({ "moments": timeline.moments, "figures": stage.figures })
+    };
     for (name, text) in [("dr.toml", estate_text), ("memo.md", memo), ("timeline.json", format!("{timeline:#}\n"))] {
         let path = directory.join(name);
         std::fs::write(&path, text).map_err(|why| Error::io(format!("write {}", path.display()), why))?;

@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, ErrorKind, Result};
+
 pub use host::Host;
 pub use mistake::{Mistake, Mistakes, Place};
 pub use names::{Account, DnsName, Epoch, HostId, NameError, NameServerId, ObserverId, SiteId, ZoneName};
@@ -57,6 +59,18 @@ pub struct Estate {
 }
 
 impl Estate {
+    /// As the text of a `dr.toml`.
+    ///
+    /// ```
+    /// use dr_core::Estate;
+    /// let text = Estate::default().to_toml().unwrap();
+    /// assert_eq!(Estate::from_toml(&text).unwrap(), Estate::default());
+    /// ```
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self)
+            .map_err(|why| Error::new(ErrorKind::Internal, "write the estate as TOML", why.to_string()))
+    }
+
     /// The zone that holds `name`: the one with the longest matching apex.
     #[must_use]
     pub fn zone_of(&self, name: &DnsName) -> Option<(&ZoneName, &Zone)> {

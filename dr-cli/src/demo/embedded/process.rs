@@ -374,6 +374,8 @@ impl Watcher {
                 }
             }
         };
+        // An order may have come just before the end that it brought about.
+        asked |= told.try_recv().is_ok();
         let exit = self.exit_of(status.ok(), asked);
         // A child that never became ready is explained by the error of its start.
         if is_ready.await.is_ok() {
