@@ -223,7 +223,6 @@ impl Console {
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
     }
-
 }
 
 /// The width of the terminal in columns, between 40 and 120.

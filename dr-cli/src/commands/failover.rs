@@ -58,7 +58,8 @@ async fn status(toolkit: &Toolkit, console: &Console, control: &Control, sites: 
 }
 
 async fn plan(toolkit: &Toolkit, words: &FailoverPlan, control: &Control) -> Result<Plan> {
-    let options = FailoverOptions { planned: words.planned, despite: words.despite.iter().copied().collect() };
+    let options =
+        FailoverOptions { planned: words.planned, despite: words.despite.iter().copied().collect() };
     toolkit.plan_failover(&words.site, &options, control).await
 }
 

@@ -50,7 +50,8 @@ pub(crate) async fn run(console: &Console, words: args::Demo) -> Result<u8> {
     let control = console.control();
     if let Some(record) = &words.record {
         std::fs::create_dir_all(record).map_err(|why| {
-            Error::io(format!("make the directory {}", record.display()), why).hint("name another with --record")
+            Error::io(format!("make the directory {}", record.display()), why)
+                .hint("name another with --record")
         })?;
     }
     let directory = tempfile::Builder::new()

@@ -68,8 +68,9 @@ impl Service for Options {
     async fn start(self) -> io::Result<(Ready, Running)> {
         let mut stream = TcpStream::connect(self.report_to).await?;
         stream.write_all(format!("{}\n", self.token.reveal()).as_bytes()).await?;
-        let toolkit = Toolkit::open(Settings { journal: PathBuf::from("/nonexistent"), ..Settings::default() })
-            .map_err(io::Error::other)?;
+        let toolkit =
+            Toolkit::open(Settings { journal: PathBuf::from("/nonexistent"), ..Settings::default() })
+                .map_err(io::Error::other)?;
         let ready = Ready { id: self.id.clone() };
         let anchor = |at: &SocketAddr| (at.ip(), ProbeSpec::Dns { port: at.port(), zone: self.zone.clone() });
         let watch = Watch {
@@ -81,7 +82,8 @@ impl Service for Options {
         };
         let (votes, mut to_send) = mpsc::unbounded_channel();
         let looking = tokio::spawn(async move {
-            let told = toolkit.watch(&watch, &Control::silent(), |vote, _| drop(votes.send(vote.clone()))).await;
+            let told =
+                toolkit.watch(&watch, &Control::silent(), |vote, _| drop(votes.send(vote.clone()))).await;
             if let Err(why) = told {
                 tracing::error!(%why, "the observer stopped");
             }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dr_core::estate::{
-    Health, Host, NameServer, Policy, ProbeSpec, Site, TsigAlgorithm, TsigKey, Tree, Zone,
+    Health, Host, NameServer, Policy, ProbeSpec, Site, Tree, TsigAlgorithm, TsigKey, Zone,
 };
 use dr_core::{
     DnsName, Error, ErrorKind, Estate, HostId, NameServerId, Period, Remote, Result, Secret, SiteId, ZoneName,
@@ -69,7 +69,8 @@ fn name<T: std::str::FromStr>(text: &str) -> Result<T>
 where
     T::Err: std::fmt::Display,
 {
-    text.parse().map_err(|why: T::Err| Error::new(ErrorKind::Internal, "set the demo's stage", why.to_string()))
+    text.parse()
+        .map_err(|why: T::Err| Error::new(ErrorKind::Internal, "set the demo's stage", why.to_string()))
 }
 
 /// A block of loopback addresses of this run's own, so that two demos at once do not meet.
@@ -108,7 +109,8 @@ impl Starter {
             ready_within: READY_WITHIN,
         };
         Child::start(start, options, self.ends.clone()).await.map_err(|why| {
-            Error::io(format!("start {called}"), why).hint(format!("what it said is in {}", self.logs.display()))
+            Error::io(format!("start {called}"), why)
+                .hint(format!("what it said is in {}", self.logs.display()))
         })
     }
 }
@@ -135,7 +137,11 @@ impl Scene {
         let starter = Starter { program, logs, ends: ends_to };
         let passwords = [random_secret()?, random_secret()?];
 
-        let uk = starter.start("host", "host uk", host_options(directory, "uk", block.address(2), 0, &passwords[0])?);
+        let uk = starter.start(
+            "host",
+            "host uk",
+            host_options(directory, "uk", block.address(2), 0, &passwords[0])?,
+        );
         let uk = uk.await?;
         // One A record holds no port, so both web servers have the same one.
         let port = uk.ready().http.port();
@@ -147,7 +153,8 @@ impl Scene {
 
         let estate = estate(directory, &uk, &us, &servers)?;
         let remotes = [ssh_of(&estate, "uk")?, ssh_of(&estate, "us")?];
-        let passwords = remotes.into_iter().zip(passwords.map(|secret| Secret::new(secret.reveal().to_owned())));
+        let passwords =
+            remotes.into_iter().zip(passwords.map(|secret| Secret::new(secret.reveal().to_owned())));
         let passwords = passwords.collect();
         let directory = directory.to_path_buf();
         Ok((Self { directory, uk, us, servers, estate, passwords, starter }, ends))
@@ -221,13 +228,29 @@ async fn start_servers(
     let zone = nameserver::ZoneText { origin: format!("{ZONE}."), text: zone_text(block, home) };
     let role = nameserver::Role::Primary { zones: vec![zone], secondaries: vec![] };
     let state = |number: u8| Some(directory.join(format!("ns{number}")));
-    let primary = nameserver::Options { name: "ns1".to_owned(), listen: listen(1), state: state(1), keys: vec![key], role };
+    let primary = nameserver::Options {
+        name: "ns1".to_owned(),
+        listen: listen(1),
+        state: state(1),
+        keys: vec![key],
+        role,
+    };
     let mut servers = vec![starter.start("nameserver", "name server ns1", primary).await?];
     let primary_at = servers[0].ready().address;
     for number in 2..=SERVERS {
-        let role = nameserver::Role::Secondary { zones: vec![format!("{ZONE}.")], primary: primary_at, refresh_ms: 1000 };
+        let role = nameserver::Role::Secondary {
+            zones: vec![format!("{ZONE}.")],
+            primary: primary_at,
+            refresh_ms: 1000,
+        };
         let called = format!("ns{number}");
-        let options = nameserver::Options { name: called.clone(), listen: listen(number), state: state(number), keys: vec![], role };
+        let options = nameserver::Options {
+            name: called.clone(),
+            listen: listen(number),
+            state: state(number),
+            keys: vec![],
+            role,
+        };
         servers.push(starter.start("nameserver", &format!("name server {called}"), options).await?);
     }
     let told = servers[1..].iter().map(|server| server.ready().address).collect();
@@ -319,7 +342,8 @@ fn ssh_of(estate: &Estate, host: &str) -> Result<Remote> {
 
 pub(super) fn random_secret() -> Result<embedded::Secret> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|why| Error::new(ErrorKind::Io, "draw random numbers", why.to_string()))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|why| Error::new(ErrorKind::Io, "draw random numbers", why.to_string()))?;
     Ok(embedded::Secret::new(data_encoding::BASE64.encode(&bytes)))
 }
 
@@ -336,5 +360,6 @@ fn write_secret(path: &Path, secret: &embedded::Secret) -> Result<()> {
 }
 
 fn make_directory(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).map_err(|why| Error::io(format!("make the directory {}", path.display()), why))
+    std::fs::create_dir_all(path)
+        .map_err(|why| Error::io(format!("make the directory {}", path.display()), why))
 }

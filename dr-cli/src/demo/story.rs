@@ -32,7 +32,8 @@ const CALM: Duration = Duration::from_millis(1200);
 const PATIENCE: Duration = Duration::from_secs(15);
 /// What an author writes on the standby while it is home.
 const NEW_PAGE: &str = "written-during-the-outage.html";
-const NEW_TEXT: &[u8] = b"<!doctype html>\n<title>Still here</title>\n<p>Written on the standby, after the fire.</p>\n";
+const NEW_TEXT: &[u8] =
+    b"<!doctype html>\n<title>Still here</title>\n<p>Written on the standby, after the fire.</p>\n";
 
 /// Everything that the acts share.
 struct Stage<'a> {
@@ -55,7 +56,8 @@ impl Stage<'_> {
         if matches!(applied.outcome, Outcome::New | Outcome::NewDegraded) {
             return Ok(applied);
         }
-        let why = applied.report.findings.first().map_or("it stopped".to_owned(), |first| first.message.clone());
+        let why =
+            applied.report.findings.first().map_or("it stopped".to_owned(), |first| first.message.clone());
         Err(Error::new(ErrorKind::Conflict, plan.title.clone(), why)
             .hint("the journal has every step; dr demo --record DIR keeps it"))
     }
@@ -105,7 +107,8 @@ pub(super) async fn tell(
         figures: Figures::default(),
         names: names()?,
     };
-    let (mut scene, ends) = super::stoppable(control, "start the demo", set(&mut stage, words, directory)).await?;
+    let (mut scene, ends) =
+        super::stoppable(control, "start the demo", set(&mut stage, words, directory)).await?;
     let deaths = super::watch_for_deaths(console, lost, ends);
     let played = super::stoppable(control, "play the demo", play(&mut stage, &mut scene)).await;
     stage.figures.total_ms = millis(stage.timeline.lock().unwrap_or_else(PoisonError::into_inner).elapsed());
@@ -168,10 +171,8 @@ async fn install_keys(stage: &mut Stage<'_>, scene: &mut Scene) -> Result<()> {
     let public = open(scene, scene.passwords.clone())?.generate_key(&path, "dr demo", None).await?;
     stage.tell("Keys", &format!("made an ed25519 key, {}", public.fingerprint()));
     let installer = open(scene, scene.passwords.clone())?;
-    let options = InstallOptions {
-        allow: KeyOptions { restrict: true, command: None },
-        ..InstallOptions::default()
-    };
+    let options =
+        InstallOptions { allow: KeyOptions { restrict: true, command: None }, ..InstallOptions::default() };
     for host in [&stage.names.uk, &stage.names.us] {
         let remote = &scene.estate.hosts[host].ssh;
         let plan = installer.plan_key_install(remote, &public.to_string(), &options, stage.control).await?;
@@ -218,8 +219,14 @@ async fn check(stage: &mut Stage<'_>, scene: &Scene, toolkit: &Toolkit) -> Resul
     report.absorb(toolkit.failover_status(&stage.names.site, stage.control).await?);
     stage.figures.findings = report.findings.len() as u64;
     let said = match report.findings.first() {
-        None => format!("{} on {} name servers: all agree; every guard passes", stage.names.zone, scene.servers.len()),
-        Some(worst) => format!("{} findings, first: {}: {}", report.findings.len(), worst.code, worst.message),
+        None => format!(
+            "{} on {} name servers: all agree; every guard passes",
+            stage.names.zone,
+            scene.servers.len()
+        ),
+        Some(worst) => {
+            format!("{} findings, first: {}: {}", report.findings.len(), worst.code, worst.message)
+        }
     };
     stage.tell("Check", &said);
     Ok(())
@@ -247,7 +254,8 @@ async fn watch(
             Ok(Observer { id, failure_domain: (*place).to_owned() })
         })
         .collect::<Result<_>>()?;
-    let panel = Panel::new(observers).map_err(|why| Error::new(ErrorKind::Internal, "seat the observers", why))?;
+    let panel =
+        Panel::new(observers).map_err(|why| Error::new(ErrorKind::Internal, "seat the observers", why))?;
     let token = super::scene::random_secret()?;
     let decider = Decider::listen(panel, &token, toolkit.world.clock.clone()).await?;
     let observers = scene.start_observers(decider.address, &token).await?;
@@ -275,7 +283,12 @@ async fn kill_home(
 }
 
 /// Detection, decision, and the plan that moves the site.
-async fn fail_over(stage: &mut Stage<'_>, toolkit: &Toolkit, decider: &Decider, disaster: Instant) -> Result<()> {
+async fn fail_over(
+    stage: &mut Stage<'_>,
+    toolkit: &Toolkit,
+    decider: &Decider,
+    disaster: Instant,
+) -> Result<()> {
     let site = stage.names.site.clone();
     let control = stage.control;
     let decided = decider.until_move(control, || toolkit.failover_guards(&site, control)).await?;
@@ -283,7 +296,10 @@ async fn fail_over(stage: &mut Stage<'_>, toolkit: &Toolkit, decider: &Decider, 
     stage.figures.decision_ms = Some(millis(decided.decided.saturating_duration_since(disaster)));
     stage.tell("Detect", &decided.why);
     let plan = toolkit.plan_failover(&site, &FailoverOptions::default(), control).await?;
-    stage.tell("Plan", &format!("{}: {} steps, durable in the journal before the first", plan.title, plan.steps.len()));
+    stage.tell(
+        "Plan",
+        &format!("{}: {} steps, durable in the journal before the first", plan.title, plan.steps.len()),
+    );
     let base = (Instant::now(), toolkit.world.clock.read().wall);
     let applied = stage.apply(toolkit, &plan, Some("Move")).await?;
     for (step, planned) in plan.steps.iter().enumerate() {
@@ -302,7 +318,12 @@ async fn fail_over(stage: &mut Stage<'_>, toolkit: &Toolkit, decider: &Decider, 
 }
 
 /// Visitors have whole pages again, from the standby, under the same name.
-async fn served_again(stage: &mut Stage<'_>, scene: &Scene, visitors: &Visitors, disaster: Instant) -> Result<()> {
+async fn served_again(
+    stage: &mut Stage<'_>,
+    scene: &Scene,
+    visitors: &Visitors,
+    disaster: Instant,
+) -> Result<()> {
     let again = visitors.good_after(disaster, PATIENCE).await.ok_or_else(|| {
         Error::new(ErrorKind::Timeout, "see the site again", "no visitor had a whole page in time")
     })?;
@@ -315,7 +336,8 @@ async fn served_again(stage: &mut Stage<'_>, scene: &Scene, visitors: &Visitors,
     stage.figures.rto_ms = Some(millis(again.saturating_duration_since(disaster)));
     stage.figures.visits_in_vain = in_vain(visitors, disaster);
     stage.figures.pages_compared = pages;
-    let said = format!("{} answers from us ({address}): {pages} pages, byte for byte the same", stage.names.www);
+    let said =
+        format!("{} answers from us ({address}): {pages} pages, byte for byte the same", stage.names.www);
     stage.tell("Served", &said);
     Ok(())
 }
@@ -373,7 +395,10 @@ async fn come_home(
     stage.figures.pages_compared += pages;
     stage.figures.visits_in_vain_failback = in_vain(visitors, began);
     stage.figures.failback_gap_ms = millis(longest_gap(&visitors.since(began), began, ended));
-    let said = format!("{} answers from uk ({address}) again: {pages} pages the same, the new one among them", stage.names.www);
+    let said = format!(
+        "{} answers from uk ({address}) again: {pages} pages the same, the new one among them",
+        stage.names.www
+    );
     stage.tell("Home", &said);
     for observer in observers {
         observer.kill9().await;
@@ -389,7 +414,9 @@ async fn close(stage: &mut Stage<'_>, scene: Scene, directory: &Path, played: Re
         let timeline = stage.timeline.lock().unwrap_or_else(PoisonError::into_inner);
         serde_json::json!({ "moments": timeline.moments, "figures": stage.figures })
     };
-    for (name, text) in [("dr.toml", estate_text), ("memo.md", memo), ("timeline.json", format!("{timeline:#}\n"))] {
+    for (name, text) in
+        [("dr.toml", estate_text), ("memo.md", memo), ("timeline.json", format!("{timeline:#}\n"))]
+    {
         let path = directory.join(name);
         std::fs::write(&path, text).map_err(|why| Error::io(format!("write {}", path.display()), why))?;
     }
@@ -400,7 +427,8 @@ async fn close(stage: &mut Stage<'_>, scene: Scene, directory: &Path, played: Re
         server.stop().await;
     }
     played?;
-    let said = format!("{} s; every process that was started has been stopped", stage.figures.total_ms / 1000);
+    let said =
+        format!("{} s; every process that was started has been stopped", stage.figures.total_ms / 1000);
     stage.tell("End", &said);
     stage.console.result(&format!("\n{}\n", stage.figures.table()), &timeline);
     Ok(0)

@@ -116,9 +116,14 @@ impl Figures {
             ("RPO", time(self.rpo_ms), "age of the standby's copy at the disaster"),
             ("failback gap", seconds(self.failback_gap_ms), "longest wait for a page while it came home"),
             ("mirrored", format!("{} files", self.files), &bytes(self.bytes)),
-            ("visits", self.visits.to_string(), &format!(
-                "{} in vain after the disaster, {} while it came home", self.visits_in_vain, self.visits_in_vain_failback
-            )),
+            (
+                "visits",
+                self.visits.to_string(),
+                &format!(
+                    "{} in vain after the disaster, {} while it came home",
+                    self.visits_in_vain, self.visits_in_vain_failback
+                ),
+            ),
             ("pages compared", self.pages_compared.to_string(), "byte for byte, on the standby and at home"),
             ("findings", self.findings.to_string(), "in the zone check before the disaster"),
         ]
@@ -153,14 +158,19 @@ mod tests {
         for line in folded("  0.00 s  Mirror", text.trim()).lines() {
             assert!(line.chars().count() <= WIDTH, "{line}");
         }
-        assert!(Figures { visits: 9999, visits_in_vain: 99, ..Figures::default() }
-            .table()
-            .lines()
-            .all(|line| line.chars().count() <= WIDTH));
+        assert!(
+            Figures { visits: 9999, visits_in_vain: 99, ..Figures::default() }
+                .table()
+                .lines()
+                .all(|line| line.chars().count() <= WIDTH)
+        );
     }
 
     #[test]
     fn bytes_as_people_say_them() {
-        assert_eq!((bytes(5), bytes(2048), bytes(5 << 30)), ("5 bytes".into(), "2.0 KiB".into(), "5.0 GiB".into()));
+        assert_eq!(
+            (bytes(5), bytes(2048), bytes(5 << 30)),
+            ("5 bytes".into(), "2.0 KiB".into(), "5.0 GiB".into())
+        );
     }
 }

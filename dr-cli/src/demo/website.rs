@@ -70,8 +70,12 @@ pub(super) fn pages(root: &Path) -> Result<Pages> {
     let mut pages = Pages::new();
     collect(root, root, &mut pages)?;
     if pages.is_empty() {
-        return Err(Error::new(ErrorKind::Usage, format!("use {} as the website", root.display()), "it has no files")
-            .hint("give a directory with the files that a web server would serve"));
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("use {} as the website", root.display()),
+            "it has no files",
+        )
+        .hint("give a directory with the files that a web server would serve"));
     }
     Ok(pages)
 }
@@ -105,7 +109,9 @@ fn url_path(path: &Path) -> Option<String> {
         url.push('/');
         for byte in part.as_os_str().to_str()?.bytes() {
             match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => url.push(char::from(byte)),
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                    url.push(char::from(byte))
+                }
                 _ => url.push_str(&format!("%{byte:02X}")),
             }
         }

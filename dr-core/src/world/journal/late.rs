@@ -86,8 +86,10 @@ impl Journal for LateJournal {
     async fn load(&self, run: RunId) -> Result<(Plan, Vec<Line>)> {
         match self.existing().await? {
             Some(journal) => journal.load(run).await,
-            None => Err(Error::new(ErrorKind::NotFound, format!("load run {run}"), "there is no journal yet")
-                .hint(format!("it would be {}", self.path.display()))),
+            None => {
+                Err(Error::new(ErrorKind::NotFound, format!("load run {run}"), "there is no journal yet")
+                    .hint(format!("it would be {}", self.path.display())))
+            }
         }
     }
 
