@@ -4,6 +4,8 @@
 //! through the world, hands them to the pure part, and performs the steps that came of it.
 
 mod apply;
+#[cfg(test)]
+mod crash;
 mod dns;
 mod estate_file;
 mod failover;
