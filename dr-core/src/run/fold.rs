@@ -2,6 +2,7 @@
 
 use super::defect::{self, Defect};
 use super::event::{Direction, Event, Outcome};
+use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, ErrorRecord, Result};
 use crate::plan::{Inverse, Need, Plan};
 use crate::time::Timestamp;
@@ -97,14 +98,14 @@ impl Fold {
     }
 
     /// Takes in one event; `Corrupt` for one that cannot follow what was recorded before.
-    pub(super) fn apply(&mut self, plan: &Plan, at: Timestamp, event: &Event) -> Result<()> {
+    pub(super) fn apply(&mut self, plan: &Plan, digest: Digest, at: Timestamp, event: &Event) -> Result<()> {
         match event {
             Event::Progress { .. } | Event::Note { .. } => return Ok(()),
-            Event::PlanRecorded { digest, .. } => {
+            Event::PlanRecorded { digest: recorded, .. } => {
                 if self.recorded {
                     return Err(nonsense(event, "the plan was recorded before"));
                 }
-                if *digest != plan.digest() {
+                if *recorded != digest {
                     return Err(nonsense(event, "it is another plan than the one kept beside"));
                 }
                 self.recorded = true;

@@ -11,6 +11,7 @@ use super::defect::{self, Defect};
 use super::event::{Direction, Event, Line, Outcome};
 use super::fold::{Fold, Leg, Position};
 use super::state::StepState;
+use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, ErrorRecord, Result, Retry};
 use crate::plan::{Inverse, Need, OnFailure, Plan, Step};
 use crate::time::Timestamp;
@@ -96,6 +97,7 @@ pub enum Reply {
 #[derive(Clone, Debug)]
 pub struct Machine {
     plan: Plan,
+    digest: Digest,
     by: String,
     fold: Fold,
     phase: Phase,
@@ -129,8 +131,8 @@ impl Machine {
     /// A machine at the beginning of a plan, asked for by `by`.
     #[must_use]
     pub fn new(plan: Plan, by: impl Into<String>) -> Self {
-        let fold = Fold::new(plan.steps.len());
-        Self { plan, by: by.into(), fold, phase: Phase::Look(None), acts: 0, looks: 0 }
+        let (fold, digest) = (Fold::new(plan.steps.len()), plan.digest());
+        Self { plan, digest, by: by.into(), fold, phase: Phase::Look(None), acts: 0, looks: 0 }
     }
 
     /// A machine where these lines of its journal leave it; an error of kind `Corrupt` for lines that no run can have left.
@@ -165,7 +167,7 @@ impl Machine {
         if !self.fold.recorded && !premature {
             return Next::Record(Event::PlanRecorded {
                 title: self.plan.title.clone(),
-                digest: self.plan.digest(),
+                digest: self.digest,
                 by: self.by.clone(),
             });
         }
@@ -182,7 +184,7 @@ impl Machine {
     /// Takes in an event that is durable now; the only thing that moves the run. An error of kind `Corrupt` for an event that
     /// cannot follow; the machine is then as it was.
     pub fn recorded(&mut self, at: Timestamp, event: &Event) -> Result<()> {
-        self.fold.apply(&self.plan, at, event)?;
+        self.fold.apply(&self.plan, self.digest, at, event)?;
         // That a step begins does not change what was seen of it.
         let moves = !matches!(event, Event::StepBegun { .. } | Event::Found(_)) && event.is_journalled();
         if moves {

@@ -6,6 +6,8 @@
 mod apply;
 mod blocking;
 mod call;
+#[cfg(test)]
+mod crash;
 mod dns;
 mod estate_file;
 mod failover;

@@ -103,8 +103,9 @@ impl Process {
             if *self.sim.0.dead.borrow() >= self.incarnation {
                 return None;
             }
-            state.calls.push(name);
-            let number = u64::try_from(state.calls.len()).unwrap_or(u64::MAX);
+            state.calls += 1;
+            state.log.push(name);
+            let number = state.calls;
             (state.hooks.remove(&number), number)
         };
         if let Some(hook) = hook {

@@ -14,7 +14,7 @@ use crate::estate::{Location, Remote};
 use crate::mirror::{Change, Entry, Kind, Options, RelPath, Snapshot};
 use crate::world::{Carries, Content, Control, Endpoint, Endpoints, Login, Output, Shell};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Host {
     pub(super) files: BTreeMap<String, Vec<u8>>,
     pub(super) commands: BTreeMap<String, Output>,

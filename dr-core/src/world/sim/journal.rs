@@ -1,24 +1,28 @@
 //! The journal of the simulated world: plans and lines on a disk that can be torn off in the middle of a write.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::calls::{Got, Process};
 use super::{SimWorld, State};
+use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Plan;
 use crate::run::{Event, Line, RunId, chain};
 use crate::world::{Claim, Journal, RunSummary};
 
-/// One write each, as it stands on the disk. A write that was torn off is no whole JSON, and is dropped by the next process.
-#[derive(Default)]
+/// What is on the disk: whole writes, and at the end perhaps half of one.
+#[derive(Clone, Default)]
 pub(super) struct Disk {
-    writes: Vec<Vec<u8>>,
+    writes: Vec<Arc<Write>>,
+    torn: Option<Vec<u8>>,
     pub(super) claims: BTreeMap<RunId, u64>,
 }
 
+/// What is written at once, or not at all.
 #[derive(Serialize, Deserialize)]
 struct Write {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,33 +31,23 @@ struct Write {
 }
 
 impl Disk {
-    /// Everything whole, after dropping what was torn off at the end.
-    fn recover(&mut self) -> Result<Vec<Write>> {
-        let parse = |bytes: &Vec<u8>| serde_json::from_slice::<Write>(bytes);
-        if self.writes.last().is_some_and(|last| parse(last).is_err()) {
-            self.writes.pop();
-        }
-        let parsed: Result<Vec<Write>, _> = self.writes.iter().map(parse).collect();
-        parsed.map_err(|why| Error::new(ErrorKind::Corrupt, "read the journal", why.to_string()))
+    /// The last line's digest stands for all of them; and whether half a write follows.
+    pub(super) fn fingerprint(&self) -> (Option<Digest>, bool) {
+        (self.writes.last().map(|write| write.line.digest), self.torn.is_some())
     }
 
-    fn push(&mut self, write: &Write, keep: impl Fn(usize) -> usize) -> Result<()> {
-        let mut bytes = serde_json::to_vec(write)
-            .map_err(|why| Error::new(ErrorKind::Internal, "write the journal", why.to_string()))?;
-        bytes.truncate(keep(bytes.len()));
-        self.writes.push(bytes);
-        Ok(())
+    /// Everything whole. What was torn off at the end is dropped for good, unless it turns out to be whole after all.
+    fn recover(&mut self) -> &[Arc<Write>] {
+        if let Some(whole) = self.torn.take().and_then(|torn| serde_json::from_slice(&torn).ok()) {
+            self.writes.push(Arc::new(whole));
+        }
+        &self.writes
     }
 }
 
-fn put(
-    state: &mut State,
-    run: RunId,
-    plan: Option<&Plan>,
-    event: &Event,
-    keep: fn(usize) -> usize,
-) -> Result<Line> {
-    let written = state.disk.recover()?;
+fn next(state: &mut State, run: RunId, plan: Option<&Plan>, event: &Event) -> Result<Write> {
+    let at = state.wall();
+    let written = state.disk.recover();
     let known = written.iter().any(|write| write.line.run == run);
     if known == plan.is_some() {
         let (kind, message) = if known {
@@ -64,9 +58,7 @@ fn put(
         return Err(Error::new(kind, format!("write to run {run}"), message));
     }
     let previous = written.last().map(|write| (write.line.number, write.line.digest));
-    let line = chain::next_line(previous, run, state.wall(), event.clone());
-    state.disk.push(&Write { plan: plan.cloned(), line: line.clone() }, keep)?;
-    Ok(line)
+    Ok(Write { plan: plan.cloned(), line: chain::next_line(previous, run, at, event.clone()) })
 }
 
 async fn write(
@@ -76,8 +68,16 @@ async fn write(
     plan: Option<&Plan>,
     event: &Event,
 ) -> Result<Line> {
-    let whole = |state: &mut State| put(state, run, plan, event, |length| length);
-    let half = |state: &mut State| drop(put(state, run, plan, event, |length| length / 2));
+    let whole = |state: &mut State| {
+        let write = next(state, run, plan, event)?;
+        let line = write.line.clone();
+        state.disk.writes.push(Arc::new(write));
+        Ok(line)
+    };
+    let half = |state: &mut State| {
+        let bytes = next(state, run, plan, event).ok().and_then(|write| serde_json::to_vec(&write).ok());
+        state.disk.torn = bytes.map(|bytes| bytes[..bytes.len() / 2].to_vec());
+    };
     match process.write(name, whole, half).await {
         Got::Reply(line) => line,
         Got::Refused => Err(Error::new(ErrorKind::NoSpace, "write the journal", "the disk is full")),
@@ -103,24 +103,28 @@ impl Journal for Process {
 
     async fn load(&self, run: RunId) -> Result<(Plan, Vec<Line>)> {
         let writes = read(self, "journal.load").await?;
-        let mine: Vec<Write> = writes.into_iter().filter(|write| write.line.run == run).collect();
+        let mine: Vec<Arc<Write>> = writes.into_iter().filter(|write| write.line.run == run).collect();
         let plan = mine.first().and_then(|write| write.plan.clone()).ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("find run {run}"), "the journal has no such run")
         })?;
-        let lines: Vec<Line> = mine.into_iter().map(|write| write.line).collect();
-        lines.iter().try_for_each(chain::verify_line)?;
-        Ok((plan, lines))
+        Ok((plan, mine.iter().map(|write| write.line.clone()).collect()))
     }
 
     async fn runs(&self) -> Result<Vec<RunSummary>> {
         let mut runs: Vec<RunSummary> = vec![];
-        for Write { plan, line } in read(self, "journal.runs").await? {
+        for write in read(self, "journal.runs").await? {
+            let Write { plan, line } = write.as_ref();
             if let Some(plan) = plan {
-                runs.push(RunSummary { run: line.run, title: plan.title, at: line.at, outcome: None });
+                runs.push(RunSummary {
+                    run: line.run,
+                    title: plan.title.clone(),
+                    at: line.at,
+                    outcome: None,
+                });
             }
             let Some(summary) = runs.iter_mut().find(|summary| summary.run == line.run) else { continue };
-            match line.event {
-                Event::Finished { outcome } => summary.outcome = Some(outcome),
+            match &line.event {
+                Event::Finished { outcome } => summary.outcome = Some(*outcome),
                 Event::Resumed { .. } | Event::UndoBegun { .. } => summary.outcome = None,
                 _ => {}
             }
@@ -153,9 +157,9 @@ impl Journal for Process {
     }
 }
 
-async fn read(process: &Process, name: &str) -> Result<Vec<Write>> {
-    match process.call(name, "", |state| state.disk.recover()).await {
-        Got::Reply(writes) => writes,
+async fn read(process: &Process, name: &str) -> Result<Vec<Arc<Write>>> {
+    match process.call(name, "", |state| state.disk.recover().to_vec()).await {
+        Got::Reply(writes) => Ok(writes),
         Got::Refused | Got::Lost => {
             Err(Error::new(ErrorKind::Journal, "read the journal", "the disk cannot be read"))
         }

@@ -60,7 +60,8 @@ struct State {
     passed: Duration,
     wall_set_by_us: i64,
     incarnation: u64,
-    calls: Vec<String>,
+    calls: u64,
+    log: Vec<String>,
     faults: BTreeMap<u64, Fault>,
     hooks: BTreeMap<u64, Hook>,
     cut: BTreeSet<String>,
@@ -116,13 +117,13 @@ impl SimWorld {
     /// How many calls were made so far, by all processes.
     #[must_use]
     pub fn calls(&self) -> u64 {
-        u64::try_from(self.state().calls.len()).unwrap_or(u64::MAX)
+        self.state().calls
     }
 
-    /// What each call was, in order.
+    /// What each call was, in order; in a fork, from the fork on.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
-        self.state().calls.clone()
+        self.state().log.clone()
     }
 
     /// Ends every process there is, as `kill -9` does: their calls never return, and the kernel gives back what they held.
@@ -231,6 +232,23 @@ impl SimWorld {
         self.state().sights.insert(address, sight);
     }
 
+    /// Another world that is the same and goes its own way from here. Nobody is alive in it, and nobody else will act in it.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let fork = Self::new();
+        *fork.state() = self.state().copy();
+        fork.power_off();
+        fork
+    }
+
+    /// A digest of everything that a new process could notice: as [`SimWorld::digest`], and the journal and the clocks.
+    #[must_use]
+    pub fn fingerprint(&self) -> Digest {
+        let digest = self.digest();
+        let state = self.state();
+        Digest::of_value(&(digest, state.passed, state.wall_set_by_us, state.disk.fingerprint()))
+    }
+
     /// A digest of everything that a plan can change: files, trees, zones as their primaries have them, tenures. The journal and
     /// the clocks are no part of it.
     #[must_use]
@@ -258,6 +276,26 @@ impl SimWorld {
 }
 
 impl State {
+    fn copy(&self) -> Self {
+        Self {
+            passed: self.passed,
+            wall_set_by_us: self.wall_set_by_us,
+            incarnation: self.incarnation,
+            calls: self.calls,
+            log: vec![],
+            faults: self.faults.clone(),
+            // What others were about to do cannot be copied.
+            hooks: BTreeMap::new(),
+            cut: self.cut.clone(),
+            hosts: self.hosts.clone(),
+            trees: self.trees.clone(),
+            zones: self.zones.clone(),
+            tenures: self.tenures.clone(),
+            sights: self.sights.clone(),
+            disk: self.disk.clone(),
+        }
+    }
+
     fn tick(&self) -> Tick {
         Tick(self.passed)
     }

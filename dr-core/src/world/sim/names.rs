@@ -16,6 +16,7 @@ use crate::world::{Commit, Provider, Resolver};
 type Records = BTreeMap<RecordKey, RecordSet>;
 
 /// A zone with all its versions; a server shows the newest that is older than its lag.
+#[derive(Clone)]
 pub(super) struct SimZone {
     primary: SocketAddr,
     lags: BTreeMap<SocketAddr, Duration>,

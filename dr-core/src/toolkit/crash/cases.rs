@@ -1,0 +1,233 @@
+//! Plans over small worlds, and what "old" and "new" mean in each.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::dns::{Agreement, SetChange, ZoneChange};
+use crate::estate::{Epoch, HostId, ProbeSpec, RecordKey, RecordSet, RecordType, Remote, SiteId, ZoneName};
+use crate::failover::{Expect, Raise, Role, RoleChange, Standing, Tenure, standing_path};
+use crate::plan::{OnFailure, Pause, Plan, Planned, Step};
+use crate::time::{Period, Timestamp};
+use crate::world::sim::SimWorld;
+
+/// One thing that a plan changes, as it can be read from the world.
+#[derive(Clone, Debug)]
+pub(super) enum Part {
+    Role { remote: Remote, old: Option<Standing>, new: Option<Standing> },
+    Home { old: HostId, new: HostId },
+    Records { old: Option<RecordSet>, new: Option<RecordSet> },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stand {
+    Old,
+    New,
+    Neither,
+}
+
+/// A world, a plan for it, and what it changes.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    pub(super) world: SimWorld,
+    pub(super) plan: Plan,
+    /// What must be wholly old or wholly new.
+    pub(super) parts: Vec<Part>,
+    /// What may stay old in a new world, because the step was only wanted.
+    pub(super) wanted: Vec<Part>,
+}
+
+pub(super) fn site() -> SiteId {
+    "shop".parse().unwrap()
+}
+
+pub(super) fn zone() -> ZoneName {
+    "example.org".parse().unwrap()
+}
+
+pub(super) fn key() -> RecordKey {
+    RecordKey::new("www.example.org".parse().unwrap(), RecordType::A)
+}
+
+pub(super) fn address(address: &str) -> RecordSet {
+    RecordSet::new(key().owner, RecordType::A, 60, [address])
+}
+
+pub(super) fn remote(host: &str) -> Remote {
+    format!("root@{host}").parse().unwrap()
+}
+
+pub(super) fn role_path() -> String {
+    standing_path(STATE_DIR, &site())
+}
+
+const STATE_DIR: &str = "/var/lib/dr";
+
+fn host(name: &str) -> HostId {
+    name.parse().unwrap()
+}
+
+fn server(last: u8) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, last], 53))
+}
+
+fn tenure(epoch: u64, home: &str) -> Tenure {
+    Tenure { epoch: Epoch(epoch), home: host(home), nonce: format!("nonce-{epoch}") }
+}
+
+fn standing(role: Role, epoch: u64) -> Option<Standing> {
+    Some(Standing { role, epoch: Epoch(epoch) })
+}
+
+impl Part {
+    /// Whether it was found as the plan wants it.
+    pub(super) fn is_the_same_either_way(&self) -> bool {
+        matches!(self, Self::Role { old, new, .. } if old == new)
+    }
+
+    pub(super) fn stand(&self, world: &SimWorld) -> Stand {
+        let (old, new) = match self {
+            Self::Role { remote, old, new } => {
+                let now = world.file(remote, &role_path());
+                let now: Option<Standing> = now.map(|bytes| serde_json::from_slice(&bytes).unwrap());
+                (now == *old, now == *new)
+            }
+            // The epoch only grows: taken back, the old home holds the site in a newer one.
+            Self::Home { old, new } => {
+                let now = world.tenure(&site()).map(|tenure| tenure.home);
+                (now.as_ref() == Some(old), now.as_ref() == Some(new))
+            }
+            Self::Records { old, new } => {
+                let now = world.records(&zone(), &key());
+                (now == *old, now == *new)
+            }
+        };
+        match (old, new) {
+            (true, _) => Stand::Old,
+            (false, true) => Stand::New,
+            (false, false) => Stand::Neither,
+        }
+    }
+}
+
+fn world() -> SimWorld {
+    let world = SimWorld::new();
+    world.put_tenure(&site(), tenure(1, "uk"));
+    let servers = [(server(2), Duration::ZERO), (server(3), Duration::from_millis(200))];
+    world.put_zone(&zone(), server(1), &servers, &[address("192.0.2.10")]);
+    for (name, role) in [("uk", Role::Home), ("us", Role::Standby)] {
+        let told = standing(role, 1).map(|standing| serde_json::to_vec(&standing).unwrap());
+        world.put_file(&remote(name), &role_path(), &told.unwrap());
+    }
+    world
+}
+
+fn role(name: &str, from: Option<Standing>, to: Option<Standing>) -> (Step, Part) {
+    let change = RoleChange {
+        site: site(),
+        host: host(name),
+        remote: remote(name),
+        state_dir: STATE_DIR.to_owned(),
+        from,
+        to,
+    };
+    (Step::ChangeRole(change), Part::Role { remote: remote(name), old: from, new: to })
+}
+
+fn raise() -> (Step, Part) {
+    let step = Raise { site: site(), from: Some(tenure(1, "uk")), to: tenure(2, "us") };
+    (Step::RaiseEpoch(step), Part::Home { old: host("uk"), new: host("us") })
+}
+
+fn records() -> (Step, Part) {
+    let (old, new) = (Some(address("192.0.2.10")), Some(address("198.51.100.10")));
+    let set = SetChange { key: key(), from: old.clone(), to: new.clone() };
+    let change = ZoneChange { zone: zone(), primary: server(1), key: None, require: vec![], sets: vec![set] };
+    (Step::ChangeZone(change), Part::Records { old, new })
+}
+
+fn agreement() -> Step {
+    Step::AwaitAgreement(Agreement {
+        zone: zone(),
+        servers: vec![server(2), server(3)],
+        expect: vec![(key(), Some(address("198.51.100.10")))],
+        within: Period::from_secs(30),
+    })
+}
+
+fn pause() -> Step {
+    Step::Pause(Pause { span: Period::from_secs(60), why: "let the TTL pass".to_owned() })
+}
+
+fn health() -> Step {
+    let probe = ProbeSpec::Tcp { port: 80 };
+    Step::AwaitHealthy(Expect {
+        address: "198.51.100.10".parse().unwrap(),
+        probe,
+        within: Period::from_secs(2),
+    })
+}
+
+fn plan(title: &str, on_failure: OnFailure, steps: Vec<Planned>) -> Plan {
+    Plan::new(title, Timestamp::from_micros(0), on_failure, steps)
+}
+
+/// The steps of a whole failover: the epoch, the new home, the old home if it still answers, the zone, agreement, a pause.
+pub(super) fn failover(on_failure: OnFailure) -> Case {
+    let (raise, home) = raise();
+    let (fence, fenced) = role("us", standing(Role::Standby, 1), standing(Role::Home, 2));
+    let (demote, demoted) = role("uk", standing(Role::Home, 1), standing(Role::Standby, 2));
+    let (change, changed) = records();
+    let steps = vec![
+        Planned::needed("raise the epoch", raise),
+        Planned::needed("us is home", fence),
+        Planned::wanted("uk is standby", demote),
+        Planned::needed("www goes to us", change),
+        Planned::needed("every server shows it", agreement()),
+        Planned::needed("the TTL passes", pause()),
+    ];
+    let plan = plan("fail over", on_failure, steps);
+    Case { name: "failover", world: world(), plan, parts: vec![home, fenced, changed], wanted: vec![demoted] }
+}
+
+/// Two steps that change something: small enough for pairs of faults within one life of the process.
+pub(super) fn small(on_failure: OnFailure) -> Case {
+    let ((raise, home), (change, changed)) = (raise(), records());
+    let steps = vec![Planned::needed("raise the epoch", raise), Planned::needed("www goes to us", change)];
+    let plan = plan("small", on_failure, steps);
+    Case { name: "small", world: world(), plan, parts: vec![home, changed], wanted: vec![] }
+}
+
+/// The first step was done by somebody else beforehand, so going back leaves it as it was found.
+pub(super) fn found() -> Case {
+    let already = standing(Role::Home, 2);
+    let (fence, _) = role("us", standing(Role::Standby, 1), already);
+    let (change, changed) = records();
+    let world = world();
+    world.put_file(&remote("us"), &role_path(), &serde_json::to_vec(&already).unwrap());
+    let stays = Part::Role { remote: remote("us"), old: already, new: already };
+    let steps = vec![Planned::needed("us is home", fence), Planned::needed("www goes to us", change)];
+    let plan = plan("found", OnFailure::Stop, steps);
+    Case { name: "found", world, plan, parts: vec![stays, changed], wanted: vec![] }
+}
+
+/// The last step cannot succeed: the plan takes itself back.
+pub(super) fn hopeless() -> Case {
+    let ((raise, home), (change, changed)) = (raise(), records());
+    let (fence, fenced) = role("us", standing(Role::Standby, 1), standing(Role::Home, 2));
+    let steps = vec![
+        Planned::needed("us is home", fence),
+        Planned::needed("raise the epoch", raise),
+        Planned::needed("www goes to us", change),
+        Planned::needed("us answers", health()),
+    ];
+    let plan = plan("hopeless", OnFailure::Undo, steps);
+    Case { name: "hopeless", world: world(), plan, parts: vec![home, fenced, changed], wanted: vec![] }
+}
+
+/// The old home is dead: the step that would tell it is passed over.
+pub(super) fn dead_home() -> Case {
+    let case = failover(OnFailure::Stop);
+    case.world.cut("uk");
+    Case { name: "dead home", ..case }
+}
