@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::diff::{same_content, same_metadata, same_owner, same_time};
-use super::entry::{Entry, RelPath};
+use super::entry::{Entry, Kind, RelPath};
 use crate::estate::{Epoch, Location, MaxDelete, SiteId};
 
 /// One path of the target: what is there and what will be there. `from` none means created, `to` none deleted.
@@ -40,6 +40,17 @@ impl Change {
     pub fn moves_content(&self) -> bool {
         let Some(to) = self.to.as_ref().filter(|to| to.is_file()) else { return false };
         self.from.as_ref().is_none_or(|from| !same_content(to, from))
+    }
+
+    /// Whether size and time are the same before and after, so that only reading the content tells which of the two is there.
+    #[must_use]
+    pub fn shows_in_content_only(&self) -> bool {
+        let unread = |entry: &Entry| Entry {
+            kind: Kind::File { size_bytes: entry.size_bytes(), digest: None },
+            ..entry.clone()
+        };
+        let from = self.from.as_ref().filter(|from| from.is_file());
+        self.moves_content() && from.is_some_and(|from| self.progress(Some(&unread(from))) == Progress::Done)
     }
 
     /// What the entry that is at the path now says about the change.

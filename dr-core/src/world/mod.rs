@@ -172,7 +172,7 @@ pub trait Endpoint: Send + Sync {
     async fn write(&self, path: &RelPath, entry: &Entry, content: Content) -> Result<u64>;
     /// Makes any other change: directories, symbolic links, metadata, removal. Idempotent.
     async fn change(&self, change: &Change) -> Result<()>;
-    /// The entry at one path now.
+    /// The entry at one path now; none where something else than a directory stands on the way to it.
     async fn stat(&self, path: &RelPath) -> Result<Option<Entry>>;
     /// Makes everything durable and removes what was staged and not landed.
     async fn settle(&self) -> Result<()>;

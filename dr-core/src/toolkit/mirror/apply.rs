@@ -136,11 +136,11 @@ async fn at_once<'a, F: Future<Output = Result<()>>>(
 async fn make(copier: &Copier<'_>, change: &Change) -> Result<()> {
     let there = copier.target.stat(&change.path).await?;
     match change.progress(there.as_ref()) {
-        Progress::Done => {
+        Progress::Done if !change.shows_in_content_only() => {
             copier.meter.count();
             return Ok(());
         }
-        Progress::Ahead | Progress::Between => {}
+        Progress::Done | Progress::Ahead | Progress::Between => {}
         Progress::Strange if copier.is_like_source(&change.path, there.as_ref()).await? => return Ok(()),
         Progress::Strange => {
             let operation = format!("change {} on the target", change.path);

@@ -168,9 +168,15 @@ impl Tree {
             return entry_at(fs::CWD, self.path.as_os_str());
         }
         match self.root().and_then(|root| root.place(path)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            // Something else stands where a directory would have to be: then nothing is at this path.
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
+            // Nothing, or something else than a directory, stands on the way: then nothing of this tree is at this path.
+            Err(error)
+                if matches!(
+                    Errno::from_io_error(&error),
+                    Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
+                ) =>
+            {
+                Ok(None)
+            }
             place => place?.entry(),
         }
     }

@@ -184,7 +184,12 @@ impl Endpoint for SftpEndpoint {
     async fn stat(&self, path: &RelPath) -> Result<Option<Entry>> {
         match self.0.way(path).await {
             Ok(()) => self.0.look(path).await.map_err(|fault| self.0.trouble("look at", path, fault)),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => Ok(None),
+            // Nothing, or something else than a directory, stands on the way: then nothing of this tree is at this path.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Refused) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }

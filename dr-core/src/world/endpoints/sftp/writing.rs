@@ -34,7 +34,8 @@ impl Tree {
         };
         let done = work.await;
         if done.is_err() {
-            self.client().post(Request::new(op::REMOVE).string(&staged)).await;
+            // Waited for, so that the room it took is free for what comes next.
+            let _ = self.client().done(Request::new(op::REMOVE).string(&staged)).await;
         }
         done
     }
@@ -200,7 +201,7 @@ impl Tree {
         }
         let landed = self.land(&staged, path).await;
         if landed.is_err() {
-            client.post(Request::new(op::REMOVE).string(&staged)).await;
+            let _ = client.done(Request::new(op::REMOVE).string(&staged)).await;
         }
         landed
     }
