@@ -17,6 +17,7 @@ use tempfile::TempDir;
 mod commands;
 mod files;
 mod host_keys;
+mod install;
 mod keys;
 mod login;
 
