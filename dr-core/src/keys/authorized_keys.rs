@@ -25,6 +25,16 @@ pub struct AuthorizedKeys {
 }
 
 /// What to do with a key that is there already.
+///
+/// ```
+/// use dr_core::keys::{AuthorizedKeys, Existing, KeyOptions, PublicKey};
+/// let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+/// let (key, file) = (line.parse::<PublicKey>().unwrap(), AuthorizedKeys::parse(format!("no-pty {line}\n").as_bytes()));
+/// let restricted = KeyOptions { restrict: true, command: None };
+/// assert_eq!(file.with_key(&key, &restricted, Existing::Keep), file);
+/// let replaced = file.with_key(&key, &restricted, Existing::Replace);
+/// assert_eq!(replaced.to_bytes(), format!("restrict {line}\n").into_bytes());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
     /// Its lines stay as they are, whatever options they have.
@@ -35,6 +45,14 @@ pub enum Existing {
 }
 
 /// A line that lets a key in.
+///
+/// ```
+/// use dr_core::keys::AuthorizedKeys;
+/// let line = "restrict ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ mirror";
+/// let file = AuthorizedKeys::parse(line.as_bytes());
+/// let entry = file.entries().next().unwrap();
+/// assert_eq!((entry.line, entry.options.as_ref(), entry.key.comment()), (1, "restrict", "mirror"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// Its number, from 1.
@@ -265,14 +283,14 @@ mod tests {
         #[test]
         fn foreign_lines_stay_to_the_byte(content in file(), restrict: bool, replace: bool) {
             let before = AuthorizedKeys::parse(&content);
-            prop_assert_eq!(before.to_bytes(), content.clone());
+            prop_assert_eq!(before.to_bytes(), content);
             let existing = if replace { Existing::Replace } else { Existing::Keep };
             let options = KeyOptions { restrict, command: None };
             let after = before.with_key(&key(), &options, existing);
             prop_assert!(after.has(&key()));
             let again = AuthorizedKeys::parse(&after.to_bytes());
             prop_assert_eq!(&again, &after);
-            prop_assert_eq!(again.with_key(&key(), &options, existing), again.clone());
+            prop_assert_eq!(&again.with_key(&key(), &options, existing), &again);
             // Everything but our own lines is there as it was, a line end at the very end aside.
             let mut foreign = before.without_key(&key()).to_bytes();
             let mut kept = again.without_key(&key()).to_bytes();

@@ -12,6 +12,11 @@ use super::public::{PublicKey, skip_blanks, word};
 use crate::estate::Remote;
 
 /// A line of a file.
+///
+/// ```
+/// let place = dr_core::keys::Place { file: "known_hosts".into(), line: 3 };
+/// assert_eq!(place.to_string(), "known_hosts:3");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The file.
@@ -27,6 +32,15 @@ impl fmt::Display for Place {
 }
 
 /// What the known hosts say about a host's key.
+///
+/// ```
+/// use dr_core::keys::{KnownHosts, PublicKey, Verdict};
+/// let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+/// let mut known = KnownHosts::default();
+/// known.read("known_hosts", format!("us {line}\n@revoked * {line}\n").as_bytes());
+/// let verdict = known.judge(&"root@us".parse().unwrap(), &line.parse().unwrap());
+/// assert!(matches!(verdict, Verdict::Revoked(place) if place.line == 2));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is the key that is known for this host.

@@ -28,7 +28,7 @@ const KINDS: &[(&str, usize)] = &[
 /// let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ me@uk";
 /// let key: PublicKey = line.parse().unwrap();
 /// assert_eq!((key.algorithm(), key.comment()), ("ssh-ed25519", "me@uk"));
-/// assert_eq!(key.fingerprint(), "SHA256:9A2VH9Px5JbYGqEdHmC5KsUDPvRCO5qcGXNpiLQi6ug");
+/// assert_eq!(key.fingerprint(), "SHA256:T7SvZ2cslqpPj6nKzitCBHHlpVF3r3MvLwmFL0fk0IE");
 /// assert_eq!(key.to_string(), line);
 /// ```
 #[derive(Clone)]

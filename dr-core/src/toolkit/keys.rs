@@ -51,11 +51,14 @@ impl Toolkit {
     /// Makes a new ed25519 key: the private half in a new file that only its owner can read, encrypted if there is a
     /// passphrase, and the public half beside it as `PATH.pub`. Gives the public half.
     ///
-    /// ```no_run
-    /// # async fn example(toolkit: dr_core::toolkit::Toolkit) -> dr_core::Result<()> {
-    /// let key = toolkit.generate_key("/root/.ssh/id_mirror".as_ref(), "mirror@uk", None).await?;
-    /// println!("{key}");
-    /// # Ok(()) }
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # use dr_core::{toolkit::Toolkit, world::sim::SimWorld};
+    /// # let toolkit = Toolkit::new(SimWorld::new().world(), Default::default());
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let key = toolkit.generate_key(&dir.path().join("id_mirror"), "mirror@uk", None).await.unwrap();
+    /// assert_eq!(key.comment(), "mirror@uk");
+    /// # });
     /// ```
     ///
     /// # Errors
@@ -83,16 +86,18 @@ impl Toolkit {
     /// The private half is found by the public one among what the connections were given; where it is not at hand the plan has
     /// no proof, and its title says so.
     ///
-    /// ```no_run
-    /// # async fn example(toolkit: dr_core::toolkit::Toolkit) -> dr_core::Result<()> {
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let toolkit = dr_core::toolkit::Toolkit::new(dr_core::world::sim::SimWorld::new().world(), Default::default());
     /// use dr_core::{toolkit::InstallOptions, world::Control};
     /// let host = "root@us.example.net".parse().unwrap();
-    /// let key = std::fs::read_to_string("/root/.ssh/id_mirror.pub").unwrap();
-    /// let plan = toolkit.plan_key_install(&host, &key, &InstallOptions::default(), &Control::silent()).await?;
-    /// for planned in &plan.steps {
-    ///     println!("{}", planned.title);
-    /// }
-    /// # Ok(()) }
+    /// let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ mirror@uk";
+    /// let (options, control) = (InstallOptions::default(), Control::silent());
+    /// let plan = toolkit.plan_key_install(&host, key, &options, &control).await.unwrap();
+    /// assert!(plan.steps[0].title.starts_with("add SHA256:T7SvZ2cslqpPj6nKzitCBHHlpVF3r3MvLwmFL0fk0IE (mirror@uk) to "));
+    /// toolkit.apply(&plan, "ann", &control).await.unwrap();
+    /// assert!(toolkit.plan_key_install(&host, key, &options, &control).await.unwrap().is_empty());
+    /// # });
     /// ```
     ///
     /// # Errors
@@ -126,12 +131,13 @@ impl Toolkit {
     /// Whether an account lets a key in, by a fresh login with that key and nothing else. If it does not, and the account can
     /// be reached in another way, the report says what may be wrong with the modes of its files.
     ///
-    /// ```no_run
-    /// # async fn example(toolkit: dr_core::toolkit::Toolkit) -> dr_core::Result<()> {
-    /// let key = std::fs::read_to_string("/root/.ssh/id_mirror.pub").unwrap();
-    /// let report = toolkit.verify_key(&"root@us.example.net".parse().unwrap(), &key).await?;
-    /// assert!(report.findings.is_empty());
-    /// # Ok(()) }
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let toolkit = dr_core::toolkit::Toolkit::new(dr_core::world::sim::SimWorld::new().world(), Default::default());
+    /// let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ mirror@uk";
+    /// let report = toolkit.verify_key(&"root@us.example.net".parse().unwrap(), key).await.unwrap();
+    /// assert_eq!(report.findings[0].code, dr_core::report::code::KEY_NOT_ACCEPTED);
+    /// # });
     /// ```
     ///
     /// # Errors
@@ -178,14 +184,14 @@ fn install_plan(
     let wanted = file.with_key(key, &options.allow, existing).to_bytes();
     let mut steps = vec![];
     if now != Some(wanted.as_slice()) {
-        let verb = if file.has(key) { "set the options of" } else { "add" };
+        let (verb, place) = if file.has(key) { ("set the options of", "in") } else { ("add", "to") };
         let change = AuthorizedKeysChange {
             remote: remote.clone(),
             path: options.path.clone(),
             from: now.map(Content::new),
             to: Some(Content::new(&wanted)),
         };
-        let title = format!("{verb} {} in {} of {remote}", name(key), options.path);
+        let title = format!("{verb} {} {place} {} of {remote}", name(key), options.path);
         steps.push(Planned::needed(title, Step::ChangeAuthorizedKeys(change)));
     }
     if opens.is_some() && (opens == Some(false) || !steps.is_empty()) {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::*;
 use dr_core::Secret;
+use dr_core::world::Shell as _;
 use dr_tests::Login;
 use dr_tests::proxy::State;
 
@@ -119,6 +120,21 @@ async fn an_agent_logs_in_also_with_rsa() {
     agent.add(&rsa);
     sshd.authorize(&public(&rsa));
     log_in(access.clone(), &remote(&sshd)).await.unwrap();
+    // A locked key file is no obstacle if the agent holds the key, or another; if nothing works, it is named.
+    let locked = desk.key("locked", &["-N", "sesame"]);
+    access.identities = vec![locked.clone(), desk.path("missing")];
+    log_in(access.clone(), &remote(&sshd)).await.unwrap();
+    let proved = shell(access.clone()).prove_key(&remote(&sshd), &public(&rsa)).await.unwrap();
+    assert_eq!(proved, dr_core::world::Login::Accepted);
+    fails(
+        shell(access.clone()).prove_key(&remote(&sshd), &public(&locked)).await,
+        ErrorKind::Usage,
+        &["encrypted"],
+    );
+    std::fs::write(sshd.authorized_keys(), "").unwrap();
+    let words = ["the agent's", "encrypted", "missing"];
+    fails(log_in(access.clone(), &remote(&sshd)).await, ErrorKind::Authentication, &words);
+    access.identities.clear();
     access.use_agent = Some(desk.path("nobody"));
     fails(
         log_in(access, &remote(&sshd)).await,
@@ -205,7 +221,7 @@ async fn a_full_listener_times_out() {
     let full = socket.listen(1).unwrap();
     let addr = full.local_addr().unwrap();
     let wait = Duration::from_millis(200);
-    let fillers: Vec<_> = (0..6).map(|_| std::net::TcpStream::connect_timeout(&addr, wait)).collect();
+    let fillers: Vec<_> = (0..6).map(|_| TcpStream::connect_timeout(&addr, wait)).collect();
     assert!(fillers.iter().any(Result::is_err), "the queue is not full");
     let access = Access { connect_timeout: Duration::from_millis(400), ..Access::default() };
     let began = Instant::now();

@@ -1,4 +1,5 @@
 //! SSH sessions and keys against OpenSSH's own sshd, ssh, ssh-agent and ssh-keygen.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 mod commands;
 mod files;
 mod host_keys;
+mod install;
 mod keys;
 mod login;
 

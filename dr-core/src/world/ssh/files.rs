@@ -57,8 +57,9 @@ impl Files {
         let opened = self.sftp.open(path, flags, attributes.clone()).await;
         let handle = opened.map_err(|error| self.failed(error))?.handle;
         let written = self.fill(&handle, content, attributes).await;
-        let closed = self.sftp.close(handle).await.map_err(|error| self.failed(error));
-        written.and(closed.map(|_| ()))
+        let closed = self.sftp.close(handle).await;
+        written?;
+        closed.map(drop).map_err(|error| self.failed(error))
     }
 
     async fn fill(&self, handle: &str, content: &[u8], attributes: FileAttributes) -> Result<()> {

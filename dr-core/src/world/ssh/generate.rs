@@ -147,7 +147,8 @@ fn land(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
     let removed = std::fs::remove_file(&beside);
     landed?;
     removed?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent =
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     File::open(parent)?.sync_all()
 }
 

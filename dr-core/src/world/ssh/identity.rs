@@ -69,7 +69,7 @@ pub(super) fn public_of(path: &Path) -> Result<PublicKey> {
 
 pub(super) fn public_half(key: &PrivateKey) -> Option<PublicKey> {
     let blob = key.public_key().to_bytes().ok()?;
-    PublicKey::from_blob(&blob).map(|public| public.with_comment(&key.comment().to_string()))
+    PublicKey::from_blob(&blob).map(|public| public.with_comment(key.comment().as_ref()))
 }
 
 /// Reads the file if nobody else can, and says what is wrong with it if it is no private key.

@@ -267,7 +267,14 @@ pub(super) async fn log_in(access: &Access, connection: &mut Connection) -> Resu
         if !attempt.wants(MethodKind::PublicKey) {
             break;
         }
-        let identity = Identity::load(path, access.passphrase.as_ref()).await?;
+        // One that cannot be used is no reason not to try the next: an agent often holds what is locked in its file.
+        let identity = match Identity::load(path, access.passphrase.as_ref()).await {
+            Ok(identity) => identity,
+            Err(error) => {
+                attempt.refusals.push(error);
+                continue;
+            }
+        };
         attempt.tried.push(format!("{} ({})", path.display(), identity.public.fingerprint()));
         if attempt.note(connection.offer(&identity).await?) {
             return Ok(());
@@ -353,11 +360,12 @@ impl Attempt {
         if self.tried.is_empty() && !self.refusals.is_empty() {
             return self.refusals.swap_remove(0);
         }
+        let unused: String = self.refusals.iter().map(|error| format!("; {error}")).collect();
         let offers = method_names(&self.offers).join(", ");
         let user = &remote.user;
         let why = match self.tried.as_slice() {
             [] => format!("there was nothing to log in with; it takes {offers}"),
-            tried => format!("it refused {}; it takes {offers}", tried.join(", ")),
+            tried => format!("it refused {}; it takes {offers}{unused}", tried.join(", ")),
         };
         let hint = if self.tried.is_empty() {
             "name a private key with --identity or in the estate, or an ssh-agent".to_owned()

@@ -109,7 +109,7 @@ impl Session {
                 }
             }
             let _ = write.eof().await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         let work = async {
             tokio::select! {

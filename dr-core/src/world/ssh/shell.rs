@@ -1,5 +1,6 @@
 //! Hosts by SSH, as the world's [`Shell`].
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,22 +86,26 @@ impl SshShell {
     /// The private half of a public key: in one of the identities, or in the agent.
     async fn private_half(&self, public: &PublicKey) -> Result<Half> {
         let access = self.connector.access();
-        let mut unreadable = None;
+        let (mut unreadable, mut locked) = (None, None);
         for path in &access.identities {
             match identity::public_of(path) {
-                Ok(half) if half == *public => {
-                    return Identity::load(path, access.passphrase.as_ref()).await.map(Half::File);
-                }
+                Ok(half) if half == *public => match Identity::load(path, access.passphrase.as_ref()).await {
+                    Ok(identity) => return Ok(Half::File(identity)),
+                    Err(error) => locked = Some(error),
+                },
                 Ok(_) => {}
                 Err(error) => unreadable = Some(error),
             }
         }
         if let Some(socket) = &access.use_agent {
-            let mut agent = Agent::open(socket, None).await?;
-            let keys = agent.keys(socket).await?;
-            if let Some((_, key)) = keys.into_iter().find(|(held, _)| held == public) {
-                return Ok(Half::Agent(agent, key));
+            match held_by_agent(socket, public).await {
+                Ok(Some(half)) => return Ok(half),
+                Ok(None) => {}
+                Err(error) => unreadable = Some(error),
             }
+        }
+        if let Some(error) = locked {
+            return Err(error);
         }
         let error = Error::new(
             ErrorKind::NotFound,
@@ -113,6 +118,13 @@ impl SshShell {
             None => error,
         })
     }
+}
+
+async fn held_by_agent(socket: &Path, public: &PublicKey) -> Result<Option<Half>> {
+    let mut agent = Agent::open(socket, None).await?;
+    let keys = agent.keys(socket).await?;
+    let found = keys.into_iter().find(|(held, _)| held == public);
+    Ok(found.map(|(_, key)| Half::Agent(agent, key)))
 }
 
 enum Half {
