@@ -90,26 +90,27 @@ pub fn summary(title: &str, at: Timestamp, reports: Vec<Report>) -> Report {
         std::mem::take(&mut whole.examined).into_iter().collect::<BTreeSet<_>>().into_iter().collect();
     let servers = whole.examined.iter().filter(|subject| subject.kind == "server").count();
     whole.figures.insert("servers".to_owned(), u64::try_from(servers).unwrap_or(u64::MAX));
-    let mut shared: BTreeMap<(&str, Subject, Option<String>), (Finding, Vec<String>)> = BTreeMap::new();
-    for finding in std::mem::take(&mut whole.findings) {
-        match finding.evidence.get("zone").cloned() {
-            Some(zone) if finding.subject.kind == "server" => {
-                let kind = finding.evidence.get("kind").cloned();
-                let key = (finding.code.name(), finding.subject.clone(), kind);
-                shared.entry(key).or_insert_with(|| (finding, vec![])).1.push(zone);
-            }
-            _ => whole.findings.push(finding),
-        }
+    let (mut shared, own): (Vec<Finding>, Vec<Finding>) = std::mem::take(&mut whole.findings)
+        .into_iter()
+        .partition(|finding| finding.subject.kind == "server" && finding.evidence.contains_key("zone"));
+    whole.findings = own;
+    let alike =
+        |finding: &Finding| (finding.code, finding.subject.clone(), finding.evidence.get("kind").cloned());
+    // A stable sort: the zones stay in the order they were checked in.
+    shared.sort_by_key(alike);
+    for findings in shared.chunk_by(|a, b| alike(a) == alike(b)) {
+        let zones: Vec<&str> =
+            findings.iter().filter_map(|finding| finding.evidence.get("zone").map(String::as_str)).collect();
+        whole.findings.extend(findings.first().map(|first| for_zones(first.clone(), &zones)));
     }
-    whole.findings.extend(shared.into_values().map(|(finding, zones)| for_zones(finding, &zones)));
     whole
 }
 
-fn for_zones(mut finding: Finding, zones: &[String]) -> Finding {
+fn for_zones(mut finding: Finding, zones: &[&str]) -> Finding {
     const NAMED: usize = 10;
     if zones.len() > 1 {
         let more = if zones.len() > NAMED { ", …" } else { "" };
-        let named = zones.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let named = zones.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
         finding.evidence.remove("zone");
         finding.message = format!("{} ({} zones)", finding.message, zones.len());
         return finding.with("zones", format!("{named}{more}"));

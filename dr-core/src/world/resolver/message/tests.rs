@@ -180,7 +180,7 @@ fn what_does_not_repeat_the_question_is_not_ours() {
 fn an_owner_with_a_dot_in_a_label_is_not_taken_for_another_name() {
     let name = Name::from_labels([&b"www.example"[..], b"org"]).unwrap();
     assert!(dns_name(&name).is_err());
-    let record = Record::from_rdata(name.clone(), 1, RData::A(rdata::A::new(192, 0, 2, 1)));
+    let record = Record::from_rdata(name, 1, RData::A(rdata::A::new(192, 0, 2, 1)));
     let www = query("www.example.org", RecordType::A);
     let said = answer(&www, |message| {
         message.add_answer(record);
