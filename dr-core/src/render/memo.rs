@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use crate::estate::{DnsName, Estate, Host, HostId, Site, SiteId, TsigAlgorithm, Zone, ZoneName};
+use crate::failover::tenure_owner;
 use crate::report::{Report, Verdict};
 use crate::time::Timestamp;
 
@@ -99,11 +100,11 @@ fn by_hand(out: &mut String, estate: &Estate) {
     );
     line!(
         out,
-        "provider's power switch), see the new one answer, change the names, ask every name server. dr does not"
+        "provider's power switch), see the new one answer, change the names, ask every name server. The TXT record"
     );
     line!(
         out,
-        "know of it: `dr failover status SITE` will say that the names lead elsewhere, until it is told."
+        "tells dr who holds the site: put the epoch that `dig` shows plus one in the place of `EPOCH`."
     );
     line!(out);
     for (id, site) in &estate.sites {
@@ -124,8 +125,10 @@ fn site_by_hand(out: &mut String, estate: &Estate, id: &SiteId, site: &Site) {
     for (apex, zone) in &estate.zones {
         let here = |name: &&DnsName| estate.zone_of(name).is_some_and(|(other, _)| other == apex);
         let names: Vec<&DnsName> = site.names.iter().filter(here).collect();
-        if !names.is_empty() {
-            nsupdate(out, estate, (apex, zone), &names, standby);
+        if let Some(first) = names.first() {
+            let tenure = tenure_owner(id, apex).ok().filter(|_| site.names.first() == Some(*first));
+            let tenure = tenure.map(|owner| (owner, &site.standby));
+            nsupdate(out, estate, (apex, zone), &names, standby, tenure);
         }
     }
     line!(out, "```");
@@ -162,8 +165,14 @@ fn nsupdate(
     (apex, zone): (&ZoneName, &Zone),
     names: &[&DnsName],
     to: &Host,
+    tenure: Option<(DnsName, &HostId)>,
 ) {
     let Some(primary) = estate.name_servers.get(&zone.primary) else { return };
+    let asked =
+        |ip: IpAddr, port: u16| if port == 53 { format!("@{ip}") } else { format!("@{ip} -p {port}") };
+    if let Some((owner, _)) = &tenure {
+        line!(out, "dig +short {} {owner} TXT", asked(primary.address.ip(), primary.address.port()));
+    }
     let key = zone.update_key.as_ref().and_then(|name| Some((name, estate.tsig_keys.get(name)?)));
     // By standard input: whoever is logged in sees the arguments of every process.
     match key {
@@ -184,12 +193,14 @@ fn nsupdate(
             line!(out, "update add {name} {TTL_BY_HAND_S} {rtype} {address}");
         }
     }
+    if let Some((owner, home)) = &tenure {
+        line!(out, "update delete {owner} TXT");
+        line!(out, "update add {owner} 0 TXT \"epoch=EPOCH home={home} nonce=by-hand\"");
+    }
     line!(out, "send");
     line!(out, "END");
     for server in zone.servers.iter().filter_map(|id| estate.name_servers.get(id)) {
-        let (ip, port) = (server.address.ip(), server.address.port());
-        let port = if port == 53 { String::new() } else { format!(" -p {port}") };
-        line!(out, "dig +short @{ip}{port} {} A", names[0]);
+        line!(out, "dig +short {} {} A", asked(server.address.ip(), server.address.port()), names[0]);
     }
 }
 

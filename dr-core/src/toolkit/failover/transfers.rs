@@ -1,14 +1,17 @@
 //! The last mirror before a planned move.
 
 use super::super::Toolkit;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::estate::{Location, Site, Tree};
-use crate::mirror::{Options, Transfer, check_places, check_trees, diff};
-use crate::plan::{Planned, Side, Step};
+use crate::mirror::Options;
+use crate::plan::{Planned, Side};
+use crate::run::Event;
 use crate::world::Control;
 
 impl Toolkit {
-    /// The steps that make every tree of the site on `to` like the one on `from`.
+    /// The steps that make every tree of the site on `to` like the one on `from`. What cannot be mirrored is told as it is found.
+    ///
+    /// They name no site yet: the host that is mirrored into may still believe that it is home, and steps down in the same plan.
     pub(super) async fn transfers(
         &self,
         site: &Site,
@@ -21,41 +24,13 @@ impl Toolkit {
         let mut steps = vec![];
         for tree in &site.trees {
             let (source, target) = (place(site, tree, from), place(site, tree, to));
-            let transfer = self.transfer(source, target, &options, control).await?;
-            if transfer.changes.is_empty() {
-                continue;
+            let mirror = self.plan_mirror(&source, &target, &options, None, control).await?;
+            for finding in mirror.report.findings {
+                control.emit(&Event::Found(finding));
             }
-            let said = &transfer.summary;
-            let title = format!(
-                "mirror {} from {} to {}: {} new, {} changed, {} deleted",
-                tree.path, from.id, to.id, said.created, said.updated, said.deleted
-            );
-            steps.push(Planned::needed(title, Step::Mirror(transfer)));
+            steps.extend(mirror.plan.steps);
         }
         Ok(steps)
-    }
-
-    async fn transfer(
-        &self,
-        source: Location,
-        target: Location,
-        options: &Options,
-        control: &Control,
-    ) -> Result<Transfer> {
-        check_places(&source, &target).map_err(Error::from)?;
-        let endpoints = &self.world.endpoints;
-        let (here, there) =
-            tokio::try_join!(endpoints.open(&source, control), endpoints.open(&target, control))?;
-        let (have, got) = tokio::try_join!(here.scan(options, control), there.scan(options, control))?;
-        let difference = diff(&have, &got, options, here.carries().onto(there.carries()));
-        let is_deleted_file = |change: &&crate::mirror::Change| {
-            change.to.is_none() && change.from.as_ref().is_some_and(|entry| !entry.is_directory())
-        };
-        let deleted_files = difference.changes.iter().filter(is_deleted_file).count() as u64;
-        check_trees((&source, &have), (&target, &got), options, deleted_files).map_err(Error::from)?;
-        let (summary, changes) = (difference.summary, difference.changes);
-        let options = options.clone();
-        Ok(Transfer { site: None, epoch: None, source, target, standing: None, options, summary, changes })
     }
 }
 
