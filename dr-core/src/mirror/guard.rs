@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use super::change::Options;
 use super::entry::{RelPath, Snapshot};
 use crate::error::{Error, ErrorKind};
-use crate::estate::{Epoch, Location, SiteId};
+use crate::estate::{Epoch, Location, MaxDelete, SiteId};
 
 /// Why a mirror is refused before anything is changed.
 ///
@@ -55,7 +55,7 @@ pub enum Refusal {
         /// How many files the target has.
         of: u64,
         /// What is allowed.
-        options: Options,
+        allowed: MaxDelete,
     },
     /// Source and target are one directory.
     SamePlace {
@@ -65,9 +65,9 @@ pub enum Refusal {
     /// One is inside the other.
     Nested {
         /// The one inside.
-        inner: Location,
+        inner: Box<Location>,
         /// The one around it.
-        outer: Location,
+        outer: Box<Location>,
     },
     /// The target's host serves the site.
     TargetIsHome {
@@ -99,9 +99,9 @@ impl Refusal {
                 )
             }
             Self::TargetNotDirectory { target } => format!("the target {target} is not a directory"),
-            Self::TooManyDeletions { files, of, options } => format!(
+            Self::TooManyDeletions { files, of, allowed } => format!(
                 "{files} of the target's {of} files would be removed, and both {} files and {} % are exceeded",
-                options.max_delete.files, options.max_delete.percent
+                allowed.files, allowed.percent
             ),
             Self::SamePlace { place } => format!("source and target are both {place}"),
             Self::Nested { inner, outer } => format!("{inner} is inside {outer}"),
@@ -162,8 +162,8 @@ pub fn check_places(source: &Location, target: &Location) -> Result<(), Refusal>
             Location::Remote { remote, path },
             Location::Remote { remote: target_remote, path: target_path },
         ) if remote.authority() == target_remote.authority() => {
-            let is_one_account = remote.user == target_remote.user;
-            if !is_one_account && !(path.starts_with('/') && target_path.starts_with('/')) {
+            let are_absolute = path.starts_with('/') && target_path.starts_with('/');
+            if remote.user != target_remote.user && !are_absolute {
                 return Ok(());
             }
             (plain(Path::new(path)), plain(Path::new(target_path)))
@@ -171,7 +171,7 @@ pub fn check_places(source: &Location, target: &Location) -> Result<(), Refusal>
         _ => return Ok(()),
     };
     let nested = |inner: &Location, outer: &Location| {
-        Err(Refusal::Nested { inner: inner.clone(), outer: outer.clone() })
+        Err(Refusal::Nested { inner: Box::new(inner.clone()), outer: Box::new(outer.clone()) })
     };
     if source_path == target_path {
         Err(Refusal::SamePlace { place: source.clone() })
@@ -232,7 +232,7 @@ pub fn check_trees(
     let allowed = options.max_delete;
     let is_too_large_a_share = u128::from(deleted_files) * 100 > u128::from(of) * u128::from(allowed.percent);
     if deleted_files > allowed.files && is_too_large_a_share {
-        return Err(Refusal::TooManyDeletions { files: deleted_files, of, options: options.clone() });
+        return Err(Refusal::TooManyDeletions { files: deleted_files, of, allowed });
     }
     Ok(())
 }
@@ -260,7 +260,6 @@ pub fn check_standing(site: &SiteId, ours: Epoch, is_home: bool, known: Epoch) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::estate::MaxDelete;
     use crate::mirror::{Entry, Kind};
 
     fn tree(files: usize) -> Snapshot {

@@ -104,7 +104,7 @@ impl Toolkit {
                 .hint("look at its name in dr.toml")
         })?;
         let tenure = self.world.coordinator.read(site_id).await?;
-        let epoch = tenure.as_ref().map_or(Epoch::default(), |tenure| tenure.epoch);
+        let epoch = tenure.as_ref().map_or(Epoch(0), |tenure| tenure.epoch);
         let home = tenure.map_or_else(|| site.home.clone(), |tenure| tenure.home);
         let is_home = home == site.home;
         let standby = if is_home { &site.standby } else { &site.home };

@@ -1,4 +1,11 @@
 //! What every endpoint must do, checked against this machine's disk, OpenSSH's sftp-server and a real sshd.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "what fails here fails the test"
+)]
 
 mod contract;
 mod disk;
@@ -30,6 +37,14 @@ fn the_contract_holds() {
         let root = peer.directory.path().join("tree");
         contract::conformance_endpoint(async || open(peer, &root).await).await;
     });
+}
+
+#[tokio::test]
+async fn the_contract_holds_in_the_simulated_world() {
+    let world = dr_core::world::sim::SimWorld::new().world();
+    let place = "root@us:/srv/tree".parse().unwrap();
+    let control = dr_core::world::Control::silent();
+    contract::conformance_endpoint(async || world.endpoints.open(&place, &control).await.unwrap()).await;
 }
 
 #[test]

@@ -1,4 +1,11 @@
 //! Mirrors through the public verbs, on real disks and over a real sshd, with rsync as the judge.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "what fails here fails the test"
+)]
 
 mod child;
 mod disturbed;

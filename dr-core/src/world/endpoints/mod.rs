@@ -61,6 +61,6 @@ impl Endpoints for SystemEndpoints {
 }
 
 /// What went wrong while content was read: the error of whoever supplied it, if it is one of ours.
-fn from_content(error: io::Error) -> Error {
+pub(super) fn from_content(error: io::Error) -> Error {
     error.downcast::<Error>().unwrap_or_else(|error| Error::io("read the content of a file", error))
 }

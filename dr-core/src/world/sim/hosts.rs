@@ -11,7 +11,8 @@ use super::{SimWorld, State};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{Location, Remote};
-use crate::mirror::{Change, Entry, Kind, Options, RelPath, Snapshot};
+use crate::mirror::{Change, Entry, Filter, Kind, Options, RelPath, Snapshot};
+use crate::world::endpoints::from_content;
 use crate::world::{Carries, Content, Control, Endpoint, Endpoints, Login, Output, Shell};
 
 #[derive(Clone, Default)]
@@ -171,11 +172,20 @@ impl Endpoint for Tree {
         Carries { nanoseconds: true, owners: true, any_name: true }
     }
 
-    async fn scan(&self, options: &Options, _control: &Control) -> Result<Snapshot> {
+    async fn scan(&self, options: &Options, control: &Control) -> Result<Snapshot> {
+        let filter = Filter::new(&options.exclude)?;
         let (got, name) = self.call("scan", |tree| tree.clone()).await;
+        control.check(&name)?;
         let mut snapshot = Snapshot::default();
         for (path, file) in seen(got, name)? {
             let mut entry = file.entry;
+            if filter.excludes(&path, entry.is_directory()) {
+                let is_topmost = path.parent().is_none_or(|parent| !filter.excludes(&parent, true));
+                if is_topmost {
+                    snapshot.excluded.insert(path);
+                }
+                continue;
+            }
             if let Kind::File { digest, .. } = &mut entry.kind {
                 *digest = options.checksum.then(|| Digest::of(&file.content));
             }
@@ -185,23 +195,24 @@ impl Endpoint for Tree {
     }
 
     async fn read(&self, path: &RelPath) -> Result<Content> {
-        let (got, name) = self.call("read", |tree| tree.get(path).map(|file| file.content.clone())).await;
-        let content = seen(got, name)?.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, format!("read {path}"), "there is no such file")
-        })?;
-        Ok(Box::new(Cursor::new(content)))
+        let (got, name) = self.call("read", |tree| tree.get(path).cloned()).await;
+        let wrong = |kind, why| Error::new(kind, format!("read {path}"), why);
+        match seen(got, name)? {
+            Some(file) if file.entry.is_file() => Ok(Box::new(Cursor::new(file.content))),
+            Some(_) => Err(wrong(ErrorKind::Conflict, "it is no file")),
+            None => Err(wrong(ErrorKind::NotFound, "there is no such file")),
+        }
     }
 
     async fn write(&self, path: &RelPath, entry: &Entry, mut content: Content) -> Result<u64> {
         let mut bytes = vec![];
-        let read = content.read_to_end(&mut bytes).await;
-        read.map_err(|error| Error::io(format!("read the content of {path}"), error))?;
+        content.read_to_end(&mut bytes).await.map_err(from_content)?;
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let mut entry = entry.clone();
         entry.kind = Kind::File { size_bytes: length, digest: None };
         let file = TreeFile { entry, content: bytes };
-        let (got, name) = self.call("write", |tree| drop(tree.insert(path.clone(), file))).await;
-        reached(got, name).map(|()| length)
+        let (got, name) = self.call("write", |tree| put(tree, path, file)).await;
+        reached(got, name)?.map(|()| length)
     }
 
     async fn change(&self, change: &Change) -> Result<()> {
@@ -221,25 +232,47 @@ impl Endpoint for Tree {
 }
 
 fn apply(tree: &mut BTreeMap<RelPath, TreeFile>, change: &Change) -> Result<()> {
+    let path = &change.path;
+    let wrong = |kind, why| Err(Error::new(kind, format!("change {path}"), why));
     let Some(to) = &change.to else {
-        let below = [change.path.as_bytes(), b"/"].concat();
-        if tree.keys().any(|path| path.as_bytes().starts_with(&below)) {
-            let operation = format!("remove {}", change.path);
-            return Err(Error::new(ErrorKind::Conflict, operation, "the directory is not empty"));
+        if path.is_root() {
+            return wrong(ErrorKind::Internal, "a mirror never removes the root");
         }
-        tree.remove(&change.path);
+        if has_content(tree, path) {
+            return wrong(ErrorKind::Conflict, "the directory is not empty");
+        }
+        tree.remove(path);
         return Ok(());
     };
-    match tree.get_mut(&change.path) {
-        Some(file) if file.entry.is_file() == to.is_file() => {
-            let kind = if to.is_file() { file.entry.kind.clone() } else { to.kind.clone() };
-            file.entry = Entry { kind, ..to.clone() };
+    match tree.get_mut(path) {
+        Some(there) if there.entry.is_file() && to.is_file() => {
+            let kind = there.entry.kind.clone();
+            there.entry = Entry { kind, ..to.clone() };
+            Ok(())
         }
-        _ if to.is_file() => {
-            let operation = format!("change {}", change.path);
-            return Err(Error::new(ErrorKind::NotFound, operation, "a file is written, not changed"));
+        Some(there) if there.entry.is_directory() && to.is_directory() => {
+            there.entry = to.clone();
+            Ok(())
         }
-        _ => drop(tree.insert(change.path.clone(), TreeFile { entry: to.clone(), content: vec![] })),
+        _ if to.is_file() => wrong(ErrorKind::NotFound, "a file is written, not changed"),
+        _ => put(tree, path, TreeFile { entry: to.clone(), content: vec![] }),
     }
+}
+
+/// Puts something where a directory is there for it, over anything but a directory with content.
+fn put(tree: &mut BTreeMap<RelPath, TreeFile>, path: &RelPath, file: TreeFile) -> Result<()> {
+    let wrong = |kind, why| Err(Error::new(kind, format!("write {path}"), why));
+    let parent = path.parent();
+    if parent.is_some_and(|parent| !tree.get(&parent).is_some_and(|there| there.entry.is_directory())) {
+        return wrong(ErrorKind::NotFound, "there is no directory for it");
+    }
+    if has_content(tree, path) {
+        return wrong(ErrorKind::Conflict, "a directory that is not empty stands in its place");
+    }
+    tree.insert(path.clone(), file);
     Ok(())
+}
+
+fn has_content(tree: &BTreeMap<RelPath, TreeFile>, path: &RelPath) -> bool {
+    tree.keys().any(|other| other.is_below(path))
 }

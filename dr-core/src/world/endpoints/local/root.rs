@@ -50,10 +50,10 @@ impl Root {
         };
         let mut at: Option<OwnedFd> = None;
         for part in parents {
-            let from = at.as_ref().map_or(self.0.as_fd(), AsFd::as_fd);
+            let from = at.as_ref().unwrap_or(&self.0).as_fd();
             at = Some(open_itself(from, part, on_the_way)?);
         }
-        let from = at.as_ref().map_or(self.0.as_fd(), AsFd::as_fd);
+        let from = at.as_ref().unwrap_or(&self.0).as_fd();
         open_itself(from, name, flags)
     }
 
@@ -168,11 +168,11 @@ mod tests {
         std::os::unix::fs::symlink("d", inside.join("link")).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", inside.join("d/abs")).unwrap();
         let root = Root::open(&inside).unwrap();
-        let ways: [&dyn Fn(&RelPath) -> io::Result<OwnedFd>; 2] =
-            [&|path| root.open_at(path, OFlags::RDONLY), &|path| {
-                root.walk(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC)
-            }];
-        for way in ways {
+        for by_one_call in [true, false] {
+            let way = |path: &RelPath| match by_one_call {
+                true => root.open_at(path, OFlags::RDONLY),
+                false => root.walk(path, OFlags::RDONLY | OFlags::CLOEXEC),
+            };
             for fine in ["d/e/f", "d/e", "d"] {
                 way(&RelPath::new(fine.as_bytes()).unwrap()).unwrap();
             }

@@ -73,7 +73,7 @@ impl Staging {
     pub(super) fn remove(&self, tree: &Path, root: &Root) {
         if self.clear().is_ok() {
             let is_inside = self.path.parent() == Some(tree);
-            let _ = keeping_time(root, is_inside, || Ok(std::fs::remove_dir(&self.path)?));
+            let _ = keeping_time(root, is_inside, || std::fs::remove_dir(&self.path));
         }
     }
 
@@ -101,7 +101,7 @@ impl Staging {
             let directory = fs::open(path, flags, Mode::empty())?;
             let found = fs::fstat(&directory)?;
             if found.st_dev != fs::fstat(root.fd())?.st_dev {
-                let _ = keeping_time(root, is_inside, || Ok(std::fs::remove_dir(path)?));
+                let _ = keeping_time(root, is_inside, || std::fs::remove_dir(path));
                 return Ok(None);
             }
             if found.st_uid != rustix::process::geteuid().as_raw() {

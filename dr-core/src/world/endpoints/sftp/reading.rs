@@ -53,9 +53,8 @@ impl Tree {
         let look = client.send(Request::new(op::LSTAT).string(&full)).await.map_err(trouble)?;
         let open = Request::new(op::OPEN).string(&full).number(access::READ).attrs(&Attrs::default());
         let opened = client.handle(open).await;
-        let attrs = match look.answer().await.map_err(trouble)? {
-            Reply::Attrs(attrs) => attrs,
-            _ => return Err(trouble(Fault::Protocol)),
+        let Reply::Attrs(attrs) = look.answer().await.map_err(trouble)? else {
+            return Err(trouble(Fault::Protocol));
         };
         let open = Open { tree: Arc::clone(self), client: turn, handle: opened.map_err(trouble)? };
         let is_file = attrs.mode.is_some_and(|mode| mode & 0o170_000 == 0o100_000);
