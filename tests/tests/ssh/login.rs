@@ -144,6 +144,14 @@ async fn an_agent_logs_in_also_with_rsa() {
 }
 
 #[tokio::test]
+async fn a_host_that_wants_no_more_keys_is_told_from_a_cut_line() {
+    let (sshd, desk, mut access) = at_home();
+    access.identities = (0..8).map(|number| desk.key(&format!("k{number}"), &[])).collect();
+    let words = ["it refused", "k5", "no more of them", "--identity"];
+    fails(log_in(access, &remote(&sshd)).await, ErrorKind::Authentication, &words);
+}
+
+#[tokio::test]
 async fn a_password_logs_in_and_a_wrong_one_does_not() {
     let login = Login { password: Some("correct horse".into()), ..Login::default() };
     let (sshd, desk) = (Sshd::with(&login), Desk::new());

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::access::Access;
-use super::login::{Connection, log_in};
+use super::attempt::log_in;
+use super::login::Connection;
 use super::session::Session;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;

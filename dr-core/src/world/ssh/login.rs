@@ -85,7 +85,7 @@ impl Handler for Client {
 pub(super) struct Connection {
     pub(super) handle: Handle<Client>,
     pub(super) last_words: LastWords,
-    remote: Remote,
+    pub(super) remote: Remote,
 }
 
 impl Connection {
@@ -142,7 +142,7 @@ impl Connection {
     }
 
     /// Offers a password by the way the host prefers.
-    async fn offer_password(&mut self, offers: &MethodSet, password: &Secret) -> Result<Knock> {
+    pub(super) async fn offer_password(&mut self, offers: &MethodSet, password: &Secret) -> Result<Knock> {
         let user = self.remote.user.as_str();
         if offers.contains(&MethodKind::Password) {
             let answer = self.handle.authenticate_password(user, password.reveal()).await;
@@ -255,135 +255,4 @@ async fn dial(remote: &Remote, within: Duration) -> Result<TcpStream> {
         }
     }
     Err(last)
-}
-
-/// Logs in by everything that the access allows, in order: key files, agent, password.
-pub(super) async fn log_in(access: &Access, connection: &mut Connection) -> Result<()> {
-    let mut attempt = Attempt { tried: vec![], refusals: vec![], offers: MethodSet::empty() };
-    if attempt.note(connection.knock().await?) {
-        return Ok(());
-    }
-    for path in &access.identities {
-        if !attempt.wants(MethodKind::PublicKey) {
-            break;
-        }
-        // One that cannot be used is no reason not to try the next: an agent often holds what is locked in its file.
-        let identity = match Identity::load(path, access.passphrase.as_ref()).await {
-            Ok(identity) => identity,
-            Err(error) => {
-                attempt.refusals.push(error);
-                continue;
-            }
-        };
-        attempt.tried.push(format!("{} ({})", path.display(), identity.public.fingerprint()));
-        if attempt.note(connection.offer(&identity).await?) {
-            return Ok(());
-        }
-    }
-    if attempt.try_agent(access, connection).await? {
-        return Ok(());
-    }
-    let by_password = attempt.wants(MethodKind::Password) || attempt.wants(MethodKind::KeyboardInteractive);
-    if let (true, Some(password)) = (by_password, access.passwords.get(&connection.remote)) {
-        attempt.tried.push("the password".to_owned());
-        let offers = attempt.offers.clone();
-        if attempt.note(connection.offer_password(&offers, password).await?) {
-            return Ok(());
-        }
-    }
-    Err(attempt.refused(&connection.remote))
-}
-
-/// What was tried so far, and what the host still takes.
-struct Attempt {
-    tried: Vec<String>,
-    /// What kept us from trying more.
-    refusals: Vec<Error>,
-    offers: MethodSet,
-}
-
-impl Attempt {
-    /// Whether we are in; if not, what the host takes from here on.
-    fn note(&mut self, knock: Knock) -> bool {
-        match knock {
-            Knock::Open => true,
-            Knock::Shut { offers, partial } => {
-                if partial && let Some(last) = self.tried.last_mut() {
-                    last.push_str(" (accepted, and the host wants more)");
-                }
-                self.offers = offers;
-                false
-            }
-        }
-    }
-
-    fn wants(&self, method: MethodKind) -> bool {
-        self.offers.contains(&method)
-    }
-
-    async fn try_agent(&mut self, access: &Access, connection: &mut Connection) -> Result<bool> {
-        let Some(socket) = &access.use_agent else { return Ok(false) };
-        if !self.wants(MethodKind::PublicKey) {
-            return Ok(false);
-        }
-        let opened = async {
-            let mut agent = Agent::open(socket, connection.handle.agent_session_binding()).await?;
-            let keys = agent.keys(socket).await?;
-            Ok((agent, keys))
-        };
-        let (mut agent, keys) = match opened.await {
-            Ok(opened) => opened,
-            Err(error) => {
-                self.refusals.push(error);
-                return Ok(false);
-            }
-        };
-        for (public, key) in keys {
-            if !self.wants(MethodKind::PublicKey) {
-                break;
-            }
-            let name = format!("the agent's {} ({})", public.comment(), public.fingerprint());
-            match connection.offer_agent(&mut agent, &key).await? {
-                Some(knock) => {
-                    self.tried.push(name);
-                    if self.note(knock) {
-                        return Ok(true);
-                    }
-                }
-                None => self.tried.push(format!("{name} (the agent would not sign)")),
-            }
-        }
-        Ok(false)
-    }
-
-    fn refused(mut self, remote: &Remote) -> Error {
-        if self.tried.is_empty() && !self.refusals.is_empty() {
-            return self.refusals.swap_remove(0);
-        }
-        let unused: String = self.refusals.iter().map(|error| format!("; {error}")).collect();
-        let offers = method_names(&self.offers).join(", ");
-        let user = &remote.user;
-        let why = match self.tried.as_slice() {
-            [] => format!("there was nothing to log in with; it takes {offers}"),
-            tried => format!("it refused {}; it takes {offers}{unused}", tried.join(", ")),
-        };
-        let hint = if self.tried.is_empty() {
-            "name a private key with --identity or in the estate, or an ssh-agent".to_owned()
-        } else {
-            format!(
-                "check that the account '{user}' is the right one; on the host, sshd's log says why, often the mode or owner \
-                 of ~{user}, .ssh or authorized_keys"
-            )
-        };
-        let error = Error::new(ErrorKind::Authentication, format!("log in to {remote}"), why).hint(hint);
-        match self.refusals.pop() {
-            Some(cause) => error.caused_by(cause),
-            None => error,
-        }
-    }
-}
-
-/// The methods as the host names them.
-pub(super) fn method_names(methods: &MethodSet) -> Vec<String> {
-    methods.iter().map(String::from).collect()
 }

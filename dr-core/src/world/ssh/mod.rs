@@ -6,6 +6,7 @@
 
 mod access;
 mod agent;
+mod attempt;
 mod connector;
 mod fault;
 mod files;

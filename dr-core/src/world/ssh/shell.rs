@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use russh::MethodKind;
 
 use super::agent::Agent;
+use super::attempt::method_names;
 use super::connector::Connector;
 use super::files::Files;
 use super::identity::{self, Identity};
-use super::login::{Connection, Knock, method_names};
+use super::login::{Connection, Knock};
 use super::replace::{Swap, replace};
 use super::session::Session;
 use crate::error::{Error, ErrorKind, Result};
