@@ -186,6 +186,19 @@ async fn what_only_real_zones_have(primary: SocketAddr, tells: bool) {
     let outside = change(vec![set(None, Some(address("www.other.test")))]);
     assert_eq!(provider.commit(&outside).await.unwrap_err().kind(), ErrorKind::Usage);
 
+    // A rehearsal leaves even the serial as it is, and finds out who may not.
+    let soa = [RecordKey::new(zone.apex(), RecordType::SOA)];
+    let before = provider.read(&zone, primary, &soa).await.unwrap();
+    let old = www(300, &["192.0.2.10"]);
+    let move_www = change(vec![
+        set(Some(old), Some(www(60, &["198.51.100.1"]))),
+        set(None, Some(address("new.change.test"))),
+    ]);
+    provider.rehearse(&move_www).await.unwrap();
+    assert_eq!(provider.read(&zone, primary, &soa).await.unwrap(), before);
+    let unsigned = ZoneChange { key: None, ..move_www };
+    assert_eq!(provider.rehearse(&unsigned).await.unwrap_err().kind(), ErrorKind::Rejected);
+
     // Who may not: in words, and nothing changes.
     let harmless = change(vec![set(None, Some(address("new.change.test")))]);
     let refused = async |provider: &Rfc2136, key: Option<&str>| {

@@ -137,7 +137,7 @@ pub trait Provider: Send + Sync {
     ) -> Result<Vec<Option<RecordSet>>>;
     /// Makes the change. A refusal by the server (rights, signature, clock) is an error of kind `Rejected`.
     async fn commit(&self, change: &ZoneChange) -> Result<Commit>;
-    /// Asks whether the change could be made now, by a message with its prerequisites and nothing else. An error of kind
+    /// Asks whether the change could be made now, by a message with its prerequisites that changes nothing. An error of kind
     /// `Conflict` says that they do not hold, `Rejected` that we may not.
     async fn rehearse(&self, change: &ZoneChange) -> Result<()>;
 }

@@ -160,9 +160,9 @@ fn unreachable_by(error: &std::io::Error) -> Answer {
 
 /// What the operating system said, in words without numbers.
 pub(in crate::world) fn why(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => "the connection was closed before an answer".to_owned(),
-        std::io::ErrorKind::Other => error.to_string(),
-        kind => kind.to_string(),
+    if error.kind() == std::io::ErrorKind::UnexpectedEof {
+        return "the connection was closed before an answer".to_owned();
     }
+    let said = error.to_string();
+    said.split(" (os error").next().unwrap_or(&said).to_lowercase()
 }

@@ -11,7 +11,7 @@ use crate::world::resolver::wire::{rdata_value, wire_name, wire_type};
 
 /// The whole change in one message.
 pub(super) fn change(change: &ZoneChange, id: u16) -> Result<Message, String> {
-    let mut message = rehearsal(change, id)?;
+    let mut message = prerequisites(change, id)?;
     if change.sets.is_empty() {
         return Err("it changes no record set".to_owned());
     }
@@ -25,8 +25,29 @@ pub(super) fn change(change: &ZoneChange, id: u16) -> Result<Message, String> {
     Ok(message)
 }
 
-/// Its prerequisites only (RFC 2136 section 2.4).
+/// The same prerequisites, and updates of the same record sets that change nothing: what is removed is not there, as the
+/// prerequisites say. Without them a primary would not look whether the key may change those record sets.
 pub(super) fn rehearsal(change: &ZoneChange, id: u16) -> Result<Message, String> {
+    let mut message = prerequisites(change, id)?;
+    for set in &change.sets {
+        match (&set.from, &set.to) {
+            (None, _) => {
+                message.add_authority(empty(&set.key, DNSClass::ANY)?);
+            }
+            (Some(from), Some(to)) if set.key.rtype != RecordType::SOA => {
+                let foreign = to.rdata.difference(&from.rdata).cloned().collect();
+                let mut records = records(&RecordSet { rdata: foreign, ..to.clone() }, 0)?;
+                records.iter_mut().for_each(|record| record.dns_class = DNSClass::NONE);
+                message.add_authorities(records);
+            }
+            (Some(_), _) => {}
+        }
+    }
+    Ok(message)
+}
+
+/// What must hold (RFC 2136 section 2.4).
+fn prerequisites(change: &ZoneChange, id: u16) -> Result<Message, String> {
     for set in &change.sets {
         check(change, set)?;
     }
