@@ -18,7 +18,7 @@ mod perform;
 
 pub use apply::Applied;
 pub use blocking::blocking;
-pub use call::{CheckZone, OPERATIONS, Operation};
+pub use call::{CheckZone, MirrorTrees, Mirrored, OPERATIONS, Operation, ToolkitSettings};
 pub use failover::{FailoverOptions, Watch};
 pub use keys::InstallOptions;
 pub use mirror::MirrorPlan;

@@ -62,6 +62,10 @@ fn schemas_are_current() {
         ("report", schemars::schema_for!(dr_core::Report)),
         ("plan", schemars::schema_for!(dr_core::Plan)),
         ("event", schemars::schema_for!(dr_core::run::Event)),
+        ("settings", schemars::schema_for!(dr_core::toolkit::ToolkitSettings)),
+        ("check_zone", schemars::schema_for!(dr_core::toolkit::CheckZone)),
+        ("mirror", schemars::schema_for!(dr_core::toolkit::MirrorTrees)),
+        ("mirrored", schemars::schema_for!(dr_core::toolkit::Mirrored)),
     ];
     for (name, schema) in schemas {
         check(

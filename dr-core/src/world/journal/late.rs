@@ -41,6 +41,11 @@ impl LateJournal {
         if let Some(opened) = self.opened.get() {
             return Ok(opened);
         }
+        if self.path.as_os_str().is_empty() {
+            // SQLite takes an empty name for a database that vanishes when it is closed.
+            return Err(Error::new(ErrorKind::Usage, "open the journal", "no file is named for it")
+                .hint("name one: what changes something is written down first"));
+        }
         let path = self.path.clone();
         let opened = tokio::task::spawn_blocking(move || {
             make_directory(&path)?;

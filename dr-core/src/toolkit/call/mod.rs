@@ -1,0 +1,172 @@
+//! The verbs by name, with JSON in and out: what every other language stands on, so that all of them offer the same.
+
+mod words;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Settings, Toolkit};
+use crate::dns::{Server, ZoneSpec, canonical_set};
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::server_address;
+use crate::mirror::Options;
+use crate::world::Control;
+use crate::world::ssh::Access;
+
+pub use words::{CheckZone, MirrorTrees, Mirrored, ToolkitSettings};
+
+/// A verb as every language offers it: its name, and the types of its request and its answer (docs/schema).
+///
+/// ```
+/// use dr_core::toolkit::OPERATIONS;
+/// assert!(OPERATIONS.iter().any(|operation| operation.name == "check_zone"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Its name in all languages.
+    pub name: &'static str,
+    /// The type of its request.
+    pub request: &'static str,
+    /// The type of its answer.
+    pub answer: &'static str,
+    /// What it does.
+    pub summary: &'static str,
+}
+
+/// Every verb that can be called by name.
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "check_zone",
+        request: "CheckZone",
+        answer: "Report",
+        summary: "ask every name server of a zone whether it would send visitors to the right host",
+    },
+    Operation {
+        name: "mirror",
+        request: "MirrorTrees",
+        answer: "Mirrored",
+        summary: "make a tree like another, here or on a host",
+    },
+];
+
+impl Toolkit {
+    /// A toolkit over the real world, from [`ToolkitSettings`] in JSON; an empty text stands for none.
+    ///
+    /// ```
+    /// use dr_core::toolkit::Toolkit;
+    /// assert!(Toolkit::open_json("").is_ok());
+    /// let error = Toolkit::open_json(r#"{"estate": {"polici": {}}}"#).unwrap_err();
+    /// assert!(error.to_string().ends_with("polici: unknown key; did you mean 'policy'?"));
+    /// ```
+    pub fn open_json(settings: &str) -> Result<Self> {
+        let words: ToolkitSettings = match settings {
+            "" => ToolkitSettings::default(),
+            text => understood("the settings", text)?,
+        };
+        let estate = match &words.estate {
+            Some(estate) => crate::Estate::from_json(&estate.to_string())?,
+            None => crate::Estate::default(),
+        };
+        let access = Access {
+            identities: words.identities,
+            known_hosts: words.known_hosts,
+            use_agent: words.agent,
+            ..Access::default()
+        };
+        let journal = words.journal.unwrap_or_default();
+        Self::open(Settings { estate, journal, access, ..Settings::default() })
+    }
+
+    /// Calls a verb by its name in [`OPERATIONS`]: a request in JSON goes in, an answer in JSON comes out.
+    ///
+    /// ```
+    /// use dr_core::toolkit::{Toolkit, blocking};
+    /// use dr_core::world::{Control, sim::SimWorld};
+    /// let toolkit = Toolkit::new(SimWorld::new().world(), Default::default());
+    /// let control = Control::silent();
+    /// let error = blocking(toolkit.call_json("chek_zone", "{}", &control), &control, || true).unwrap_err();
+    /// assert_eq!(error.advice(), Some("there are check_zone, mirror"));
+    /// ```
+    pub async fn call_json(&self, operation: &str, request: &str, control: &Control) -> Result<String> {
+        let what = || format!("the request of {operation}");
+        match operation {
+            "check_zone" => {
+                let spec = self.zone_spec(understood(&what(), request)?)?;
+                written(&self.check_zone(&spec, control).await?)
+            }
+            "mirror" => written(&self.mirror_trees(understood(&what(), request)?, control).await?),
+            _ => {
+                let known: Vec<&str> = OPERATIONS.iter().map(|operation| operation.name).collect();
+                let what = format!("call '{}'", operation.escape_debug());
+                Err(Error::new(ErrorKind::Usage, what, "there is no such operation")
+                    .hint(format!("there are {}", known.join(", "))))
+            }
+        }
+    }
+
+    fn zone_spec(&self, request: CheckZone) -> Result<ZoneSpec> {
+        let operation = format!("check zone {}", request.zone);
+        let usage = |why: String| Error::new(ErrorKind::Usage, operation.clone(), why);
+        let mut spec = if request.servers.is_empty() {
+            ZoneSpec::from_estate(&self.estate, &request.zone)?
+        } else {
+            let servers: Result<Vec<Server>, String> =
+                request.servers.iter().map(|text| text.parse()).collect();
+            ZoneSpec::new(request.zone, servers.map_err(usage)?)
+        };
+        if let Some(primary) = request.primary {
+            spec.primary = Some(server_address(&primary).map_err(usage)?);
+        }
+        if let Some(moving) = request.moving {
+            spec.moving = moving;
+        }
+        spec.records.extend(request.records);
+        for set in &request.expect {
+            spec.expect.push(canonical_set(set, &operation)?);
+        }
+        Ok(spec)
+    }
+
+    async fn mirror_trees(&self, request: MirrorTrees, control: &Control) -> Result<Mirrored> {
+        let usage = |why: String| Error::new(ErrorKind::Usage, "mirror a tree", why);
+        let (source, target) =
+            (request.source.parse().map_err(usage)?, request.target.parse().map_err(usage)?);
+        let options = Options {
+            exclude: request.exclude,
+            delete: request.delete,
+            max_delete: request.max_delete.unwrap_or(self.estate.policy.max_delete),
+            checksum: request.checksum,
+        };
+        let planned = self.plan_mirror(&source, &target, &options, None, control).await?;
+        let changed = !planned.plan.is_empty();
+        let mut mirrored = Mirrored {
+            changed,
+            summary: planned.summary,
+            report: planned.report,
+            run: None,
+            outcome: None,
+            plan: None,
+        };
+        if request.dry_run {
+            mirrored.plan = Some(planned.plan);
+        } else if changed {
+            let by = request.by.unwrap_or_else(|| "a program".to_owned());
+            let applied = self.apply(&planned.plan, &by, control).await?;
+            mirrored.run = Some(applied.run);
+            mirrored.outcome = Some(applied.outcome);
+            mirrored.report.absorb(applied.report);
+        }
+        Ok(mirrored)
+    }
+}
+
+fn understood<T: DeserializeOwned>(what: &str, text: &str) -> Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| Error::new(ErrorKind::Usage, format!("understand {what}"), error.to_string()))
+}
+
+fn written(answer: &impl Serialize) -> Result<String> {
+    serde_json::to_string(answer).map_err(|error| {
+        Error::new(ErrorKind::Internal, "write the answer", "it cannot be written as JSON").caused_by(error)
+    })
+}

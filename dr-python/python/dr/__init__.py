@@ -1,0 +1,76 @@
+"""Disaster recovery for people who run two or more web servers.
+
+>>> import dr
+>>> report = dr.check_zone("example.org", {"ns1": "192.0.2.1", "ns2": "192.0.2.2"})  # doctest: +SKIP
+>>> print(report)  # doctest: +SKIP
+"""
+
+from ._dr import operations, version
+from .dns import check_zone
+from .errors import (
+    AlreadyExistsError,
+    AuthenticationError,
+    BusyError,
+    CancelledError,
+    ConflictError,
+    CorruptError,
+    DrError,
+    DrTimeoutError,
+    HostKeyError,
+    InternalError,
+    IoError,
+    JournalError,
+    LockedError,
+    NoSpaceError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    ProtocolError,
+    ReadOnlyError,
+    RefusedError,
+    RejectedError,
+    UnreachableError,
+    UnsupportedError,
+    UsageError,
+)
+from .mirrors import Mirrored, mirror
+from .report import Finding, Report, Subject, Unexamined
+
+__version__ = version()
+
+__all__ = [
+    "AlreadyExistsError",
+    "AuthenticationError",
+    "BusyError",
+    "CancelledError",
+    "ConflictError",
+    "CorruptError",
+    "DrError",
+    "DrTimeoutError",
+    "Finding",
+    "HostKeyError",
+    "InternalError",
+    "IoError",
+    "JournalError",
+    "LockedError",
+    "Mirrored",
+    "NoSpaceError",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "PermissionDeniedError",
+    "ProtocolError",
+    "ReadOnlyError",
+    "RefusedError",
+    "RejectedError",
+    "Report",
+    "Subject",
+    "Unexamined",
+    "UnreachableError",
+    "UnsupportedError",
+    "UsageError",
+    "__version__",
+    "check_zone",
+    "mirror",
+    "operations",
+    "version",
+]

@@ -1,0 +1,261 @@
+"""What the Python package promises, as plain assertions against real sockets."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from pathlib import Path
+
+import dr
+from dr import _dr, errors
+from nameserver import NameServer, silent
+
+ROOT = Path(__file__).resolve().parents[2]
+CHECKS = []
+
+
+def check(function):
+    CHECKS.append(function)
+    return function
+
+
+@check
+def servers_that_agree_are_found_to_agree():
+    servers = {"ns1": NameServer("example.org", "192.0.2.10").start(), "ns2": NameServer("example.org", "192.0.2.10").start()}
+    report = dr.check_zone("example.org", servers)
+    assert not [finding for finding in report.findings if finding.severity in ("critical", "error")], report
+    names = {subject.name for subject in report.examined}
+    assert any("ns1" in name for name in names), names
+
+
+@check
+def a_server_that_differs_is_critical():
+    servers = {"ns1": NameServer("example.org", "192.0.2.10").start(), "ns2": NameServer("example.org", "192.0.2.99").start()}
+    report = dr.check_zone("example.org", servers)
+    assert report.verdict == "failed"
+    finding = next(finding for finding in report.findings if finding.code == "dns.record_set_differs")
+    assert finding.severity == "critical" and finding.remedy and finding.message
+    assert "192.0.2.99" in str(report) and "\x1b" not in str(report) and "\x1b" in report.text(color=True)
+
+
+@check
+def what_is_expected_is_compared():
+    address = NameServer("example.org", "192.0.2.10").start()
+    expect = [{"owner": "www.example.org", "type": "A", "ttl": 60, "rdata": ["192.0.2.11"]}]
+    codes = [finding.code for finding in dr.check_zone("example.org", [address], expect=expect).findings]
+    assert "dns.expected_differs" in codes, codes
+
+
+@check
+def nobody_there_is_a_finding_and_no_exception():
+    report = dr.check_zone("example.org", ["127.0.0.1:9"])
+    assert report.verdict == "failed" and "dns.no_server_answers" in [finding.code for finding in report.findings]
+
+
+@check
+def reports_are_values():
+    report = dr.check_zone("example.org", ["127.0.0.1:9"])
+    assert dr.Report.from_json(report.to_json()) == report == pickle.loads(pickle.dumps(report))
+    assert len({report, dr.Report.from_json(report.to_json())}) == 1
+    assert report.to_dict()["title"] == report.title and json.loads(report.to_json()) == report.to_dict()
+    for attempt in (lambda: setattr(report, "title", "x"), lambda: report.findings[0].evidence.update(a=1)):
+        try:
+            attempt()
+        except AttributeError:
+            continue
+        raise AssertionError("a report can be changed")
+    for text in ("", "{}", "[1]", '{"title": 1}'):
+        try:
+            dr.Report.from_json(text)
+        except ValueError:
+            continue
+        raise AssertionError(text)
+
+
+@check
+def wrong_words_are_usage_errors():
+    for zone, servers in (("exa mple.org", ["127.0.0.1"]), ("example.org", {"ns1": "nowhere"}), ("example.org", ["1.2.3.4:x"])):
+        try:
+            dr.check_zone(zone, servers)
+        except dr.UsageError as error:
+            assert isinstance(error, (dr.DrError, ValueError)) and error.kind == "usage" and error.code == 2
+            assert str(error).startswith("could not "), error
+            again = pickle.loads(pickle.dumps(error))
+            assert (type(again), str(again), again.code, again.hint) == (type(error), str(error), error.code, error.hint)
+        else:
+            raise AssertionError((zone, servers))
+    answer, fine = _dr.call("no_such", "", "{}")
+    assert not fine and "check_zone" in json.loads(answer)["hint"]
+
+
+@check
+def a_tree_is_mirrored_and_the_guards_hold():
+    with tempfile.TemporaryDirectory() as directory:
+        top = Path(directory)
+        source, target, journal = top / "source", top / "target", top / "journal.db"
+        (source / "css").mkdir(parents=True)
+        (source / "index.html").write_text("<h1>shop</h1>")
+        (source / "css" / "site.css").write_text("body {}")
+        planned = dr.mirror(source, target, dry_run=True)
+        assert planned.changed and planned.plan["steps"] and planned.run is None and not target.exists()
+        try:
+            dr.mirror(source, target)
+        except dr.UsageError as error:
+            assert "journal" in str(error)
+        else:
+            raise AssertionError("it changed something that is written down nowhere")
+        done = dr.mirror(source, target, journal=journal, by="the tests")
+        assert (done.changed, done.outcome, done.report.verdict) == (True, "new", "ok"), done
+        assert (target / "css" / "site.css").read_text() == "body {}" and journal.exists()
+        again = dr.mirror(source, target, journal=journal)
+        assert not again.changed and again.run is None and again.summary["unchanged"] >= 2, again
+        shutil.rmtree(source)
+        source.mkdir()
+        try:
+            dr.mirror(source, target, journal=journal)
+        except dr.RefusedError as error:
+            assert error.hint and error.code == 10
+        else:
+            raise AssertionError("an emptied source emptied the target")
+        assert (target / "index.html").exists()
+        try:
+            dr.mirror(source, "nobody@127.0.0.1:9:/srv", dry_run=True)
+        except dr.DrError as error:
+            assert error.code >= 2
+
+
+@check
+def every_kind_of_error_has_its_class():
+    for kind, code, _ in _dr.kinds():
+        cls = errors.CLASSES[kind]
+        record = {"kind": kind, "code": code, "operation": "test", "message": "why", "hint": "do"}
+        error = errors.from_record(record)
+        assert type(error) is cls and issubclass(cls, dr.DrError) and str(error) == "could not test: why", kind
+        assert (error.kind, error.code, error.hint) == (kind, code, "do")
+        assert str(pickle.loads(pickle.dumps(error))) == str(error), kind
+    assert len(errors.CLASSES) == len(_dr.kinds())
+
+
+@check
+def every_operation_is_offered():
+    for name in dr.operations():
+        assert callable(getattr(dr, name)) and name in dr.__all__, name
+
+
+@check
+def the_interpreter_is_free_while_it_waits():
+    quiet, address = silent()
+    ticks = []
+    stop = threading.Event()
+
+    def tick():
+        while not stop.wait(0.01):
+            ticks.append(time.monotonic())
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    started = time.monotonic()
+    dr.check_zone("example.org", [address])
+    took = time.monotonic() - started
+    stop.set()
+    thread.join()
+    quiet.close()
+    # Half of the ticks that fit would do: the machine may be busy.
+    assert took > 0.5 and len(ticks) > took / 0.02, (took, len(ticks))
+
+
+@check
+def control_c_ends_a_call_at_once():
+    program = (
+        "import dr, sys, socket, time\n"
+        "quiet = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); quiet.bind(('127.0.0.1', 0))\n"
+        "print('ready', flush=True)\n"
+        "try:\n"
+        "    while True: dr.check_zone('example.org', ['127.0.0.1:%d' % quiet.getsockname()[1]])\n"
+        "except KeyboardInterrupt:\n"
+        "    print(time.clock_gettime(time.CLOCK_MONOTONIC), flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == "ready\n"
+        time.sleep(0.5)
+        sent = time.clock_gettime(time.CLOCK_MONOTONIC)
+        child.send_signal(signal.SIGINT)
+        line = child.stdout.readline()
+        assert child.wait(10) == 0
+    assert float(line) - sent < 0.2, f"it took {float(line) - sent:.3f} s"
+
+
+@check
+def a_fork_can_call():
+    dr.check_zone("example.org", ["127.0.0.1:9"])
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if dr.check_zone("example.org", ["127.0.0.1:9"]).verdict == "failed" else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@check
+def exiting_while_a_thread_calls_is_no_crash():
+    program = (
+        "import dr, socket, threading\n"
+        "quiet = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); quiet.bind(('127.0.0.1', 0))\n"
+        "address = '127.0.0.1:%d' % quiet.getsockname()[1]\n"
+        "threading.Thread(target=dr.check_zone, args=('example.org', [address]), daemon=True).start()\n"
+    )
+    for _ in range(5):
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=20)
+        assert done.returncode == 0, done
+
+
+@check
+def the_readme_and_the_examples_run():
+    servers = [NameServer("example.org", "192.0.2.10").start() for _ in range(2)]
+    programs = {path.name: path.read_text() for path in (ROOT / "examples" / "python").glob("*.py")}
+    assert len(programs) == 2, programs
+    readme = ROOT / "README.md"
+    if readme.exists():
+        for number, block in enumerate(re.findall(r"```python\n(.*?)```", readme.read_text(), re.DOTALL)):
+            programs[f"README.md, block {number + 1}"] = block
+    for name, text in programs.items():
+        # The documents speak of documentation addresses; here the servers are on loopback.
+        for said, there in zip(("192.0.2.1", "192.0.2.2", "198.51.100.2"), (servers[0], servers[1], servers[1])):
+            text = re.sub(rf'"{re.escape(said)}"', f'"{there}"', text)
+        with tempfile.TemporaryDirectory() as directory:
+            # Their paths are below one that can be thrown away.
+            for place in ("/var/www/shop", "/mnt/backup/shop", "/var/lib/dr/journal.db"):
+                text = text.replace(f'"{place}"', f'"{directory}{place}"')
+            for place in ("var/www/shop", "mnt/backup", "var/lib/dr"):
+                (Path(directory) / place).mkdir(parents=True)
+            (Path(directory) / "var/www/shop/index.html").write_text("<h1>shop</h1>")
+            done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+
+
+def main() -> int:
+    failed = 0
+    for function in CHECKS:
+        name = function.__name__.replace("_", " ")
+        try:
+            function()
+        except Exception:
+            failed += 1
+            print(f"FAILED  {name}")
+            traceback.print_exc(file=sys.stdout)
+        else:
+            print(f"ok      {name}")
+    print(f"test result: {'FAILED' if failed else 'ok'}. {len(CHECKS) - failed} passed; {failed} failed; 0 ignored")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
