@@ -58,6 +58,9 @@ fn dns(port: u16) -> ProbeSpec {
     ProbeSpec::Dns { port, zone: "example.org".parse().unwrap() }
 }
 
+/// A service, what is asked of it, and how it is seen down; none if it is up.
+type Case<'a> = (Service, &'a dyn Fn(u16) -> ProbeSpec, Option<DownKind>);
+
 /// `make` sets a service up and gives a probe that can see it, and its port.
 async fn conformance_probe<F, P>(make: impl Fn(Service) -> F)
 where
@@ -68,7 +71,7 @@ where
     let fine = "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nall is well";
     let moved = "HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";
     let failing = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
-    let cases: [(Service, &dyn Fn(u16) -> ProbeSpec, Option<DownKind>); 19] = [
+    let cases: [Case<'_>; 19] = [
         (Service::Says(fine), &tcp, None),
         (Service::Mute, &tcp, None),
         (Service::Absent, &tcp, Some(Refused)),

@@ -297,7 +297,7 @@ async fn the_home_burns_the_site_moves_and_comes_home() {
     let report = toolkit.failover_status(&shop(), &control).await.unwrap();
     // us was mirrored in the first place, so all guards pass again.
     assert!(report.findings.is_empty(), "{:?}", report.findings);
-    assert_eq!(report.figures["epoch"], 3);
+    assert_eq!(report.figures["shop.epoch"], 3);
     let audit = toolkit.audit().await.unwrap();
     assert!(audit.findings.is_empty(), "{:?}", audit.findings);
 }

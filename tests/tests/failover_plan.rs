@@ -9,13 +9,14 @@ use dr_core::estate::{Host, NameServer, ProbeSpec, RecordKey, RecordSet, RecordT
 use dr_core::failover::{
     DownKind, GuardName, LastMirror, Role, Sight, Standing, Tenure, last_mirror_path, standing_path,
 };
+use dr_core::mirror::RelPath;
 use dr_core::plan::Plan;
 use dr_core::report::{Report, code};
 use dr_core::run::Outcome;
 use dr_core::toolkit::{Applied, FailoverOptions, Toolkit};
 use dr_core::world::Control;
 use dr_core::world::sim::{Fault, SimWorld};
-use dr_core::{Epoch, ErrorKind, Estate, HostId, Result, SiteId};
+use dr_core::{Epoch, ErrorKind, Estate, HostId, Location, Result, SiteId};
 
 const UK: &str = "192.0.2.1";
 const US: &str = "198.51.100.1";
@@ -130,6 +131,18 @@ fn assert_home(sim: &SimWorld, host: &str, context: &str) {
     assert_eq!(standing(sim, host).unwrap().role, Role::Home, "{context}");
 }
 
+fn tree(host: &str) -> Location {
+    format!("root@{host}.example.net:/var/www/shop").parse().unwrap()
+}
+
+fn put_page(sim: &SimWorld, host: &str, content: &[u8]) {
+    sim.put_page(&tree(host), &RelPath::new(b"index.html").unwrap(), content);
+}
+
+fn page(sim: &SimWorld, host: &str) -> Option<Vec<u8>> {
+    sim.page(&tree(host), &RelPath::new(b"index.html").unwrap())
+}
+
 fn codes(report: &Report) -> Vec<&'static str> {
     report.findings.iter().map(|finding| finding.code.name()).collect()
 }
@@ -154,8 +167,8 @@ async fn all_is_well_and_every_guard_says_why() {
             "tenure: uk holds it in epoch 1",
         ]
     );
-    assert_eq!(report.figures["epoch"], 1);
-    assert_eq!(report.figures["last_mirror_age_seconds"], 3600);
+    assert_eq!(report.figures["shop.epoch"], 1);
+    assert_eq!(report.figures["shop.last_mirror_age_seconds"], 3600);
 }
 
 #[tokio::test]
@@ -184,14 +197,13 @@ async fn there_and_back_again() {
     rebuild(&sim);
     let report = toolkit(&sim).failover_status(&shop(), &Control::silent()).await.unwrap();
     assert!(codes(&report).contains(&code::FAILOVER_ROLE_DIFFERS.name()), "{report:?}");
-    for host in ["uk.example.net", "us.example.net"] {
-        let location = format!("root@{host}:/var/www/shop").parse().unwrap();
-        sim.put_page(&location, &dr_core::mirror::RelPath::new(b"index.html").unwrap(), b"same");
-    }
+    put_page(&sim, "uk", b"as it was");
+    put_page(&sim, "us", b"written meanwhile");
     let back = toolkit(&sim).plan_failback(&shop(), &Control::silent()).await.unwrap();
     let applied = apply(&sim, &back).await;
     assert_eq!(applied.outcome, Outcome::New, "{:?}", applied.report);
     assert_home(&sim, "uk", "back home");
+    assert_eq!(page(&sim, "uk").unwrap(), b"written meanwhile");
     assert_eq!(sim.tenure(&shop()).unwrap().epoch, Epoch(3));
     assert_eq!(standing(&sim, "us"), Some(Standing { role: Role::Standby, epoch: Epoch(3) }));
     let path = last_mirror_path("/var/lib/dr", &shop());
@@ -214,7 +226,7 @@ async fn a_guard_in_the_way_is_named_and_only_by_name_overridden() {
         (|sim| sim.cut("coordinator"), GuardName::Tenure),
         (
             |sim| {
-                sim.put_tenure(&shop(), Tenure { epoch: Epoch(0), home: id("uk"), nonce: "restored".into() })
+                sim.put_tenure(&shop(), Tenure { epoch: Epoch(0), home: id("uk"), nonce: "restored".into() });
             },
             GuardName::Tenure,
         ),
@@ -238,7 +250,8 @@ async fn a_guard_in_the_way_is_named_and_only_by_name_overridden() {
     let control = Control::silent();
     assert!(toolkit(&sim).plan_failover(&shop(), &options(other), &control).await.is_err());
     let this = [GuardName::MirrorFresh].into();
-    assert!(toolkit(&sim).plan_failover(&shop(), &options(this), &control).await.is_ok());
+    let plan = toolkit(&sim).plan_failover(&shop(), &options(this), &control).await.unwrap();
+    assert_eq!(plan.title, "fail over shop from uk to us, despite mirror-fresh");
 }
 
 #[tokio::test]
@@ -293,9 +306,10 @@ async fn somebody_who_was_faster_wins_and_nothing_is_left_behind() {
 
 /// Applies the plan while this call goes wrong; after a crash, resumes until it is over.
 async fn apply_with(sim: &SimWorld, plan: &Plan, call: u64, fault: Fault) -> Outcome {
-    sim.fault(call, fault);
     let control = Control::silent();
     let first = toolkit(sim);
+    let earlier = first.runs().await.unwrap().len();
+    sim.fault(sim.calls() + call, fault);
     let mut ended = tokio::select! {
         applied = first.apply(plan, "test", &control) => applied.map(|applied| (applied.run, applied.outcome)).ok(),
         () = sim.died() => None,
@@ -306,13 +320,40 @@ async fn apply_with(sim: &SimWorld, plan: &Plan, call: u64, fault: Fault) -> Out
         }
         let next = toolkit(sim);
         // A crash before the plan was durable: nothing was begun.
-        let Some(run) = next.runs().await.unwrap().first().map(|summary| summary.run) else {
+        let runs = next.runs().await.unwrap();
+        if runs.len() == earlier {
             return Outcome::Old;
-        };
+        }
+        let run = runs[0].run;
         let applied = next.resume(run, "test", &control).await.unwrap();
         ended = Some((applied.run, applied.outcome));
     }
     panic!("call {call}, {fault:?}: it never ended");
+}
+
+/// After a disaster: us holds the site in epoch 2, uk is back and believes that it is home.
+async fn after_the_disaster() -> SimWorld {
+    let sim = world();
+    put_page(&sim, "uk", b"as it was");
+    put_page(&sim, "us", b"as it was");
+    burn(&sim);
+    let there = plan(&sim).await.unwrap();
+    assert_eq!(apply(&sim, &there).await.outcome, Outcome::New);
+    rebuild(&sim);
+    sim.advance(Duration::from_secs(60));
+    put_page(&sim, "us", b"written meanwhile");
+    sim
+}
+
+async fn plan_back(sim: &SimWorld) -> Plan {
+    toolkit(sim).plan_failback(&shop(), &Control::silent()).await.unwrap()
+}
+
+/// How many calls it takes to apply this plan when nothing goes wrong.
+async fn calls_of(sim: &SimWorld, plan: &Plan) -> u64 {
+    let before = sim.calls();
+    assert_eq!(apply(sim, plan).await.outcome, Outcome::New);
+    sim.calls() - before
 }
 
 #[tokio::test]
@@ -320,10 +361,7 @@ async fn every_call_that_goes_wrong_ends_wholly_old_or_wholly_new() {
     let calls = {
         let sim = world();
         burn(&sim);
-        let there = plan(&sim).await.unwrap();
-        let before = sim.calls();
-        assert_eq!(apply(&sim, &there).await.outcome, Outcome::New);
-        sim.calls() - before
+        calls_of(&sim, &plan(&sim).await.unwrap()).await
     };
     let (mut old, mut new) = (0, 0);
     for fault in Fault::all() {
@@ -332,7 +370,7 @@ async fn every_call_that_goes_wrong_ends_wholly_old_or_wholly_new() {
             burn(&sim);
             let there = plan(&sim).await.unwrap();
             let context = format!("{fault:?} at call {call} of {calls}");
-            match apply_with(&sim, &there, sim.calls() + call, fault).await {
+            match apply_with(&sim, &there, call, fault).await {
                 Outcome::New | Outcome::NewDegraded => {
                     new += 1;
                     assert_home(&sim, "us", &context);
@@ -348,4 +386,45 @@ async fn every_call_that_goes_wrong_ends_wholly_old_or_wholly_new() {
         }
     }
     assert!(new > old, "{new} ended new, {old} old");
+}
+
+#[tokio::test]
+async fn every_call_that_goes_wrong_on_the_way_back_ends_wholly_old_or_wholly_new() {
+    let calls = {
+        let sim = after_the_disaster().await;
+        let back = plan_back(&sim).await;
+        calls_of(&sim, &back).await
+    };
+    // Whatever goes wrong, what visitors wrote is never lost.
+    // A crash at every call; the rest, which the way there has had at every call, at some.
+    for (fault, every) in [(Fault::CrashAfter, 1), (Fault::LoseReply, 7), (Fault::Refuse, 11)] {
+        for call in (1..=calls).step_by(every) {
+            let sim = after_the_disaster().await;
+            let back = plan_back(&sim).await;
+            let context = format!("{fault:?} at call {call} of {calls}");
+            let outcome = apply_with(&sim, &back, call, fault).await;
+            match outcome {
+                Outcome::New | Outcome::NewDegraded => {
+                    assert_home(&sim, "uk", &context);
+                    assert_eq!(page(&sim, "uk").unwrap(), b"written meanwhile", "{context}");
+                }
+                Outcome::Old => assert_home(&sim, "us", &context),
+                Outcome::Stopped => panic!("{context}: stopped"),
+            }
+            assert_eq!(page(&sim, "us").unwrap(), b"written meanwhile", "{context}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_move_that_ended_well_can_be_taken_back() {
+    let sim = world();
+    let there = plan(&sim).await.unwrap();
+    let applied = apply(&sim, &there).await;
+    assert_home(&sim, "us", "moved");
+    let undone = toolkit(&sim).undo(applied.run, "test", &Control::silent()).await.unwrap();
+    assert_eq!(undone.outcome, Outcome::Old, "{:?}", undone.report);
+    assert_home(&sim, "uk", "taken back");
+    assert_eq!(sim.tenure(&shop()).unwrap().epoch, Epoch(3), "an epoch never goes back");
+    assert_eq!(standing(&sim, "us").unwrap().role, Role::Standby);
 }

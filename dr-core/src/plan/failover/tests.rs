@@ -139,7 +139,7 @@ fn back_home() -> FailoverFacts {
 
 #[test]
 fn the_old_home_steps_down_before_it_is_mirrored_into() {
-    check(
+    let _ = check(
         &back_home(),
         &[
             "uk steps down: us holds shop since epoch 2",

@@ -6,6 +6,7 @@ mod transfers;
 mod watch;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 pub(super) use steps::*;
@@ -57,7 +58,7 @@ impl Toolkit {
             report.push(Finding::new(code::FAILOVER_ZONE_UNKNOWN, Subject::new("site", site), message));
         }
         judge_names(&mut report, site, &seen);
-        figures(&mut report, &seen);
+        figures(&mut report, site, &seen);
         Ok(report.judged(&self.estate.policy.severity))
     }
 
@@ -104,11 +105,9 @@ impl Toolkit {
         let site = self.site(id, operation)?;
         // A planned move mirrors first, so how old the copy is now does not matter.
         let moot = |guard: &Guard| options.planned && guard.name == GuardName::MirrorFresh;
-        let in_the_way: Vec<Guard> = seen
-            .guards(self, site)
-            .into_iter()
-            .filter(|guard| !guard.passed && !moot(guard) && !options.despite.contains(&guard.name))
-            .collect();
+        let failed = seen.guards(self, site).into_iter().filter(|guard| !guard.passed && !moot(guard));
+        let (overridden, in_the_way): (Vec<Guard>, Vec<Guard>) =
+            failed.partition(|guard| options.despite.contains(&guard.name));
         if !in_the_way.is_empty() {
             return Err(refused(operation, &in_the_way));
         }
@@ -120,7 +119,7 @@ impl Toolkit {
         } else {
             None
         };
-        failover_plan(&FailoverFacts {
+        let mut plan = failover_plan(&FailoverFacts {
             at: seen.at,
             site: id.clone(),
             occasion,
@@ -132,7 +131,12 @@ impl Toolkit {
             // A zone that could not be looked at is in the way above, unless the operator overrode just that.
             zones: seen.zones.into_iter().filter_map(Result::ok).collect(),
             transfers,
-        })
+        })?;
+        // The title is what the journal keeps for whoever asks afterwards.
+        for guard in &overridden {
+            let _ = write!(plan.title, ", despite {}", guard.name.name());
+        }
+        Ok(plan)
     }
 }
 
@@ -233,9 +237,10 @@ fn judge_names(report: &mut Report, site: &SiteId, seen: &Seen) {
     }
 }
 
-fn figures(report: &mut Report, seen: &Seen) {
+fn figures(report: &mut Report, site: &SiteId, seen: &Seen) {
+    // Reports of several sites are put together, and their figures added up: each site has its own.
     let mut figure = |name: &str, value: u64| {
-        report.figures.insert(name.to_owned(), value);
+        report.figures.insert(format!("{site}.{name}"), value);
     };
     if let Ok(Some(tenure)) = &seen.tenure {
         figure("epoch", tenure.epoch.0);
