@@ -102,7 +102,7 @@ fn explained(error: Error, lost: &[Exit]) -> Error {
     let deaths: Vec<String> = lost.iter().map(ToString::to_string).collect();
     let record = error.to_record();
     Error::new(record.kind, record.operation, format!("{} (and {})", record.message, deaths.join("; ")))
-        .hint(record.hint.unwrap_or_else(|| "run dr demo again and leave its processes alone".to_owned()))
+        .hint("run dr demo again and leave its processes alone")
 }
 
 /// Keeps what is worth keeping: the journal, the estate, the memo and the logs; never the keys.

@@ -311,18 +311,23 @@ async fn fail_over(
     );
     let base = (Instant::now(), toolkit.world.clock.read().wall);
     let applied = stage.apply(toolkit, &plan, Some("Move")).await?;
-    for (step, planned) in plan.steps.iter().enumerate() {
-        let done = applied.lines.iter().find(|line| {
+    let done = |step: usize| {
+        let line = applied.lines.iter().find(|line| {
             matches!(line.event, Event::StepDone { step: of, direction: Direction::Forward, .. } if of == step)
-        });
-        let Some(done) = done else { continue };
-        let since_disaster = base.0.saturating_duration_since(disaster) + done.at.since(base.1);
+        })?;
+        Some(millis(base.0.saturating_duration_since(disaster) + line.at.since(base.1)))
+    };
+    let mut agreements = vec![];
+    for (step, planned) in plan.steps.iter().enumerate() {
         match &planned.step {
-            Step::ChangeZone(_) => stage.figures.dns_changed_ms = Some(millis(since_disaster)),
-            Step::AwaitAgreement(_) => stage.figures.servers_agree_ms = Some(millis(since_disaster)),
+            Step::ChangeZone(_) => stage.figures.dns_changed_ms = done(step),
+            Step::AwaitAgreement(_) => agreements.push(done(step)),
             _ => {}
         }
     }
+    // A server that was silent is asked in a step of its own, and belongs to all of them.
+    let agreements: Option<Vec<u64>> = agreements.into_iter().collect();
+    stage.figures.servers_agree_ms = agreements.and_then(|times| times.into_iter().max());
     Ok(())
 }
 

@@ -19,7 +19,10 @@ fn sabotage(called: &str, at: &str) -> Ended {
 
 #[test]
 fn a_secondary_name_server() {
-    sabotage("name-server-ns4", "Watch");
+    let ended = sabotage("name-server-ns4", "Watch");
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    let row = ended.out.lines().find(|line| line.contains("all servers agree")).unwrap();
+    assert!(row.contains("not reached"), "five of six are not all: {row}");
 }
 
 #[test]
@@ -35,8 +38,20 @@ fn an_observer_and_the_quorum_still_decides() {
 }
 
 #[test]
+fn two_observers_and_no_quorum_is_left() {
+    let demo = Demo::start(&[]);
+    demo.told("Watch");
+    demo.kill("observer-jp");
+    demo.kill("observer-de");
+    let ended = demo.end();
+    assert_eq!(ended.code, Some(17), "{}", ended.err);
+    assert!(ended.err.contains("no quorum of observers saw the site down"), "{}", ended.err);
+}
+
+#[test]
 fn the_standby() {
-    sabotage("host-us", "Watch");
+    let ended = sabotage("host-us", "Watch");
+    assert!(!ended.err.contains("exited with status"), "the observers' end was no death: {}", ended.err);
 }
 
 #[test]

@@ -378,8 +378,8 @@ impl Watcher {
                 }
             }
         };
-        // An order may have come just before the end that it brought about.
-        expected |= told.try_recv().is_ok();
+        // An order may have come just before the end that it brought about; so may the drop of who gives them.
+        expected |= !matches!(told.try_recv(), Err(mpsc::error::TryRecvError::Empty));
         let status = status.ok();
         // Asked to end it exits; a signal was somebody else's, even while its end was expected.
         let asked = killed || (expected && status.is_none_or(|status| status.signal().is_none()));
