@@ -11,6 +11,7 @@ use dr_core::world::Control;
 use dr_core::{Error, Plan, Severity};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::Common;
 
@@ -77,11 +78,13 @@ impl Console {
         let control = Control::new(move |event| shown.event(event));
         let cancel = control.cancel.clone();
         let teller = self.clone();
+        // From here on, not from when the task first runs: nothing that is begun may be cut off without a word.
+        let mut signals = Signals::catch();
         tokio::spawn(async move {
-            wait_for_signal().await;
+            signals.next().await;
             cancel.cancel();
             teller.story("stopping; press Ctrl-C again to end at once");
-            wait_for_signal().await;
+            signals.next().await;
             std::process::exit(i32::from(dr_core::ErrorKind::Cancelled.code()));
         });
         control
@@ -111,8 +114,8 @@ impl Console {
         }
         let bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
         match bar.as_ref() {
-            Some(Bar { bar, .. }) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(Bar { bar, .. }) => bar.suspend(|| tell(line)),
+            None => tell(line),
         }
     }
 
@@ -198,7 +201,7 @@ impl Console {
         if self.json {
             self.line(&JsonLine::Error(&error.to_record()));
         } else {
-            eprintln!("{}", render::error(error, self.err).trim_end_matches('\n'));
+            tell(render::error(error, self.err).trim_end_matches('\n'));
         }
         error.kind().code()
     }
@@ -219,10 +222,15 @@ impl Console {
         if !self.can_ask() {
             return false;
         }
-        eprint!("{question} [y/N] ");
+        let _ = write!(std::io::stderr().lock(), "{question} [y/N] ");
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
     }
+}
+
+/// A line on standard error. Unlike `eprintln!` it does not mind that nobody reads any more (`2>&1 | head`).
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// The width of the terminal in columns, between 40 and 120.
@@ -231,19 +239,28 @@ fn terminal_width() -> usize {
     if size == 0 { 80 } else { size.clamp(40, 120) }
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-pub(crate) async fn wait_for_signal() {
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
+/// Ctrl-C and SIGTERM, caught from the moment this is made.
+struct Signals([Option<Signal>; 2]);
+
+impl Signals {
+    fn catch() -> Self {
+        // Where the system refuses, they end the process as ever.
+        Self([SignalKind::interrupt(), SignalKind::terminate()].map(|kind| signal(kind).ok()))
+    }
+
+    /// Waits for the next of them.
+    async fn next(&mut self) {
+        async fn received(signal: &mut Option<Signal>) {
+            match signal {
+                Some(signal) => drop(signal.recv().await),
+                None => std::future::pending().await,
             }
-            Err(_) => std::future::pending().await,
         }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminate => {}
+        let [interrupt, terminate] = &mut self.0;
+        tokio::select! {
+            () = received(interrupt) => {}
+            () = received(terminate) => {}
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`bind::primary`] | the primary name server, changed by TSIG-signed dynamic updates |
 //! | [`bind::secondary`], [`nsd`], [`knot`], [`pdns`], [`yadifa`] | the five secondaries |
 //! | [`DnsLab`] | the primary and the five, following it |
+//! | [`dr`] | the `dr` command itself, as a program |
 //! | [`Proxy`] | a line between two of them: delay, rate, cut and restore |
 //!
 //! What every server can do (be killed, frozen, restarted, asked for its log) is on [`Server`]. A program that is
@@ -25,6 +26,7 @@
 
 mod ask;
 pub mod bind;
+mod command;
 mod dns;
 pub mod knot;
 mod nginx;
@@ -39,6 +41,7 @@ pub mod yadifa;
 mod zone;
 
 pub use ask::{addresses, http_get, soa_serial, wait_for};
+pub use command::dr;
 pub use dns::DnsLab;
 pub use nginx::{Nginx, Site};
 pub use port::Port;

@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dr_core::failover::{Decision, Guard, Mode, Panel, Picture, Received, Tally, Vote, decide};
 use dr_core::world::{Clock, Control};
-use dr_core::{Error, Result};
+use dr_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -14,6 +14,8 @@ use tokio::task::JoinHandle;
 
 use super::embedded::Secret;
 
+/// How long the observers may take to agree.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// The longest line an observer may send.
 const LINE_BYTES_MAX: u64 = 4096;
 
@@ -58,9 +60,11 @@ impl Decider {
         tally.up.len() == picture.panel.len()
     }
 
-    /// Waits until every observer sees the site up, or the control says stop.
+    /// Waits until every observer sees the site up, the control says stop, or patience is at its end.
     pub(super) async fn until_all_up(&self, control: &Control) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
         while !self.all_up() {
+            in_time(deadline, "not all observers see the site up")?;
             control.run("wait for the observers", self.something_new()).await?;
         }
         Ok(())
@@ -72,7 +76,9 @@ impl Decider {
         F: Fn() -> G,
         G: Future<Output = Result<Vec<Guard>>>,
     {
+        let deadline = Instant::now() + PATIENCE;
         loop {
+            in_time(deadline, "no quorum of observers saw the site down")?;
             let now = self.clock.read().boot;
             let is_down = {
                 let picture = self.lock();
@@ -87,7 +93,7 @@ impl Decider {
                     Decision::Move { why } => return Ok(Decided { detected, decided: Instant::now(), why }),
                     Decision::Blocked { by } => {
                         let why: Vec<&str> = by.iter().map(|guard| guard.explanation.as_str()).collect();
-                        return Err(Error::new(dr_core::ErrorKind::Refused, "fail over", why.join("; ")));
+                        return Err(Error::new(ErrorKind::Refused, "fail over", why.join("; ")));
                     }
                     Decision::Stay { .. } | Decision::Ask { .. } => {}
                 }
@@ -98,7 +104,7 @@ impl Decider {
 
     async fn something_new(&self) -> Result<()> {
         // Votes also expire without any news.
-        let _ = tokio::time::timeout(std::time::Duration::from_millis(100), self.news.notified()).await;
+        let _ = tokio::time::timeout(Duration::from_millis(100), self.news.notified()).await;
         Ok(())
     }
 
@@ -142,6 +148,16 @@ impl Receiver {
             self.news.notify_one();
         }
     }
+}
+
+/// An observer that was killed, or a guard that never answers, must not hold the story for ever.
+fn in_time(deadline: Instant, missing: &str) -> Result<()> {
+    if Instant::now() < deadline {
+        return Ok(());
+    }
+    let message = format!("{missing} within {} s", PATIENCE.as_secs());
+    Err(Error::new(ErrorKind::Timeout, "wait for the observers", message)
+        .hint("run dr demo again, where fewer other things run"))
 }
 
 async fn read_line(reader: &mut BufReader<TcpStream>) -> Option<String> {

@@ -14,10 +14,12 @@ mod visitors;
 mod website;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use dr_core::world::Control;
 use dr_core::{Error, ErrorKind, Result};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
 
 use crate::args;
 use crate::console::Console;
@@ -36,14 +38,14 @@ pub(crate) async fn process(what: &str) -> u8 {
     match served {
         Ok(()) => 0,
         Err(why) => {
-            eprintln!("{why}");
+            crate::console::tell(&why.to_string());
             ErrorKind::Io.code()
         }
     }
 }
 
-/// Processes that ended and that nobody here had ended.
-type Lost = Arc<Mutex<Vec<Exit>>>;
+/// How long the demo's directory may resist its removal.
+const CLEARED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Shows it.
 pub(crate) async fn run(console: &Console, words: args::Demo) -> Result<u8> {
@@ -58,19 +60,38 @@ pub(crate) async fn run(console: &Console, words: args::Demo) -> Result<u8> {
         .prefix("dr-demo-")
         .tempdir()
         .map_err(|why| Error::io("make a directory for the demo", why).hint("TMPDIR names another place"))?;
-    let lost = Lost::default();
-    let told = story::tell(console, &control, &words, directory.path(), &lost).await;
+    let (ends_to, ends) = mpsc::unbounded_channel();
+    let deaths = watch_for_deaths(console, ends);
+    let told = story::tell(console, &control, &words, directory.path(), ends_to).await;
+    // The watch is over when the last process has ended: only then can its directory go.
+    let lost = deaths.await.unwrap_or_default();
     let recorded = words.record.as_deref().map_or(Ok(()), |record| keep(directory.path(), record));
-    let lost = std::mem::take(&mut *lost.lock().unwrap_or_else(PoisonError::into_inner));
+    let cleared = clear(directory).await;
     let code = match told {
         Ok(code) => code,
         Err(error) => return Err(explained(error, &lost)),
     };
-    recorded?;
+    recorded.and(cleared)?;
     for exit in &lost {
         console.story(&format!("{exit}: what it did is missing from the story above"));
     }
     Ok(if lost.is_empty() { code } else { code.max(1) })
+}
+
+/// Removes the demo's directory. Work that was cut off by Ctrl-C may still put a file there for a moment.
+async fn clear(directory: TempDir) -> Result<()> {
+    let path = directory.path().to_path_buf();
+    drop(directory);
+    let deadline = Instant::now() + CLEARED_WITHIN;
+    while path.exists() {
+        match std::fs::remove_dir_all(&path) {
+            Err(why) if path.exists() && Instant::now() > deadline => {
+                return Err(Error::io(format!("remove {}", path.display()), why));
+            }
+            _ => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+    Ok(())
 }
 
 /// An error is told together with the deaths that may be behind it.
@@ -81,7 +102,7 @@ fn explained(error: Error, lost: &[Exit]) -> Error {
     let deaths: Vec<String> = lost.iter().map(ToString::to_string).collect();
     let record = error.to_record();
     Error::new(record.kind, record.operation, format!("{} (and {})", record.message, deaths.join("; ")))
-        .hint(record.hint.unwrap_or_else(|| "run dr demo again and leave its processes alone".to_owned()))
+        .hint("run dr demo again and leave its processes alone")
 }
 
 /// Keeps what is worth keeping: the journal, the estate, the memo and the logs; never the keys.
@@ -91,7 +112,7 @@ fn keep(from: &Path, to: &Path) -> Result<()> {
             .map(drop)
             .map_err(|why| Error::io(format!("keep {} in {}", source.display(), to.display()), why))
     };
-    for name in ["journal.db", "dr.toml", "memo.md", "timeline.json"] {
+    for name in ["journal.db", "journal.db-wal", "dr.toml", "memo.md", "timeline.json"] {
         if from.join(name).exists() {
             copy(from.join(name), to.join(name))?;
         }
@@ -104,20 +125,21 @@ fn keep(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Notes every process that ends without having been asked to, and says so at once.
+/// Says at once when a process ends without having been asked to. Done, with all of these, when no process is left.
 fn watch_for_deaths(
     console: &Console,
-    lost: &Lost,
-    mut ends: tokio::sync::mpsc::UnboundedReceiver<Exit>,
-) -> tokio::task::JoinHandle<()> {
-    let (console, lost) = (console.clone(), lost.clone());
+    mut ends: mpsc::UnboundedReceiver<Exit>,
+) -> tokio::task::JoinHandle<Vec<Exit>> {
+    let console = console.clone();
     tokio::spawn(async move {
+        let mut lost = vec![];
         while let Some(exit) = ends.recv().await {
             if !exit.asked {
-                console.story(&format!("          !!         {exit}"));
-                lost.lock().unwrap_or_else(PoisonError::into_inner).push(exit);
+                console.story(&timeline::folded("          !!", &exit.to_string()));
+                lost.push(exit);
             }
         }
+        lost
     })
 }
 

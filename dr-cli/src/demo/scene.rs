@@ -12,7 +12,7 @@ use dr_core::estate::{
 use dr_core::{
     DnsName, Error, ErrorKind, Estate, HostId, NameServerId, Period, Remote, Result, Secret, SiteId, ZoneName,
 };
-use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::embedded::process::{Child, Exit, Service, Start};
 use super::embedded::{self, host, nameserver};
@@ -116,25 +116,25 @@ impl Starter {
 }
 
 impl Scene {
-    /// Starts everything below `directory` and waits until it serves.
-    pub(super) async fn set(directory: &Path) -> Result<(Self, UnboundedReceiver<Exit>)> {
+    /// Starts everything below `directory` and waits until it serves. `front` is the page by which observers see whether the
+    /// site is up; the end of every process is told to `ends`.
+    pub(super) async fn set(directory: &Path, front: &str, ends: &UnboundedSender<Exit>) -> Result<Self> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match Self::try_set(directory).await {
+            match Self::try_set(directory, front, ends).await {
                 Err(error) if error.kind() == ErrorKind::Busy && tries < BLOCK_TRIES => {}
                 done => return done,
             }
         }
     }
 
-    async fn try_set(directory: &Path) -> Result<(Self, UnboundedReceiver<Exit>)> {
+    async fn try_set(directory: &Path, front: &str, ends: &UnboundedSender<Exit>) -> Result<Self> {
         let block = Block::random()?;
-        let (ends_to, ends) = mpsc::unbounded_channel();
         let program = std::env::current_exe().map_err(|why| Error::io("find this program", why))?;
         let logs = directory.join("logs");
         make_directory(&logs)?;
-        let starter = Starter { program, logs, ends: ends_to };
+        let starter = Starter { program, logs, ends: ends.clone() };
         let passwords = [random_secret()?, random_secret()?];
 
         let uk = starter.start(
@@ -151,13 +151,13 @@ impl Scene {
         let servers = start_servers(&starter, directory, block, uk.ready().http.ip(), &tsig).await?;
         write_secret(&directory.join("update.key"), &tsig)?;
 
-        let estate = estate(directory, &uk, &us, &servers)?;
+        let estate = estate(directory, front, &uk, &us, &servers)?;
         let remotes = [ssh_of(&estate, "uk")?, ssh_of(&estate, "us")?];
         let passwords =
             remotes.into_iter().zip(passwords.map(|secret| Secret::new(secret.reveal().to_owned())));
         let passwords = passwords.collect();
         let directory = directory.to_path_buf();
-        Ok((Self { directory, uk, us, servers, estate, passwords, starter }, ends))
+        Ok(Self { directory, uk, us, servers, estate, passwords, starter })
     }
 
     /// Starts the observers; they watch `address` and tell the decider at `report_to`.
@@ -276,6 +276,7 @@ fn zone_text(block: Block, home: IpAddr) -> String {
 /// What an operator would write into dr.toml for this.
 fn estate(
     directory: &Path,
+    front: &str,
     uk: &Child<host::Options>,
     us: &Child<host::Options>,
     servers: &[Child<nameserver::Options>],
@@ -295,7 +296,7 @@ fn estate(
     site.names = vec![names.www.clone(), names.zone.apex()];
     site.probes = vec![ProbeSpec::Http {
         host: names.www.clone(),
-        path: "/".to_owned(),
+        path: front.to_owned(),
         port: uk.ready().http.port(),
         status: 200,
         contains: None,

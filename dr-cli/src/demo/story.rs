@@ -15,13 +15,14 @@ use dr_core::world::Control;
 use dr_core::world::resolver::StubResolver;
 use dr_core::world::ssh::Access;
 use dr_core::{Error, ErrorKind, Remote, Result, Secret};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::decider::Decider;
-use super::embedded::process::Child;
+use super::embedded::process::{Child, Exit};
 use super::scene::{Names, Scene, names};
 use super::timeline::{Figures, Timeline, bytes};
 use super::visitors::{Visitors, longest_gap};
-use super::{Lost, embedded, observer, website};
+use super::{observer, website};
 use crate::args;
 use crate::console::Console;
 use crate::context::asked_by;
@@ -46,7 +47,7 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     fn tell(&self, act: &str, said: &str) {
-        tell_in(&self.timeline, self.console, act, said);
+        tell_in(&self.timeline, self.console, act, said, None);
     }
 
     /// Applies a plan, each step told as it is done if `act` is given; anything but the new state is an error that says where
@@ -67,15 +68,16 @@ impl Stage<'_> {
         let titles: Vec<String> = plan.steps.iter().map(|planned| planned.title.clone()).collect();
         let (timeline, console) = (self.timeline.clone(), self.console.clone());
         let mut control = Control::new(move |event| match (event, act) {
-            (event, _) if console.is_json() => console.event(event),
             (Event::StepDone { step, .. }, Some(act)) => {
                 let title = titles.get(*step).map_or("?", String::as_str);
-                tell_in(&timeline, &console, act, &format!("{}. {title}", step + 1));
+                tell_in(&timeline, &console, act, &format!("{}. {title}", step + 1), Some(event));
             }
             (Event::StepFailed { step, error, .. }, _) => {
                 let title = titles.get(*step).map_or("?", String::as_str);
-                tell_in(&timeline, &console, "Failed", &format!("{}. {title}: {}", step + 1, error.message));
+                let said = format!("{}. {title}: {}", step + 1, error.message);
+                tell_in(&timeline, &console, "Failed", &said, Some(event));
             }
+            (event, _) if console.is_json() => console.event(event),
             _ => {}
         });
         control.cancel = self.control.cancel.clone();
@@ -83,10 +85,12 @@ impl Stage<'_> {
     }
 }
 
-fn tell_in(timeline: &Mutex<Timeline>, console: &Console, act: &str, said: &str) {
+/// A line of the timeline: for programs the event that it tells of, or a note where it tells of none.
+fn tell_in(timeline: &Mutex<Timeline>, console: &Console, act: &str, said: &str, of: Option<&Event>) {
     let line = timeline.lock().unwrap_or_else(PoisonError::into_inner).tell(act, said);
     if console.is_json() {
-        console.event(&Event::Note { message: format!("{act}: {said}") });
+        let note = || Event::Note { message: format!("{act}: {said}") };
+        console.event(&of.cloned().unwrap_or_else(note));
     } else {
         console.story(&line);
     }
@@ -98,7 +102,7 @@ pub(super) async fn tell(
     control: &Control,
     words: &args::Demo,
     directory: &Path,
-    lost: &Lost,
+    ends: UnboundedSender<Exit>,
 ) -> Result<u8> {
     let mut stage = Stage {
         console,
@@ -107,14 +111,11 @@ pub(super) async fn tell(
         figures: Figures::default(),
         names: names()?,
     };
-    let (mut scene, ends) =
-        super::stoppable(control, "start the demo", set(&mut stage, words, directory)).await?;
-    let deaths = super::watch_for_deaths(console, lost, ends);
+    let mut scene =
+        super::stoppable(control, "start the demo", set(&mut stage, words, directory, ends)).await?;
     let played = super::stoppable(control, "play the demo", play(&mut stage, &mut scene)).await;
     stage.figures.total_ms = millis(stage.timeline.lock().unwrap_or_else(PoisonError::into_inner).elapsed());
-    let ended = close(&mut stage, scene, directory, played).await;
-    deaths.abort();
-    ended
+    close(&mut stage, scene, directory, played).await
 }
 
 /// Puts the website there and starts hosts and name servers.
@@ -122,10 +123,18 @@ async fn set(
     stage: &mut Stage<'_>,
     words: &args::Demo,
     directory: &Path,
-) -> Result<(Scene, tokio::sync::mpsc::UnboundedReceiver<embedded::process::Exit>)> {
-    let site = words.site.as_deref();
-    website::install(site, &super::scene::document_root(directory, "uk"))?;
-    let (scene, ends) = Scene::set(directory).await?;
+    ends: UnboundedSender<Exit>,
+) -> Result<Scene> {
+    let (site, root) = (words.site.clone(), super::scene::document_root(directory, "uk"));
+    let cancel = stage.control.cancel.clone();
+    // Copying a large website takes its time; whoever presses Ctrl-C meanwhile is heard.
+    let front = tokio::task::spawn_blocking(move || {
+        website::install(site.as_deref(), &root, &|| cancel.is_cancelled())?;
+        website::front(site.as_deref(), &root)
+    })
+    .await
+    .map_err(|why| Error::new(ErrorKind::Internal, "copy the website", why.to_string()))??;
+    let scene = Scene::set(directory, &front, &ends).await?;
     let said = format!(
         "hosts uk {} and us {}, name servers ns1 to ns{} from {}: every one a process of its own, on loopback",
         scene.uk.ready().http.ip(),
@@ -134,7 +143,7 @@ async fn set(
         scene.servers[0].ready().address.ip(),
     );
     stage.tell("Start", &said);
-    Ok((scene, ends))
+    Ok(scene)
 }
 
 async fn play(stage: &mut Stage<'_>, scene: &mut Scene) -> Result<()> {
@@ -302,18 +311,23 @@ async fn fail_over(
     );
     let base = (Instant::now(), toolkit.world.clock.read().wall);
     let applied = stage.apply(toolkit, &plan, Some("Move")).await?;
-    for (step, planned) in plan.steps.iter().enumerate() {
-        let done = applied.lines.iter().find(|line| {
+    let done = |step: usize| {
+        let line = applied.lines.iter().find(|line| {
             matches!(line.event, Event::StepDone { step: of, direction: Direction::Forward, .. } if of == step)
-        });
-        let Some(done) = done else { continue };
-        let since_disaster = base.0.saturating_duration_since(disaster) + done.at.since(base.1);
+        })?;
+        Some(millis(base.0.saturating_duration_since(disaster) + line.at.since(base.1)))
+    };
+    let mut agreements = vec![];
+    for (step, planned) in plan.steps.iter().enumerate() {
         match &planned.step {
-            Step::ChangeZone(_) => stage.figures.dns_changed_ms = Some(millis(since_disaster)),
-            Step::AwaitAgreement(_) => stage.figures.servers_agree_ms = Some(millis(since_disaster)),
+            Step::ChangeZone(_) => stage.figures.dns_changed_ms = done(step),
+            Step::AwaitAgreement(_) => agreements.push(done(step)),
             _ => {}
         }
     }
+    // A server that was silent is asked in a step of its own, and belongs to all of them.
+    let agreements: Option<Vec<u64>> = agreements.into_iter().collect();
+    stage.figures.servers_agree_ms = agreements.and_then(|times| times.into_iter().max());
     Ok(())
 }
 
@@ -414,19 +428,19 @@ async fn close(stage: &mut Stage<'_>, scene: Scene, directory: &Path, played: Re
         let timeline = stage.timeline.lock().unwrap_or_else(PoisonError::into_inner);
         serde_json::json!({ "moments": timeline.moments, "figures": stage.figures })
     };
-    for (name, text) in
-        [("dr.toml", estate_text), ("memo.md", memo), ("timeline.json", format!("{timeline:#}\n"))]
-    {
-        let path = directory.join(name);
-        std::fs::write(&path, text).map_err(|why| Error::io(format!("write {}", path.display()), why))?;
-    }
+    let written = [("dr.toml", estate_text), ("memo.md", memo), ("timeline.json", format!("{timeline:#}\n"))]
+        .into_iter()
+        .try_for_each(|(name, text)| {
+            let path = directory.join(name);
+            std::fs::write(&path, text).map_err(|why| Error::io(format!("write {}", path.display()), why))
+        });
     let Scene { uk, us, servers, .. } = scene;
     uk.stop().await;
     us.stop().await;
     for server in servers {
         server.stop().await;
     }
-    played?;
+    played.and(written)?;
     let said =
         format!("{} s; every process that was started has been stopped", stage.figures.total_ms / 1000);
     stage.tell("End", &said);

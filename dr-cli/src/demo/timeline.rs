@@ -50,7 +50,7 @@ impl Timeline {
 }
 
 /// Folds `text` at spaces behind `head`, with every further line indented.
-fn folded(head: &str, text: &str) -> String {
+pub(super) fn folded(head: &str, text: &str) -> String {
     let mut lines = format!("{head:<INDENT$}");
     let mut column = INDENT;
     for (position, word) in text.split(' ').enumerate() {
@@ -120,7 +120,7 @@ impl Figures {
                 "visits",
                 self.visits.to_string(),
                 &format!(
-                    "{} in vain after the disaster, {} while it came home",
+                    "{} in vain in the outage, {} at the return",
                     self.visits_in_vain, self.visits_in_vain_failback
                 ),
             ),

@@ -24,8 +24,8 @@ const PAGE_BYTES_MAX: u64 = 1 << 20;
 /// What visitors ask for and must get, by URL path.
 pub(super) type Pages = BTreeMap<String, Vec<u8>>;
 
-/// Puts the website into `target` (the home host's document root).
-pub(super) fn install(own: Option<&Path>, target: &Path) -> Result<()> {
+/// Puts the website into `target` (the home host's document root), unless it is told to stop.
+pub(super) fn install(own: Option<&Path>, target: &Path, stopped: &dyn Fn() -> bool) -> Result<()> {
     match own {
         None => SMALL.iter().try_for_each(|(path, content)| {
             let file = target.join(path);
@@ -34,7 +34,7 @@ pub(super) fn install(own: Option<&Path>, target: &Path) -> Result<()> {
                 .and_then(|()| std::fs::write(&file, content))
                 .map_err(|why| Error::io(format!("write {}", file.display()), why))
         }),
-        Some(own) if own.is_dir() => copy_tree(own, target),
+        Some(own) if own.is_dir() => copy_tree(own, target, stopped),
         Some(own) => {
             let message = if own.exists() { "it is not a directory" } else { "there is no such directory" };
             let kind = if own.exists() { ErrorKind::Usage } else { ErrorKind::NotFound };
@@ -45,16 +45,19 @@ pub(super) fn install(own: Option<&Path>, target: &Path) -> Result<()> {
 }
 
 /// A plain copy, links as links: this is the operator's own directory on its way into the sandbox, not a mirror.
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+fn copy_tree(from: &Path, to: &Path, stopped: &dyn Fn() -> bool) -> Result<()> {
     let failed = |path: &Path, why| Error::io(format!("copy {} into the demo", path.display()), why);
     std::fs::create_dir_all(to).map_err(|why| failed(to, why))?;
     let listed = std::fs::read_dir(from).map_err(|why| failed(from, why))?;
     for entry in listed {
+        if stopped() {
+            return Err(Error::new(ErrorKind::Cancelled, "copy the website", "it was cancelled"));
+        }
         let entry = entry.map_err(|why| failed(from, why))?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         let kind = entry.file_type().map_err(|why| failed(&source, why))?;
         if kind.is_dir() {
-            copy_tree(&source, &target)?;
+            copy_tree(&source, &target, stopped)?;
         } else if kind.is_symlink() {
             let link = std::fs::read_link(&source).map_err(|why| failed(&source, why))?;
             std::os::unix::fs::symlink(link, &target).map_err(|why| failed(&source, why))?;
@@ -65,18 +68,23 @@ fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The path by which one sees whether the site is up: `/`, or where there is no index the first page.
+pub(super) fn front(own: Option<&Path>, root: &Path) -> Result<String> {
+    let pages = pages(root)?;
+    if pages.contains_key("/index.html") {
+        return Ok("/".to_owned());
+    }
+    pages.into_keys().next().ok_or_else(|| {
+        let website = own.unwrap_or(root).display();
+        Error::new(ErrorKind::Usage, format!("use {website} as the website"), "it has no files to visit")
+            .hint("give a directory with the files that a web server would serve")
+    })
+}
+
 /// The pages that visitors will go round: the first ones of moderate size, in the order of their paths.
 pub(super) fn pages(root: &Path) -> Result<Pages> {
     let mut pages = Pages::new();
     collect(root, root, &mut pages)?;
-    if pages.is_empty() {
-        return Err(Error::new(
-            ErrorKind::Usage,
-            format!("use {} as the website", root.display()),
-            "it has no files",
-        )
-        .hint("give a directory with the files that a web server would serve"));
-    }
     Ok(pages)
 }
 
@@ -126,7 +134,7 @@ mod tests {
     #[test]
     fn the_small_website_is_all_there() {
         let directory = tempfile::tempdir().unwrap();
-        install(None, directory.path()).unwrap();
+        install(None, directory.path(), &|| false).unwrap();
         let pages = pages(directory.path()).unwrap();
         assert_eq!(pages.len(), SMALL.len());
         assert!(pages.contains_key("/posts/why-we-bake-twice.html"));
@@ -140,8 +148,9 @@ mod tests {
     #[test]
     fn what_is_no_website_is_refused() {
         let directory = tempfile::tempdir().unwrap();
-        let missing = install(Some(&directory.path().join("no")), &directory.path().join("to")).unwrap_err();
+        let (no, to) = (directory.path().join("no"), directory.path().join("to"));
+        let missing = install(Some(&no), &to, &|| false).unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::NotFound);
-        assert_eq!(pages(directory.path()).unwrap_err().kind(), ErrorKind::Usage);
+        assert_eq!(front(None, directory.path()).unwrap_err().kind(), ErrorKind::Usage);
     }
 }

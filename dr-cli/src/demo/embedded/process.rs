@@ -359,14 +359,18 @@ impl Watcher {
         mut told: mpsc::UnboundedReceiver<Order>,
         is_ready: oneshot::Receiver<()>,
     ) {
-        let (mut asked, mut killed) = (false, false);
+        let (mut expected, mut killed) = (false, false);
         let status = loop {
             tokio::select! {
                 status = child.wait() => break status,
                 order = told.recv(), if !killed => {
-                    asked = true;
+                    expected = true;
                     // Nobody left to give orders is an order too.
                     if matches!(order, None | Some(Order::Kill)) {
+                        // Whom somebody else has killed we have not.
+                        if let Ok(Some(status)) = child.try_wait() {
+                            break Ok(status);
+                        }
                         killed = true;
                         // It fails only for a process that has ended, and then `wait` says so.
                         let _ = child.start_kill();
@@ -374,9 +378,12 @@ impl Watcher {
                 }
             }
         };
-        // An order may have come just before the end that it brought about.
-        asked |= told.try_recv().is_ok();
-        let exit = self.exit_of(status.ok(), asked);
+        // An order may have come just before the end that it brought about; so may the drop of who gives them.
+        expected |= !matches!(told.try_recv(), Err(mpsc::error::TryRecvError::Empty));
+        let status = status.ok();
+        // Asked to end it exits; a signal was somebody else's, even while its end was expected.
+        let asked = killed || (expected && status.is_none_or(|status| status.signal().is_none()));
+        let exit = self.exit_of(status, asked);
         // A child that never became ready is explained by the error of its start.
         if is_ready.await.is_ok() {
             let _ = self.ends.send(exit.clone());
