@@ -108,6 +108,18 @@ impl Part {
             (false, false) => Stand::Neither,
         }
     }
+
+    /// Somebody else makes it what neither the old nor the new world has.
+    pub(super) fn meddle(&self, world: &SimWorld) {
+        match self {
+            Self::Role { remote, .. } => {
+                let told = serde_json::to_vec(&standing(Role::Standby, 99)).unwrap();
+                world.put_file(remote, &role_path(), &told);
+            }
+            Self::Home { .. } => world.put_tenure(&site(), tenure(99, "nl")),
+            Self::Records { .. } => world.put_records(&zone(), &key(), Some(address("203.0.113.99"))),
+        }
+    }
 }
 
 fn world() -> SimWorld {
@@ -214,15 +226,13 @@ pub(super) fn found() -> Case {
 /// The last step cannot succeed: the plan takes itself back.
 pub(super) fn hopeless() -> Case {
     let ((raise, home), (change, changed)) = (raise(), records());
-    let (fence, fenced) = role("us", standing(Role::Standby, 1), standing(Role::Home, 2));
     let steps = vec![
-        Planned::needed("us is home", fence),
         Planned::needed("raise the epoch", raise),
         Planned::needed("www goes to us", change),
         Planned::needed("us answers", health()),
     ];
     let plan = plan("hopeless", OnFailure::Undo, steps);
-    Case { name: "hopeless", world: world(), plan, parts: vec![home, fenced, changed], wanted: vec![] }
+    Case { name: "hopeless", world: world(), plan, parts: vec![home, changed], wanted: vec![] }
 }
 
 /// The old home is dead: the step that would tell it is passed over.

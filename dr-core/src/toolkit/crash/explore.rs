@@ -26,7 +26,7 @@ pub(super) enum Begin {
 #[derive(Debug)]
 pub(super) enum End {
     Died,
-    Failed(crate::Error),
+    Failed(String),
     Applied(Applied),
 }
 
@@ -39,8 +39,8 @@ pub(super) struct Count {
 
 pub(super) struct Explorer<'a> {
     pub(super) case: &'a Case,
-    /// What may go wrong in a life.
-    pub(super) faults: Vec<Fault>,
+    /// What may go wrong in the first life, in the second, and so on; the one after the last is undisturbed.
+    lives: &'a [&'a [Fault]],
     pub(super) count: Count,
     known: HashMap<(Digest, Begin, usize), u64>,
 }
@@ -57,7 +57,7 @@ pub(super) async fn live(case: &Case, world: &SimWorld, begin: Begin) -> End {
     };
     tokio::select! {
         biased;
-        ended = life => ended.map_or_else(End::Failed, End::Applied),
+        ended = life => ended.map_or_else(|error| End::Failed(format!("{error:?}")), End::Applied),
         () = world.died() => End::Died,
     }
 }
@@ -68,10 +68,10 @@ pub(super) async fn judge(case: &Case, world: &SimWorld, end: &End) -> Result<Op
     let run = toolkit.runs().await.map_err(|error| format!("{error:?}"))?.first().map(|run| run.run);
     let stands: Vec<Stand> = case.parts.iter().map(|part| part.stand(world)).collect();
     let wanted: Vec<Stand> = case.wanted.iter().map(|part| part.stand(world)).collect();
-    // A part that the plan found as it wants it reads as old in every state.
+    // A part that the plan found as it wants it is old and new in one.
     let all = |stands: &[Stand], wished| {
-        let both = |part: &super::cases::Part| part.is_the_same_either_way();
-        stands.iter().zip(case.parts.iter()).all(|(stand, part)| *stand == wished || both(part))
+        let mut parts = stands.iter().zip(case.parts.iter());
+        parts.all(|(stand, part)| *stand == wished || (*stand == Stand::Old && part.is_the_same_either_way()))
     };
     let fine = match end {
         _ if run.is_none() => all(&stands, Stand::Old) && wanted.iter().all(|stand| *stand == Stand::Old),
@@ -101,50 +101,70 @@ fn differs(fault: Fault, call: &str) -> bool {
 }
 
 impl<'a> Explorer<'a> {
-    pub(super) fn new(case: &'a Case, faults: impl IntoIterator<Item = Fault>) -> Self {
-        let faults = faults.into_iter().collect();
-        Self { case, faults, count: Count::default(), known: HashMap::new() }
+    pub(super) fn new(case: &'a Case, lives: &'a [&'a [Fault]]) -> Self {
+        Self { case, lives, count: Count::default(), known: HashMap::new() }
     }
 
-    /// Every schedule with up to `faults` lives that a fault disturbs, and then one that nothing disturbs.
-    pub(super) async fn all(&mut self, faults: usize) -> Result<Count, String> {
+    /// Every schedule.
+    pub(super) async fn all(&mut self) -> Result<Count, String> {
         let world = self.case.world.fork();
-        self.count.schedules = self.from(&world, Begin::Apply, faults).await?;
+        self.count.schedules = self.from(&world, Begin::Apply, 0).await?;
         Ok(self.count)
     }
 
-    async fn from(&mut self, world: &SimWorld, begin: Begin, faults: usize) -> Result<u64, String> {
-        let known = (world.fingerprint(), begin, faults);
+    /// Every schedule from here: `lives` were lived before.
+    async fn from(&mut self, world: &SimWorld, begin: Begin, lives: usize) -> Result<u64, String> {
+        let known = (world.fingerprint(), begin, lives);
         if let Some(schedules) = self.known.get(&known) {
             return Ok(*schedules);
         }
         let mut schedules = 1;
         let quiet = world.fork();
         self.undisturbed(&quiet, begin).await?;
-        if faults > 0 {
-            for (call, name) in (world.calls() + 1..).zip(quiet.log()) {
-                for fault in
-                    self.faults.iter().copied().filter(|fault| differs(*fault, &name)).collect::<Vec<_>>()
-                {
-                    let disturbed = world.fork();
-                    disturbed.fault(call, fault);
-                    let told =
-                        |why: String| format!("{why}\n  after {begin:?} with {fault:?} at call {call}");
-                    schedules += self.disturbed(&disturbed, begin, faults - 1).await.map_err(told)?;
-                }
+        let faults = self.lives.get(lives).copied().unwrap_or_default();
+        for (call, name) in (world.calls() + 1..).zip(quiet.log()) {
+            for fault in faults.iter().filter(|fault| differs(**fault, &name)) {
+                let disturbed = world.fork();
+                disturbed.fault(call, *fault);
+                let told =
+                    |why: String| format!("{why}\n  after {begin:?} with {fault:?} at call {call}, {name}");
+                schedules += self.disturbed(&disturbed, begin, lives + 1).await.map_err(told)?;
             }
         }
         self.known.insert(known, schedules);
         Ok(schedules)
     }
 
+    /// Two faults in the first life: first one that it survives, then, at any later call, one that it need not survive.
+    pub(super) async fn pairs(&mut self, first: &[Fault], second: &[Fault]) -> Result<Count, String> {
+        let quiet = self.case.world.fork();
+        self.undisturbed(&quiet, Begin::Apply).await?;
+        for (call, name) in (1..).zip(quiet.log()) {
+            for fault in first.iter().filter(|fault| differs(**fault, &name)) {
+                let world = self.case.world.fork();
+                world.fault(call, *fault);
+                let survived = world.fork();
+                live(self.case, &survived, Begin::Apply).await;
+                for (later, then) in (1..).zip(survived.log()).filter(|(later, _)| *later > call) {
+                    for crash in second.iter().filter(|crash| differs(**crash, &then)) {
+                        let world = world.fork();
+                        world.fault(later, *crash);
+                        let told = |why: String| {
+                            format!(
+                                "{why}\n  after {fault:?} at call {call}, {name}, and {crash:?} at call {later}, {then}"
+                            )
+                        };
+                        let schedules = self.disturbed(&world, Begin::Apply, self.lives.len()).await;
+                        self.count.schedules += schedules.map_err(told)?;
+                    }
+                }
+            }
+        }
+        Ok(self.count)
+    }
+
     /// Lives one life with the fault that is already laid, and everything that can follow.
-    pub(super) async fn disturbed(
-        &mut self,
-        world: &SimWorld,
-        begin: Begin,
-        faults: usize,
-    ) -> Result<u64, String> {
+    async fn disturbed(&mut self, world: &SimWorld, begin: Begin, lives: usize) -> Result<u64, String> {
         self.count.lives += 1;
         let end = live(self.case, world, begin).await;
         let run = judge(self.case, world, &end).await?;
@@ -155,7 +175,7 @@ impl<'a> Explorer<'a> {
         let mut schedules = 0;
         for next in [Begin::Resume(run), Begin::Undo(run)] {
             let told = |why: String| format!("{why}\n  then {next:?}");
-            schedules += Box::pin(self.from(&world.fork(), next, faults)).await.map_err(told)?;
+            schedules += Box::pin(self.from(&world.fork(), next, lives)).await.map_err(told)?;
         }
         Ok(schedules)
     }
