@@ -1,13 +1,15 @@
 //! The contract of [`Shell`], checked on real sshd and on the world in memory.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dr_cli::demo::embedded::{host, process::Service as _};
 use dr_core::world::sim::SimWorld;
 use dr_core::world::ssh::{Access, Connector, SecretKey, SshShell};
 use dr_core::world::{Control, Login, Shell};
-use dr_core::{ErrorKind, Remote};
+use dr_core::{ErrorKind, Remote, Secret};
 use dr_tests::Sshd;
 
 /// An account to try things on.
@@ -111,6 +113,36 @@ async fn openssh() {
         };
         let shell = Arc::new(SshShell::new(Connector::new(access)));
         Account { shell, remote, key: keys[1].public().to_string(), _keeps: Box::new((sshd, desk)) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_s_own_host() {
+    conformance_shell(|| async {
+        let desk = tempfile::tempdir().unwrap();
+        let options = host::Options {
+            name: "uk".into(),
+            ip: Ipv4Addr::LOCALHOST.into(),
+            ssh_port: 0,
+            http_port: 0,
+            root: desk.path().join("root"),
+            user: "web".into(),
+            password: Some(dr_cli::demo::embedded::Secret::new("correct horse")),
+            host_key: host::generate_key().unwrap(),
+        };
+        let (ready, running) = options.start().await.unwrap();
+        let key = SecretKey::generate("new").unwrap();
+        key.save_new(&desk.path().join("new"), None).unwrap();
+        let remote: Remote = format!("ssh://web@{}", ready.ssh).parse().unwrap();
+        let access = Access {
+            identities: vec![desk.path().join("new")],
+            passwords: [(remote.clone(), Secret::new("correct horse".into()))].into(),
+            pins: [(remote.known_hosts_name(), vec![ready.host_key])].into(),
+            ..Access::default()
+        };
+        let shell = Arc::new(SshShell::new(Connector::new(access)));
+        Account { shell, remote, key: key.public().to_string(), _keeps: Box::new((running, desk)) }
     })
     .await;
 }

@@ -247,3 +247,52 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
     }
     pattern[at..].iter().all(|byte| *byte == b'*')
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The same by definition, in exponential time.
+    fn matches_by_definition(pattern: &[u8], text: &[u8]) -> bool {
+        match (pattern.split_first(), text.split_first()) {
+            (None, None) => true,
+            (Some((b'*', rest)), _) => {
+                (0..=text.len()).any(|taken| matches_by_definition(rest, &text[taken..]))
+            }
+            (Some((b'?', rest)), Some((_, after))) => matches_by_definition(rest, after),
+            (Some((byte, rest)), Some((same, after))) if byte == same => matches_by_definition(rest, after),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn patterns_match_by_definition(pattern in "[ab*?]{0,7}", text in "[ab]{0,7}") {
+            let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+            prop_assert_eq!(matches(pattern, text), matches_by_definition(pattern, text));
+        }
+
+        #[test]
+        fn no_file_does_harm(content: Vec<u8>, words in proptest::collection::vec(
+            prop_oneof![
+                Just("@revoked "), Just("@cert-authority"), Just("|1|"), Just("|1|AAAA|AAAA "), Just("us"), Just(" "), Just("!"),
+                Just(","), Just("*"), Just("ssh-ed25519 "), Just("\n"), Just("\0"), Just("@"),
+                Just("AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ"),
+            ],
+            0..20,
+        )) {
+            let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ".parse().unwrap();
+            let us = "ssh://root@us:2222".parse().unwrap();
+            let mut known = KnownHosts::default();
+            known.read("random", &content);
+            known.read("likely", words.concat().as_bytes());
+            let before = known.judge(&us, &key);
+            // A line that is right counts, whatever stands before it; only a revocation is stronger.
+            known.read("right", format!("us {key}").as_bytes());
+            let after = known.judge(&us, &key);
+            prop_assert!(matches!(after, Verdict::Known(_) | Verdict::Revoked(_)) || before == after);
+        }
+    }
+}

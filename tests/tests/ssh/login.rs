@@ -238,6 +238,37 @@ async fn a_full_listener_times_out() {
     assert!(began.elapsed() >= Duration::from_millis(400) && began.elapsed() < Duration::from_secs(3));
 }
 
+#[tokio::test]
+async fn many_who_wait_for_a_dead_host_wait_once() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let there: Remote = format!("ssh://root@{}", silent.local_addr().unwrap()).parse().unwrap();
+    let (connect_timeout, login_timeout) = (Duration::from_millis(500), Duration::from_millis(500));
+    let connector = Connector::new(Access { connect_timeout, login_timeout, ..Access::default() });
+    let began = Instant::now();
+    let waiting: Vec<_> = (0..12)
+        .map(|_| {
+            let (connector, there) = (Arc::clone(&connector), there.clone());
+            tokio::spawn(async move { connector.session(&there).await.map(drop) })
+        })
+        .collect();
+    for task in waiting {
+        fails(task.await.unwrap(), ErrorKind::Unreachable, &["did not finish", "load of the host"]);
+    }
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    fails(connector.session(&there).await, ErrorKind::Unreachable, &[]);
+    assert!(began.elapsed() >= Duration::from_secs(2), "who asks later is answered by a new attempt");
+}
+
+#[tokio::test]
+async fn what_is_dropped_is_closed() {
+    let (sshd, _desk, access) = at_home();
+    let shell = shell(access);
+    shell.run(&remote(&sshd), "true", &Control::silent()).await.unwrap();
+    assert!(sshd.processes().len() > 1, "there is a session");
+    drop(shell);
+    eventually("the session to end", || sshd.processes().len() == 1).await;
+}
+
 /// However early or late the line is cut, that is never a refusal. The relay stops after so many bytes from the server.
 #[tokio::test]
 async fn a_cut_line_is_never_a_refusal() {

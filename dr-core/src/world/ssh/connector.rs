@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::time::Instant;
+
 use super::access::Access;
 use super::attempt::log_in;
 use super::login::Connection;
 use super::session::Session;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, ErrorRecord, Result};
 use crate::estate::Remote;
 
 /// Opens connections, and keeps one for each account.
@@ -31,8 +33,15 @@ pub struct Connector {
     slots: Mutex<BTreeMap<Remote, Arc<Slot>>>,
 }
 
-/// The place of one account's session. Its lock is held while connecting, so that several tasks share one login.
-type Slot = tokio::sync::Mutex<Option<Arc<Session>>>;
+/// The place of one account's session. Its lock is held while connecting, so that several tasks share one login, or one failure.
+type Slot = tokio::sync::Mutex<Held>;
+
+#[derive(Default)]
+struct Held {
+    session: Option<Arc<Session>>,
+    /// When the last attempt failed, and why.
+    failed: Option<(Instant, ErrorRecord)>,
+}
 
 impl Connector {
     /// Reaches hosts with this access. Nothing is read or opened yet.
@@ -58,20 +67,33 @@ impl Connector {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(slots.entry(remote.clone()).or_default())
         };
-        let mut slot = slot.lock().await;
-        if let Some(session) = slot.as_ref().filter(|session| session.is_alive()) {
+        let asked = Instant::now();
+        let mut held = slot.lock().await;
+        if let Some(session) = held.session.as_ref().filter(|session| session.is_alive()) {
             return Ok(Arc::clone(session));
         }
-        let session = Arc::new(self.open(remote).await?);
-        *slot = Some(Arc::clone(&session));
-        Ok(session)
+        if let Some((_, error)) = held.failed.as_ref().filter(|(ended, _)| *ended >= asked) {
+            // Another task tried while we waited. To try again at once would only wait as long, or look like an attack.
+            return Err(error.clone().into());
+        }
+        match self.open(remote).await {
+            Ok(session) => {
+                let session = Arc::new(session);
+                *held = Held { session: Some(Arc::clone(&session)), failed: None };
+                Ok(session)
+            }
+            Err(error) => {
+                *held = Held { session: None, failed: Some((Instant::now(), error.to_record())) };
+                Err(error)
+            }
+        }
     }
 
     /// Says goodbye to every host. Sessions opened afterwards are new ones.
     pub async fn close(&self) {
         let slots = std::mem::take(&mut *self.slots.lock().unwrap_or_else(PoisonError::into_inner));
         for slot in slots.into_values() {
-            if let Some(session) = slot.lock().await.take() {
+            if let Some(session) = slot.lock().await.session.take() {
                 session.close().await;
             }
         }
