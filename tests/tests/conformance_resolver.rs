@@ -79,7 +79,7 @@ async fn conformance_resolver<F: Future<Output = Subject>>(make: impl Fn() -> F)
         let question = Question { key: key(ZONE, SOA), transport, recursive: false };
         let nobody = subject.resolver.ask(subject.nobody, &question, Duration::from_millis(300)).await;
         assert!(matches!(nobody, Answer::Silent | Answer::Unreachable { .. }), "{nobody:?}");
-        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     }
 }
 

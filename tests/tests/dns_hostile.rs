@@ -15,9 +15,9 @@ use hickory_proto::rr::{Name, RData, Record};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
-const WITHIN: Duration = Duration::from_millis(400);
+const WITHIN: Duration = Duration::from_millis(1500);
 /// The answer must come by then, on a machine busy with other tests.
-const BOUND: Duration = Duration::from_millis(1500);
+const BOUND: Duration = Duration::from_secs(6);
 
 fn www() -> Name {
     Name::from_ascii("www.example.org.").unwrap()
@@ -295,7 +295,7 @@ async fn a_connection_that_never_ends_does() {
         let _ = stream.write_u16(u16::try_from(answer.len()).unwrap()).await;
         for octet in answer {
             let _ = stream.write_u8(octet).await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(400)).await;
         }
     })
     .await;

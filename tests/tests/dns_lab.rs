@@ -111,7 +111,7 @@ async fn one_zone_through_good_and_bad_days() {
     let begun = Instant::now();
     let silent = check(&toolkit, &spec, &["dns.server_silent", "dns.server_silent"]).await;
     assert!(
-        begun.elapsed() < Duration::from_secs(5),
+        begun.elapsed() < Duration::from_secs(8),
         "one timeout, not one a question: {:?}",
         begun.elapsed()
     );
