@@ -22,6 +22,9 @@ use crate::world::World;
 
 /// How long a name server may take to show that it is there.
 const SERVER_WITHIN: Duration = Duration::from_secs(2);
+/// How long the old home may take to say what it believes. It may be gone without a trace, and what it believes is not needed to
+/// leave it: nothing waits for the whole timeout of a connection here.
+const OLD_HOME_WITHIN: Duration = Duration::from_secs(5);
 
 /// Everything that was seen. What could not be seen is kept as the error it gave.
 pub(super) struct Seen {
@@ -99,8 +102,8 @@ impl Toolkit {
             self.zone_now(apex, names, owner)
         }));
         let (home, other, last_mirror, zones) = tokio::join!(
-            self.party(id, site, home, operation),
-            self.party(id, site, other, operation),
+            self.party(id, site, home, Some(OLD_HOME_WITHIN), operation),
+            self.party(id, site, other, None, operation),
             self.last_mirror(id, other, operation),
             zones
         );
@@ -115,14 +118,29 @@ impl Toolkit {
         })
     }
 
-    async fn party(&self, site_id: &SiteId, site: &Site, id: &HostId, operation: &str) -> Result<Party> {
+    async fn party(
+        &self,
+        site_id: &SiteId,
+        site: &Site,
+        id: &HostId,
+        limit: Option<Duration>,
+        operation: &str,
+    ) -> Result<Party> {
         let host = self.host(id, operation)?;
         let within = self.estate.policy.health.timeout.as_duration();
         let probes = probes(site);
         let looks = host.addresses.first().into_iter().flat_map(|address| {
             probes.iter().map(move |probe| self.world.probe.look(*address, probe, within))
         });
-        let (standing, sights) = tokio::join!(standing(&self.world, site_id, id, host), join_all(looks));
+        let asked = standing(&self.world, site_id, id, host);
+        let asked = async {
+            let Some(limit) = limit else { return asked.await };
+            tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| {
+                let why = format!("no answer in {} s", limit.as_secs());
+                Err(Error::new(ErrorKind::Timeout, format!("ask {id} what it is for {site_id}"), why))
+            })
+        };
+        let (standing, sights) = tokio::join!(asked, join_all(looks));
         Ok(Party { id: id.clone(), host: host.clone(), standing, sights })
     }
 
