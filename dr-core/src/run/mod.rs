@@ -10,6 +10,8 @@ mod event;
 mod fold;
 mod machine;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use account::account;
 pub use event::{Direction, Event, Line, Outcome, RunId};
