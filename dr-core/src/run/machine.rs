@@ -28,6 +28,7 @@ const SET_BACK: Duration = Duration::from_secs(2);
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, and it does not move")]
 pub enum Next<'a> {
     /// Make this event durable, then call [`Machine::recorded`].
     Record(Event),

@@ -25,6 +25,23 @@ use crate::world::Control;
 const FINDINGS_PER_CODE: usize = 50;
 
 /// A mirror that was planned: what it would do, and what it would leave undone.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use dr_core::toolkit::{Settings, Toolkit};
+/// use dr_core::world::Control;
+/// let directory = tempfile::tempdir().unwrap();
+/// let (source, target) = (directory.path().join("site"), directory.path().join("copy"));
+/// std::fs::create_dir(&source).unwrap();
+/// std::fs::write(source.join("index.html"), "hello").unwrap();
+/// let toolkit = Toolkit::open(Settings { journal: directory.path().join("journal.db"), ..Settings::default() }).unwrap();
+/// let (source, target) = (source.to_str().unwrap().parse().unwrap(), target.to_str().unwrap().parse().unwrap());
+/// let planned =
+///     toolkit.plan_mirror(&source, &target, &Default::default(), None, &Control::silent()).await.unwrap();
+/// assert_eq!(planned.summary.bytes, 5);
+/// assert_eq!(planned.plan.steps.len(), 1);
+/// # });
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct MirrorPlan {

@@ -31,7 +31,6 @@ pub(super) struct TreeFile {
 pub(super) fn absolute(remote: &Remote, path: &str) -> String {
     match (path.starts_with('/'), remote.user.as_str()) {
         (true, _) => path.to_owned(),
-        (false, "root") => format!("/root/{path}"),
         (false, user) => format!("/home/{user}/{path}"),
     }
 }
