@@ -29,10 +29,7 @@ pub(super) struct TreeFile {
 
 /// The path as the host knows it: relative paths are below the account's home directory.
 pub(super) fn absolute(remote: &Remote, path: &str) -> String {
-    match (path.starts_with('/'), remote.user.as_str()) {
-        (true, _) => path.to_owned(),
-        (false, user) => format!("/home/{user}/{path}"),
-    }
+    if path.starts_with('/') { path.to_owned() } else { format!("/home/{}/{path}", remote.user) }
 }
 
 pub(super) fn put_page(tree: &mut BTreeMap<RelPath, TreeFile>, path: &RelPath, content: &[u8], mtime_s: i64) {
