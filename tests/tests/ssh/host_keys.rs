@@ -146,13 +146,11 @@ fn we_say(content: &[u8], there: &Remote, key: &str) -> &'static str {
     }
 }
 
-#[test]
-fn known_hosts_files_mean_to_us_what_they_mean_to_ssh() {
-    let (sshd, desk) = (Sshd::start(), Desk::new());
-    let (key, port, there) = (sshd.host_key().to_owned(), sshd.addr().port(), remote(&sshd));
+/// Files, each with what is special about it, and the host they are about: `[127.0.0.1]:port` with this key.
+fn known_hosts_files(desk: &Desk, key: &str, port: u16) -> Vec<(&'static str, String)> {
     let bare = key.split(' ').nth(1).unwrap().to_owned();
-    let other = stranger(&desk, "other", "ed25519");
-    let ecdsa = stranger(&desk, "ecdsa", "ecdsa");
+    let other = stranger(desk, "other", "ed25519");
+    let ecdsa = stranger(desk, "ecdsa", "ecdsa");
     let name = format!("[127.0.0.1]:{port}");
     let hashed = |name: &str, key: &str| {
         let file = desk.file("to_hash", format!("{name} {key}\n"), 0o600);
@@ -160,7 +158,7 @@ fn known_hosts_files_mean_to_us_what_they_mean_to_ssh() {
         std::fs::read_to_string(file).unwrap()
     };
     let flipped = BASE64.encode(&[7; 51]);
-    let cases: Vec<(&str, String)> = vec![
+    vec![
         ("plain", format!("{name} {key}\n")),
         ("no line end", format!("{name} {key}")),
         ("empty", String::new()),
@@ -183,10 +181,10 @@ fn known_hosts_files_mean_to_us_what_they_mean_to_ssh() {
         ("leading blanks", format!(" \t {name} {key}\n")),
         ("comment behind", format!("{name} {key} the uk host #1\n")),
         ("carriage return", format!("{name} {key}\r\n")),
-        ("hashed", hashed(&name, &key)),
+        ("hashed", hashed(&name, key)),
         ("hashed, other key", hashed(&name, &other)),
-        ("hashed, without port", hashed("127.0.0.1", &key)),
-        ("hashed, other host", hashed("127.0.0.9", &key)),
+        ("hashed, without port", hashed("127.0.0.1", key)),
+        ("hashed, other host", hashed("127.0.0.9", key)),
         ("revoked first", format!("@revoked {name} {key}\n{name} {key}\n")),
         ("revoked last", format!("{name} {key}\n@revoked {name} {key}\n")),
         ("revoked elsewhere", format!("{name} {key}\n@revoked 127.0.0.9 {key}\n")),
@@ -208,9 +206,16 @@ fn known_hosts_files_mean_to_us_what_they_mean_to_ssh() {
         ("short name", format!("{name} ed25519 {bare}\n")),
         ("bad hash", format!("|1|AAAA|BBBB {key}\n")),
         ("hash of another kind", format!("|2|{flipped}|{flipped} {key}\n")),
-    ];
-    for (what, content) in &cases {
-        let file = desk.file("known_hosts", content, 0o644);
+    ]
+}
+
+#[test]
+fn known_hosts_files_mean_to_us_what_they_mean_to_ssh() {
+    let (sshd, desk) = (Sshd::start(), Desk::new());
+    let (key, port, there) = (sshd.host_key().to_owned(), sshd.addr().port(), remote(&sshd));
+    let name = there.known_hosts_name();
+    for (what, content) in known_hosts_files(&desk, &key, port) {
+        let file = desk.file("known_hosts", &content, 0o644);
         assert_eq!(
             we_say(content.as_bytes(), &there, &key),
             ssh_says(&desk, &sshd, &file, ""),

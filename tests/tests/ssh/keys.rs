@@ -130,18 +130,13 @@ async fn a_key_is_proved_by_a_login_of_its_own() {
     fails(prove(&access, public(&installed)).await, ErrorKind::Unreachable, &[]);
 }
 
-/// For each file: whether sshd lets the key in, and whether we say that it does.
-#[tokio::test]
-async fn lines_mean_to_us_what_they_mean_to_sshd() {
-    let (sshd, desk) = (Sshd::start(), Desk::new());
-    let (path, other) = (desk.key("id", &[]), desk.key("other", &[]));
-    let (key, other) = (public(&path), public(&other));
+/// Files in which this key stands, in ways that let it in and ways that do not, some with another key.
+fn files_with(key: &str, other: &str) -> Vec<Vec<u8>> {
     let (bare, foreign) = (key.rsplit_once(' ').unwrap().0, other.rsplit_once(' ').unwrap().0);
     let base64 = bare.split(' ').nth(1).unwrap();
-    let shell = shell(access(&sshd, &path));
-    let mut cases: Vec<Vec<u8>> = [
+    let mut files: Vec<Vec<u8>> = [
         format!("{key}\n"),
-        key.clone(),
+        key.to_owned(),
         bare.to_owned(),
         format!("{bare}\r\n"),
         format!("{key}\r\n"),
@@ -198,10 +193,21 @@ async fn lines_mean_to_us_what_they_mean_to_sshd() {
     ]
     .map(String::into_bytes)
     .to_vec();
-    cases.push([b"# M\xfcnchen \xff\n".as_slice(), key.as_bytes(), b" M\xfcnchen\n"].concat());
+    files.push([b"# M\xfcnchen \xff\n".as_slice(), key.as_bytes(), b" M\xfcnchen\n"].concat());
+    files
+}
+
+/// For each file: whether sshd lets the key in, and whether we say that it does.
+#[tokio::test]
+async fn lines_mean_to_us_what_they_mean_to_sshd() {
+    let (sshd, desk) = (Sshd::start(), Desk::new());
+    let (path, other) = (desk.key("id", &[]), desk.key("other", &[]));
+    let (key, other) = (public(&path), public(&other));
+    let base64 = key.split(' ').nth(1).unwrap();
+    let shell = shell(access(&sshd, &path));
     let public: PublicKey = key.parse().unwrap();
     let mut differ: Vec<String> = vec![];
-    for content in cases {
+    for content in files_with(&key, &other) {
         let shown = String::from_utf8_lossy(&content).replace(base64, "KEY");
         let opens = |content: &[u8]| {
             fs::write(sshd.authorized_keys(), content).unwrap();
