@@ -25,6 +25,12 @@ use crate::world::Control;
 const FINDINGS_PER_CODE: usize = 50;
 
 /// A mirror that was planned: what it would do, and what it would leave undone.
+///
+/// ```
+/// # fn shown(planned: &dr_core::toolkit::MirrorPlan) {
+/// println!("{} created, {} deleted", planned.summary.created, planned.summary.deleted);
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct MirrorPlan {
