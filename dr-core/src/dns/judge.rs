@@ -15,6 +15,15 @@ use crate::report::{Finding, Report, Subject};
 use crate::time::{Period, Timestamp};
 
 /// What was asked about a zone and everything that came back: a live capture replays as a test.
+///
+/// ```
+/// use dr_core::dns::{Thresholds, ZoneFacts, ZoneSpec, judge};
+/// use dr_core::estate::Policy;
+/// let spec = ZoneSpec::new("example.org".parse().unwrap(), vec!["ns1=192.0.2.1".parse().unwrap()]);
+/// let nobody_was_asked = ZoneFacts { spec, at: Default::default(), facts: vec![] };
+/// let report = judge(&nobody_was_asked, &Thresholds::of(&Policy::default()));
+/// assert!(!report.findings.is_empty());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ZoneFacts {

@@ -154,6 +154,13 @@ impl ZoneSpec {
 }
 
 /// The questions that every server is asked first: they tell whether it is worth asking more.
+///
+/// ```
+/// use dr_core::dns::{Transport, ZoneSpec, first_questions};
+/// let spec = ZoneSpec::new("example.org".parse().unwrap(), vec![]);
+/// let [udp, tcp] = first_questions(&spec);
+/// assert_eq!((udp.key.to_string().as_str(), tcp.transport), ("example.org SOA", Transport::Tcp));
+/// ```
 #[must_use]
 pub fn first_questions(spec: &ZoneSpec) -> [Question; 2] {
     [Transport::Udp, Transport::Tcp].map(|transport| Question {

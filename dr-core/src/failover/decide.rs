@@ -8,6 +8,11 @@ use crate::estate::Health as Thresholds;
 use crate::time::Tick;
 
 /// Who decides once the evidence is there.
+///
+/// ```
+/// use dr_core::failover::Mode;
+/// assert_eq!(serde_json::to_string(&Mode::Ask).unwrap(), "\"ask\"");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
@@ -71,6 +76,12 @@ impl Picture {
 }
 
 /// What to do about a site.
+///
+/// ```
+/// use dr_core::failover::Decision;
+/// let stay = Decision::Stay { why: "1 of 3 sees it down".into() };
+/// assert_eq!(serde_json::to_string(&stay).unwrap(), r#"{"stay":{"why":"1 of 3 sees it down"}}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[must_use]
@@ -98,6 +109,14 @@ pub enum Decision {
 }
 
 /// Decides. Only a site that is down by quorum is ever moved, only past all guards, and only once until a person has looked.
+///
+/// ```
+/// use dr_core::Tick;
+/// use dr_core::failover::{Decision, Mode, Observer, Panel, Picture, decide};
+/// let only = Observer { id: "nl".parse().unwrap(), failure_domain: "nl".into() };
+/// let picture = Picture::new(Panel::new(vec![only]).unwrap(), Mode::Auto);
+/// assert!(matches!(decide(&picture, Tick::default()), Decision::Stay { .. }), "nobody has voted");
+/// ```
 pub fn decide(picture: &Picture, now: Tick) -> Decision {
     let tally = Tally::of(&picture.panel, &picture.votes, now);
     let why = tally.explain();

@@ -15,6 +15,11 @@ use crate::report::{Code, Finding, Subject, code};
 use crate::time::{Period, Tick, Timestamp};
 
 /// Which guard: its name is what an operator overrides it by.
+///
+/// ```
+/// use dr_core::failover::GuardName;
+/// assert_eq!(GuardName::MirrorFresh.name(), "mirror-fresh");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -181,6 +186,14 @@ pub fn dns_changeable(zones: usize, refusals: &[String]) -> Guard {
 }
 
 /// Passes if who holds the site can be read, and its epoch is not behind the highest one seen anywhere.
+///
+/// ```
+/// use dr_core::Epoch;
+/// use dr_core::failover::{Tenure, guard};
+/// let held = Tenure { epoch: Epoch(2), home: "uk".parse().unwrap(), nonce: "a1".into() };
+/// assert!(guard::tenure(Ok(Some(&held)), Epoch(2)).passed);
+/// assert!(!guard::tenure(Ok(Some(&held)), Epoch(3)).passed, "it went back in time");
+/// ```
 #[must_use]
 pub fn tenure(read: Result<Option<&Tenure>, &Error>, highest_seen: Epoch) -> Guard {
     let guard = |code, passed, said: String| {

@@ -40,6 +40,11 @@ pub struct Health {
 }
 
 /// What a service is taken to be.
+///
+/// ```
+/// use dr_core::failover::Condition;
+/// assert_eq!(Condition::default(), Condition::Unproven);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {

@@ -10,6 +10,11 @@ use crate::estate::ObserverId;
 use crate::time::{Period, Tick};
 
 /// What an observer says about a site.
+///
+/// ```
+/// use dr_core::failover::Verdict;
+/// assert_eq!(serde_json::to_string(&Verdict::Blind).unwrap(), "\"blind\"");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Verdict {
@@ -48,6 +53,16 @@ pub struct Vote {
 }
 
 /// A vote with the moment at which it was received, by the receiver's own clock.
+///
+/// ```
+/// use std::time::Duration;
+/// use dr_core::Tick;
+/// use dr_core::failover::{Received, Verdict, Vote};
+/// let vote = Vote { observer: "nl".parse().unwrap(), sequence: 7, verdict: Verdict::Up, valid_for: "3s".parse().unwrap() };
+/// let received = Received { vote, at: Tick(Duration::from_secs(10)) };
+/// assert!(received.is_fresh(Tick(Duration::from_secs(12))));
+/// assert!(!received.is_fresh(Tick(Duration::from_secs(14))));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Received {
@@ -67,6 +82,12 @@ impl Received {
 }
 
 /// A place from which sites are looked at.
+///
+/// ```
+/// use dr_core::failover::Observer;
+/// let observer = Observer { id: "nl".parse().unwrap(), failure_domain: "amsterdam".into() };
+/// assert_eq!(observer.id.as_str(), "nl");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Observer {
@@ -134,6 +155,14 @@ impl From<Panel> for Vec<Observer> {
 }
 
 /// What the votes amount to now.
+///
+/// ```
+/// use dr_core::Tick;
+/// use dr_core::failover::{Observer, Panel, Tally};
+/// let panel = Panel::new(vec![Observer { id: "nl".parse().unwrap(), failure_domain: "nl".into() }]).unwrap();
+/// let tally = Tally::of(&panel, &[], Tick::default());
+/// assert_eq!((tally.majority, tally.unheard.len(), tally.is_down()), (1, 1, false));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Who says up.

@@ -104,6 +104,11 @@ impl Change {
 }
 
 /// How far a [`Change`] has come.
+///
+/// ```
+/// use dr_core::mirror::Progress;
+/// assert_ne!(Progress::Between, Progress::Strange, "what was begun by us can be done again");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// The path is as it was before.

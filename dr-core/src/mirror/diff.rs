@@ -7,6 +7,11 @@ use super::change::{Change, Options, Summary};
 use super::entry::{Carries, Entry, Kind, RelPath, Snapshot};
 
 /// What a mirror would do, and what it would leave although the source has it.
+///
+/// ```
+/// use dr_core::mirror::Difference;
+/// assert!(Difference::default().changes.is_empty());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
     /// The changes of the target, in the order of [`stages`].
@@ -18,6 +23,12 @@ pub struct Difference {
 }
 
 /// A path that is left as it is on the target, and why.
+///
+/// ```
+/// use dr_core::mirror::{Held, RelPath};
+/// let held = Held { path: RelPath::new(b"run/socket").unwrap(), why: "it is a socket" };
+/// assert_eq!(format!("{}: {}", held.path, held.why), "run/socket: it is a socket");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// The path below both roots.

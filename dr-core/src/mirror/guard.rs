@@ -201,6 +201,14 @@ fn plain(path: &Path) -> PathBuf {
 
 /// Refuses what the two trees and the counts of their difference show: a source that is not there or was emptied, and more
 /// deletions than allowed. `deleted_files` counts what is removed and is no directory.
+///
+/// ```
+/// use dr_core::mirror::{Options, Refusal, Snapshot, check_trees};
+/// let (source, target) = ("/a".parse().unwrap(), "/b".parse().unwrap());
+/// let (nothing, options) = (Snapshot::default(), Options::default());
+/// let refusal = check_trees((&source, &nothing), (&target, &nothing), &options, 0).unwrap_err();
+/// assert!(matches!(refusal, Refusal::SourceMissing { .. }));
+/// ```
 pub fn check_trees(
     (source, source_tree): (&Location, &Snapshot),
     (target, target_tree): (&Location, &Snapshot),

@@ -26,6 +26,14 @@ const REST: Duration = Duration::from_millis(500);
 const SET_BACK: Duration = Duration::from_secs(2);
 
 /// What to do next.
+///
+/// ```
+/// use dr_core::plan::{OnFailure, Plan};
+/// use dr_core::run::{Event, Machine, Next};
+/// let plan = Plan::new("nothing", Default::default(), OnFailure::Stop, vec![]);
+/// let mut machine = Machine::new(plan, "ann");
+/// assert!(matches!(machine.next(Default::default()), Next::Record(Event::PlanRecorded { .. })), "the plan first");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 #[allow(clippy::large_enum_variant, reason = "there is one at a time, and it does not move")]
@@ -41,6 +49,15 @@ pub enum Next<'a> {
 }
 
 /// Something to do in the world.
+///
+/// ```
+/// use std::borrow::Cow;
+/// use dr_core::plan::{Pause, Step};
+/// use dr_core::run::{Deed, Direction, Perform};
+/// let step = Step::Pause(Pause { span: "2s".parse().unwrap(), why: "let the TTL pass".into() });
+/// let look = Perform { step: 0, direction: Direction::Forward, deed: Deed::Observe, what: Cow::Borrowed(&step) };
+/// assert_eq!(*look.what, step);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Perform<'a> {
     /// The step's number, from 0.
@@ -54,6 +71,11 @@ pub struct Perform<'a> {
 }
 
 /// Looking changes nothing; acting may.
+///
+/// ```
+/// use dr_core::run::Deed;
+/// assert_ne!(Deed::Observe, Deed::Act);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
     /// Read where the world stands with respect to the step.
@@ -63,6 +85,13 @@ pub enum Deed {
 }
 
 /// What came of it.
+///
+/// ```
+/// use dr_core::run::{Reply, StepState};
+/// use dr_core::{Error, ErrorKind};
+/// let lost = Reply::Lost(Error::new(ErrorKind::OutcomeUnknown, "change a zone", "no answer came").to_record());
+/// assert_ne!(lost, Reply::State(StepState::From), "the machine looks before it acts again");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// What was seen: the answer to [`Deed::Observe`].

@@ -28,6 +28,14 @@ use crate::estate::Estate;
 use crate::world::World;
 
 /// The entry to everything.
+///
+/// ```
+/// use dr_core::Estate;
+/// use dr_core::toolkit::Toolkit;
+/// use dr_core::world::sim::SimWorld;
+/// let toolkit = Toolkit::new(SimWorld::new().world(), Estate::default());
+/// assert!(toolkit.estate.sites.is_empty());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Toolkit {
     /// Everything outside.

@@ -37,6 +37,14 @@ use crate::run::{Event, Line, Outcome, RunId};
 use crate::time::{Tick, Timestamp};
 
 /// Everything outside, as capabilities. Clone it freely: it is a handful of pointers.
+///
+/// ```
+/// use std::sync::Arc;
+/// use dr_core::world::{World, clock::SystemClock, sim::SimWorld};
+/// // Everything simulated, but for the time.
+/// let world = World { clock: Arc::new(SystemClock::new()), ..SimWorld::new().world() };
+/// assert!(world.clock.read().wall > Default::default());
+/// ```
 #[derive(Clone)]
 pub struct World {
     /// Time.

@@ -5,6 +5,13 @@ use std::future::pending;
 use super::{SimWorld, State};
 
 /// What goes wrong with one call of a process.
+///
+/// ```
+/// use dr_core::world::sim::{Fault, SimWorld};
+/// let sim = SimWorld::new();
+/// sim.fault(0, Fault::LoseReply);
+/// assert_eq!(sim.calls(), 0, "it strikes at the first call");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fault {

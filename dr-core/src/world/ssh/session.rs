@@ -19,6 +19,15 @@ const STDERR_LIMIT_BYTES: usize = 64 << 10;
 const SFTP_TIMEOUT_SECS: u64 = 30;
 
 /// One authenticated connection to one account. Several tasks may use it at once.
+///
+/// ```
+/// # async fn example() -> dr_core::Result<()> {
+/// use dr_core::world::ssh::{Access, Connector};
+/// let connector = Connector::new(Access { use_agent: Some("/run/agent.sock".into()), ..Access::default() });
+/// let session = connector.session(&"root@us.example.net".parse().unwrap()).await?;
+/// println!("its home directory is {}", session.home().await?);
+/// # Ok(()) }
+/// ```
 pub struct Session {
     connection: Connection,
     remote: Remote,
