@@ -69,6 +69,12 @@ impl Machine {
         self.nginx.kill9();
         self.sshd.kill9();
     }
+
+    /// Everything still takes connections, and nothing ever answers.
+    fn hang(&self) {
+        self.nginx.freeze();
+        self.sshd.freeze();
+    }
 }
 
 struct Stage {
@@ -236,6 +242,15 @@ async fn apply(toolkit: &Toolkit, plan: &dr_core::Plan) -> Applied {
     toolkit.apply(plan, OPERATOR, &Control::silent()).await.unwrap()
 }
 
+/// Mirrored, and all well.
+async fn mirrored(stage: &Stage, toolkit: &Toolkit) {
+    let mirror = toolkit.plan_mirror_site(&shop(), &Control::silent()).await.unwrap();
+    assert_eq!(apply(toolkit, &mirror.plan).await.outcome, Outcome::New);
+    assert_eq!(stage.page(US, "/style.css"), stage.page(UK, "/style.css"));
+    let report = toolkit.failover_status(&shop(), &Control::silent()).await.unwrap();
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+}
+
 /// How long after the beginning of the run its last step of this sort was done.
 fn done_after(applied: &Applied, plan: &dr_core::Plan, is_it: fn(&Step) -> bool) -> Duration {
     let number = plan.steps.iter().rposition(|planned| is_it(&planned.step)).unwrap();
@@ -251,11 +266,7 @@ async fn the_home_burns_the_site_moves_and_comes_home() {
     let stage = Stage::start();
     let (toolkit, control) = (stage.toolkit(), Control::silent());
 
-    let mirror = toolkit.plan_mirror_site(&shop(), &control).await.unwrap();
-    assert_eq!(apply(&toolkit, &mirror.plan).await.outcome, Outcome::New);
-    assert_eq!(stage.page(US, "/style.css"), stage.page(UK, "/style.css"));
-    let report = toolkit.failover_status(&shop(), &control).await.unwrap();
-    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    mirrored(&stage, &toolkit).await;
 
     let (sure, decided, why) = decide_by_quorum(&stage, || stage.uk.burn()).await;
     assert!(why.contains("connection refused"), "{why}");
@@ -300,4 +311,58 @@ async fn the_home_burns_the_site_moves_and_comes_home() {
     assert_eq!(report.figures["shop.epoch"], 3);
     let audit = toolkit.audit().await.unwrap();
     assert!(audit.findings.is_empty(), "{:?}", audit.findings);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_home_hangs_the_site_moves_and_the_one_that_wakes_up_can_do_no_harm() {
+    let stage = Stage::start();
+    let (toolkit, control) = (stage.toolkit(), Control::silent());
+    mirrored(&stage, &toolkit).await;
+
+    let (sure, decided, why) = decide_by_quorum(&stage, || stage.uk.hang()).await;
+    assert!(why.contains("no answer in time"), "{why}");
+    let begun = Instant::now();
+    let plan = toolkit.plan_failover(&shop(), &FailoverOptions::default(), &control).await.unwrap();
+    let planned = begun.elapsed();
+    let applied = apply(&toolkit, &plan).await;
+    assert_eq!(applied.outcome, Outcome::New, "{:?}", applied.report);
+    stage.assert_everybody_says(US);
+    let switched = done_after(&applied, &plan, |step| matches!(step, Step::ChangeZone(_)));
+    println!(
+        "hung: first observer sure {sure:?}, decided {decided:?}, planned in {planned:?}, primary changed {switched:?} into \
+         the run; hang to changed {:?}",
+        decided + planned + switched
+    );
+
+    // It wakes up, believes that it is home, and goes on mirroring as it did every night.
+    stage.uk.nginx.thaw();
+    stage.uk.sshd.thaw();
+    stage.us.write("order.html", "<p>one teapot</p>\n");
+    stage.uk.write("index.html", "<h1>Shop, as it was</h1>\n");
+    let estate = stage.estate();
+    let tree = |host: &str, machine: &Machine| {
+        let path = machine.www.path().to_str().unwrap().to_owned();
+        dr_core::Location::Remote { remote: estate.hosts[&id(host)].ssh.clone(), path }
+    };
+    let (from, to) = (tree("uk", &stage.uk), tree("us", &stage.us));
+    let options = dr_core::mirror::Options::default();
+    let nightly =
+        toolkit.plan_mirror(&from, &to, &options, Some((&shop(), dr_core::Epoch(1))), &control).await;
+    assert_eq!(nightly.unwrap_err().kind(), dr_core::ErrorKind::Refused);
+    // Made before the move and applied after it, it is refused when it lands.
+    let mut made_before = toolkit.plan_mirror(&from, &to, &options, None, &control).await.unwrap().plan;
+    for planned in &mut made_before.steps {
+        let Step::Mirror(transfer) = &mut planned.step else { continue };
+        transfer.site = Some(shop());
+        transfer.epoch = Some(dr_core::Epoch(1));
+        let state_dir = &estate.hosts[&id("us")].state_dir;
+        transfer.standing = Some(dr_core::failover::standing_path(state_dir, &shop()));
+    }
+    let applied = apply(&toolkit, &made_before).await;
+    assert_ne!(applied.outcome, Outcome::New, "{:?}", applied.report);
+    assert_eq!(stage.page(US, "/order.html"), "<p>one teapot</p>\n");
+    assert_eq!(stage.page(US, "/"), "<h1>Shop</h1>\n");
+    // The other way round is what the coordinator says, and uk does not let it in before it has stepped down.
+    let site_mirror = toolkit.plan_mirror_site(&shop(), &control).await;
+    assert_eq!(site_mirror.unwrap_err().kind(), dr_core::ErrorKind::Refused);
 }
