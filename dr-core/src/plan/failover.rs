@@ -240,6 +240,44 @@ pub fn mirror_and_record(
     steps
 }
 
+/// The steps that tell hosts for the first time what they are for a site; none for a host that was told before. A host that was
+/// told that it is home refuses mirrors from then on, also after it was away and the site has moved.
+///
+/// They are wanted only: whoever mirrors wants the mirror.
+///
+/// ```
+/// use dr_core::failover::Role;
+/// use dr_core::plan::first_roles;
+/// use dr_core::{Epoch, estate::Host};
+/// let (uk, us) = ("uk".parse().unwrap(), "us".parse().unwrap());
+/// let host = Host::new("root@uk.example.net".parse().unwrap());
+/// let never_told = [(&uk, &host, Role::Home, None), (&us, &host, Role::Standby, None)];
+/// let steps = first_roles(&"shop".parse().unwrap(), Epoch(1), &never_told);
+/// assert_eq!(steps[0].title, "tell uk that it is home for shop");
+/// assert_eq!(steps[1].title, "tell us that it is standby for shop");
+/// ```
+#[must_use]
+pub fn first_roles(
+    site: &SiteId,
+    epoch: Epoch,
+    hosts: &[(&HostId, &Host, Role, Option<Standing>)],
+) -> Vec<Planned> {
+    let never_told = hosts.iter().filter(|(.., standing)| standing.is_none());
+    never_told
+        .map(|(id, host, role, _)| {
+            let change = RoleChange {
+                site: site.clone(),
+                host: (*id).clone(),
+                remote: host.ssh.clone(),
+                state_dir: host.state_dir.clone(),
+                from: None,
+                to: Some(Standing { role: *role, epoch }),
+            };
+            Planned::wanted(format!("tell {id} that it is {role} for {site}"), Step::ChangeRole(change))
+        })
+        .collect()
+}
+
 fn check(facts: &FailoverFacts) -> Result<()> {
     let FailoverFacts { site, from, to, tenure, .. } = facts;
     let operation = || format!("plan to move {site} from {} to {}", from.id, to.id);

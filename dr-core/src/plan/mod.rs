@@ -10,7 +10,7 @@ mod step;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use failover::{FailoverFacts, Occasion, Side, ZoneNow, failover_plan, mirror_and_record};
+pub use failover::{FailoverFacts, Occasion, Side, ZoneNow, failover_plan, first_roles, mirror_and_record};
 pub use step::{Inverse, Step};
 
 use crate::digest::Digest;

@@ -114,7 +114,8 @@ impl Toolkit {
     }
 
     /// Plans to mirror every tree of a site from the host that is home to the other one, in the epoch that the coordinator
-    /// knows, and to write down on the receiving host that it has happened.
+    /// knows, to write down on the receiving host that it has happened, and to tell hosts that were never told what they are for
+    /// the site: from then on the home host refuses mirrors.
     ///
     /// # Errors
     /// `NotFound` for a site that the estate does not have; as [`Self::plan_mirror`] for each of its trees.
@@ -123,7 +124,11 @@ impl Toolkit {
             Error::new(ErrorKind::NotFound, format!("mirror site {site_id}"), "the estate has no such site")
                 .hint("look at its name in dr.toml")
         })?;
-        let tenure = self.world.coordinator.read(site_id).await?;
+        let tenure = match self.world.coordinator.read(site_id).await {
+            // A site that the coordinator has no place for cannot be moved, but it can be mirrored.
+            Err(why) if why.kind() == ErrorKind::NotFound => None,
+            tenure => tenure?,
+        };
         let epoch = tenure.as_ref().map_or(Epoch(0), |tenure| tenure.epoch);
         let home = tenure.map_or_else(|| site.home.clone(), |tenure| tenure.home);
         let is_home = home == site.home;
@@ -164,6 +169,8 @@ impl Toolkit {
         };
         let said = format!("write down on {standby} that {site_id} was mirrored");
         whole.plan.steps.push(Planned::needed(said, Step::RecordMirror(record)));
+        let (home, standby) = ((&home, home_host), (standby, standby_host));
+        whole.plan.steps.extend(self.first_roles(site_id, epoch, home, standby).await);
         Ok(whole)
     }
 

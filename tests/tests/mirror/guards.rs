@@ -135,6 +135,16 @@ async fn a_site_is_mirrored_from_whichever_host_is_home() {
         let applied = toolkit.apply(&planned.plan, "test", &Control::silent()).await.unwrap();
         assert_eq!(applied.outcome, Outcome::New, "{:#?}", applied.report);
         assert_eq!(world.page(&place(to).1, &page).unwrap(), content.as_bytes());
+        // Both were told what they are: a failover tells them something else.
+        let told = |host: &str| {
+            let file = world.file(&place(host).0, &standing_path("/var/lib/dr", &site)).unwrap();
+            Standing::from_bytes(&file).unwrap().role
+        };
+        assert_eq!((told(from), told(to)), (Role::Home, Role::Standby));
+        for (host, role) in [(from, Role::Standby), (to, Role::Home)] {
+            let standing = Standing { role, epoch: Epoch(2) };
+            world.put_file(&place(host).0, &standing_path("/var/lib/dr", &site), &standing.to_bytes());
+        }
     }
     world.put_tenure(&site, tenure(3, "nl"));
     let elsewhere = toolkit.plan_mirror_site(&site, &Control::silent()).await.unwrap_err();

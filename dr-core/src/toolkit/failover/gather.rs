@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 
 use super::steps::damaged;
 use crate::dns::{Answer, Question, SetChange, Transport, ZoneChange};
@@ -13,9 +13,9 @@ use crate::estate::{
     DnsName, Epoch, Host, HostId, ProbeSpec, RecordKey, RecordSet, RecordType, Site, SiteId, Zone, ZoneName,
 };
 use crate::failover::{
-    Guard, LastMirror, Role, Sight, Standing, Tenure, guard, last_mirror_path, standing_path,
+    DownKind, Guard, LastMirror, Role, Sight, Standing, Tenure, guard, last_mirror_path, standing_path,
 };
-use crate::plan::{Side, ZoneNow};
+use crate::plan::{Planned, Side, ZoneNow, first_roles};
 use crate::time::Timestamp;
 use crate::toolkit::Toolkit;
 use crate::world::World;
@@ -25,6 +25,10 @@ const SERVER_WITHIN: Duration = Duration::from_secs(2);
 /// How long the old home may take to say what it believes. It may be gone without a trace, and what it believes is not needed to
 /// leave it: nothing waits for the whole timeout of a connection here.
 const OLD_HOME_WITHIN: Duration = Duration::from_secs(5);
+/// How long the old home may take to say what it believes, once it is known how it answers visitors. It may be gone without a
+/// trace, and what it believes is not needed to leave it: nothing waits for the whole timeout of a connection here.
+/// The same for one that did not answer visitors in time either.
+const LOST_HOME_WITHIN: Duration = Duration::from_secs(1);
 
 /// Everything that was seen. What could not be seen is kept as the error it gave.
 pub(super) struct Seen {
@@ -104,6 +108,8 @@ impl Toolkit {
         let (home, other, last_mirror, zones) = tokio::join!(
             self.party(id, site, home, Some(OLD_HOME_WITHIN), operation),
             self.party(id, site, other, None, operation),
+            self.party(id, site, home, true, operation),
+            self.party(id, site, other, false, operation),
             self.last_mirror(id, other, operation),
             zones
         );
@@ -124,6 +130,7 @@ impl Toolkit {
         site: &Site,
         id: &HostId,
         limit: Option<Duration>,
+        may_be_lost: bool,
         operation: &str,
     ) -> Result<Party> {
         let host = self.host(id, operation)?;
@@ -141,6 +148,22 @@ impl Toolkit {
             })
         };
         let (standing, sights) = tokio::join!(asked, join_all(looks));
+        let asked = std::pin::pin!(standing(&self.world, site_id, id, host));
+        let (standing, sights) = match select(asked, std::pin::pin!(join_all(looks))).await {
+            Either::Left((standing, looks)) => (standing, looks.await),
+            Either::Right((sights, asked)) if may_be_lost => {
+                let is_silent = |sight: &Sight| {
+                    matches!(sight, Sight::Down { kind: DownKind::TimedOut | DownKind::NoRoute, .. })
+                };
+                let is_lost = sights.iter().any(is_silent);
+                let limit = if is_lost { LOST_HOME_WITHIN } else { OLD_HOME_WITHIN };
+                let standing = tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| {
+                    let why = format!("no answer in {} s", limit.as_secs());
+                    Err(Error::new(ErrorKind::Timeout, format!("ask {id} what it is for {site_id}"), why))
+                });
+                (standing, sights)
+            }
+            Either::Right((sights, asked)) => (asked.await, sights),
         Ok(Party { id: id.clone(), host: host.clone(), standing, sights })
     }
 
@@ -210,6 +233,27 @@ impl Toolkit {
             matches!(answer, Answer::Silent | Answer::Unreachable { .. }).then_some(*server)
         });
         join_all(asked).await.into_iter().flatten().collect()
+    }
+}
+
+impl Toolkit {
+    /// The steps that tell both hosts of a site what they are, as far as they were never told. A host that cannot be asked is left
+    /// alone.
+    pub(in crate::toolkit) async fn first_roles(
+        &self,
+        site: &SiteId,
+        epoch: Epoch,
+        home: (&HostId, &Host),
+        other: (&HostId, &Host),
+    ) -> Vec<Planned> {
+        let asked = |(id, host)| standing(&self.world, site, id, host);
+        let (at_home, there) = tokio::join!(asked(home), asked(other));
+        let hosts = [(home, Role::Home, at_home), (other, Role::Standby, there)];
+        let known = |((id, host), role, standing): &((_, _), _, Result<_>)| {
+            Some((*id, *host, *role, *standing.as_ref().ok()?))
+        };
+        let hosts: Vec<(&HostId, &Host, Role, Option<Standing>)> = hosts.iter().filter_map(known).collect();
+        first_roles(site, epoch, &hosts)
     }
 }
 
