@@ -12,6 +12,7 @@ use crate::context;
 
 pub(super) async fn run(common: &Common, console: &Console, words: Failover) -> Result<u8> {
     let estate = context::needed_estate(common)?;
+    let console = &console.under(&estate.policy);
     let toolkit = context::toolkit(common, estate)?;
     let control = console.control();
     match words {
@@ -33,17 +34,19 @@ pub(super) async fn run(common: &Common, console: &Console, words: Failover) -> 
         Failover::Resume { run } => {
             let run = chosen(&toolkit, run, true).await?;
             let applied = toolkit.resume(run, &context::asked_by(), &control).await?;
-            Ok(finish(console, &applied.report, applied.outcome))
+            Ok(finish(console, &applied))
         }
         Failover::Undo { run, yes } => {
             let run = chosen(&toolkit, run, false).await?;
             if !yes && !console.confirm(&format!("Take back run {run}?")) {
                 return Err(not_confirmed());
             }
-            let applied = toolkit.undo(run, &context::asked_by(), &control).await?;
-            // Being back where one was is what was asked for.
-            let outcome = if applied.outcome == Outcome::Old { Outcome::New } else { applied.outcome };
-            Ok(finish(console, &applied.report, outcome))
+            let mut applied = toolkit.undo(run, &context::asked_by(), &control).await?;
+            if applied.outcome == Outcome::Old {
+                // Being back where one was is what was asked for.
+                applied.outcome = Outcome::New;
+            }
+            Ok(finish(console, &applied))
         }
     }
 }
