@@ -1,5 +1,6 @@
 //! `dr failover`: look, plan, move, bring back, go on, take back.
 
+use dr_core::failover::Guard;
 use dr_core::run::{Outcome, RunId};
 use dr_core::toolkit::{FailoverOptions, Toolkit};
 use dr_core::world::Control;
@@ -55,9 +56,21 @@ async fn status(toolkit: &Toolkit, console: &Console, control: &Control, sites: 
     let sites = if sites.is_empty() { toolkit.estate.sites.keys().cloned().collect() } else { sites };
     let mut report = Report::new("failover status", dr_core::toolkit::now());
     for site in &sites {
+        if !console.is_monitoring() {
+            let guards = toolkit.failover_guards(site, control).await?;
+            let lines: Vec<String> = guards.iter().map(explained).collect();
+            let json = serde_json::json!({ "site": site, "guards": guards });
+            console.result(&format!("{site}:\n{}\n", lines.join("\n")), &json);
+        }
         report.absorb(toolkit.failover_status(site, control).await?);
     }
     Ok(console.report(&report.judged(&toolkit.estate.policy.severity)))
+}
+
+/// A guard and what it saw, as a line.
+fn explained(guard: &Guard) -> String {
+    let word = if guard.passed { "passes" } else { "REFUSES" };
+    format!("  {word:<8} {:<17} {}", guard.name, guard.explanation)
 }
 
 async fn plan(toolkit: &Toolkit, words: &FailoverPlan, control: &Control) -> Result<Plan> {

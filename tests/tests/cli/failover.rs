@@ -124,13 +124,13 @@ fn disaster_and_return() {
     let desk = &stage.desk;
     // Before the first mirror the standby has nothing to serve.
     let said = desk.exits(1, &["failover", "status"]);
-    said.has(&["shop"]);
+    said.has(&["REFUSES mirror-fresh us has no record of a mirror"]);
     desk.exits(10, &["failover", "plan", "shop"]).has(&["→"]);
     desk.exits(0, &["mirror", "--site", "shop", "--dry-run"]).has(&["index.html"]);
     desk.exits(0, &["mirror", "--site", "shop"]);
     desk.exits(0, &["mirror", "--site", "shop"]);
     assert_eq!(stage.page(&stage.us, "/"), "<h1>Shop</h1>");
-    desk.exits(0, &["failover", "status", "shop"]);
+    desk.exits(0, &["failover", "status", "shop"]).has(&["shop:", "passes standby-healthy", "passes mirror-fresh"]);
     desk.exits(0, &["check"]);
     desk.exits(0, &["check", "shop.test", "uk"]);
     desk.exits(18, &["check", "nothing"]).has(&["no zone, site or host 'nothing'"]);

@@ -147,7 +147,7 @@ fn a_journal_that_cannot_be_written_is_said_before_anything_is_done() {
     let new = desk.path("not/yet/there/journal.db");
     desk.exits(0, &["mirror", &from, &to, "--journal", &new]);
     assert!(desk.home().join("to/index.html").exists());
-    desk.exits(0, &["log", "--journal", &new]).has(&["mirror", "New"]);
+    desk.exits(0, &["log", "--journal", &new]).has(&["mirror", "done"]);
 
     let garbage = desk.write("garbage.db", &"no database ".repeat(100));
     desk.exits(26, &["log", "--journal", &garbage]).has(&["garbage.db"]);
