@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use dr_core::estate::Policy;
 use dr_core::render::{self, Style};
 use dr_core::report::Report;
 use dr_core::run::Event;
@@ -20,7 +21,10 @@ use crate::args::Common;
 pub(crate) struct Console {
     json: bool,
     nagios: bool,
-    fail_on: Severity,
+    /// As asked for with --fail-on.
+    fail_on: Option<Severity>,
+    /// As the estate has it.
+    policy: Severity,
     out: Style,
     err: Style,
     bar: Arc<Mutex<Option<Bar>>>,
@@ -46,14 +50,15 @@ enum JsonLine<'a> {
 
 impl Console {
     /// As the options and the terminal say. `NO_COLOR` is honoured (no-color.org).
-    pub(crate) fn new(common: &Common, fail_on: Severity) -> Self {
+    pub(crate) fn new(common: &Common) -> Self {
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let width = |terminal: bool| if terminal { terminal_width() } else { 100 };
         let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
         Self {
             json: common.json,
             nagios: common.nagios,
-            fail_on: common.fail_on.map_or(fail_on, Into::into),
+            fail_on: common.fail_on.map(Into::into),
+            policy: Policy::default().fail_on,
             out: Style { color: colour && out, width: width(out), full: common.verbose },
             err: Style { color: colour && err, width: width(err), full: common.verbose },
             bar: Arc::default(),
@@ -61,9 +66,19 @@ impl Console {
         }
     }
 
+    /// The same where this policy holds: a check fails as it says, unless --fail-on says otherwise.
+    pub(crate) fn under(&self, policy: &Policy) -> Self {
+        Self { policy: policy.fail_on, ..self.clone() }
+    }
+
     /// Whether the output is for programs.
     pub(crate) fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// Whether a monitoring system reads it.
+    pub(crate) fn is_monitoring(&self) -> bool {
+        self.nagios
     }
 
     /// Whether a person sits there who can be asked.
@@ -182,7 +197,8 @@ impl Console {
         } else {
             self.print(&render::report(report, self.out));
         }
-        u8::from(report.worst().is_some_and(|worst| worst >= self.fail_on))
+        let fail_on = self.fail_on.unwrap_or(self.policy);
+        u8::from(report.worst().is_some_and(|worst| worst >= fail_on))
     }
 
     /// Shows a result that is neither plan nor report: `text` for people, `value` for programs.
@@ -191,11 +207,21 @@ impl Console {
         if self.json { self.line(&JsonLine::Result(value)) } else { self.print(text) }
     }
 
+    /// Shows a single look at something; gives the exit code. `word` and `code` are for monitoring.
+    pub(crate) fn look(&self, text: &str, value: &serde_json::Value, (code, word): (u8, &str)) -> u8 {
+        if self.nagios {
+            self.print(&format!("DR {word} - {}", text.replace('|', "/")));
+            return code;
+        }
+        self.result(text, value);
+        u8::from(code != 0)
+    }
+
     /// Shows an error; gives the exit code.
     pub(crate) fn error(&self, error: &Error) -> u8 {
         self.settle();
         if self.nagios {
-            self.print(&format!("UNKNOWN: {error}"));
+            self.print(&format!("DR UNKNOWN - {}", error.to_string().replace(['|', '\n'], " ")));
             return 3;
         }
         if self.json {

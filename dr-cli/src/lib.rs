@@ -14,7 +14,7 @@ pub mod demo;
 use std::ffi::OsString;
 
 use clap::Parser;
-use dr_core::{Error, ErrorKind, Severity};
+use dr_core::{Error, ErrorKind};
 
 use args::Cli;
 use console::Console;
@@ -33,7 +33,7 @@ pub fn main<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>) -> u8 
         Ok(runtime) => runtime,
         Err(why) => {
             let error = Error::io("start", why);
-            return Console::new(&cli.common, Severity::Error).error(&error);
+            return Console::new(&cli.common).error(&error);
         }
     };
     let code = runtime.block_on(commands::run(cli));

@@ -161,9 +161,9 @@ impl fmt::Display for Period {
 impl FromStr for Period {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let said = "not a span of time such as 90s, 15m, 24h or 7d";
+        let said = format!("'{}' is not a span of time such as 90s, 15m, 24h or 7d", text.escape_debug());
         // jiff's absolute durations end at hours; an operator's day is 24 hours here.
-        let spelled = SpanParser::new().parse_span(text).map_err(|why| format!("{said}: {why}"))?;
+        let spelled = SpanParser::new().parse_span(text).map_err(|_| said.clone())?;
         let span = spelled
             .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
             .map_err(|_| format!("{said}: months and years have no fixed length"))?;

@@ -15,6 +15,7 @@ struct Chosen {
 
 pub(super) async fn run(common: &Common, console: &Console, names: &[String]) -> Result<u8> {
     let estate = context::needed_estate(common)?;
+    let console = &console.under(&estate.policy);
     let chosen = choose(&estate, names)?;
     let toolkit = context::toolkit(common, estate.clone())?;
     let control = console.control();
@@ -49,7 +50,7 @@ fn choose(estate: &Estate, names: &[String]) -> Result<Chosen> {
             .collect();
         if zone.is_none() && site.is_none() && on_host.is_empty() {
             let message = format!("the estate has no zone, site or host '{}'", name.escape_debug());
-            return Err(Error::new(ErrorKind::Usage, "check", message)
+            return Err(Error::new(ErrorKind::NotFound, "check", message)
                 .hint("dr check without names checks everything that it has"));
         }
         chosen.zones.extend(zone);

@@ -46,6 +46,7 @@ async fn check(
     names: &[DnsName],
 ) -> Result<u8> {
     let estate = context::estate(common)?.unwrap_or_default();
+    let console = &console.under(&estate.policy);
     let mut specs = vec![];
     for zone in zones {
         let mut spec = spec(&estate, zone, servers)?;

@@ -1,5 +1,6 @@
 //! `dr failover`: look, plan, move, bring back, go on, take back.
 
+use dr_core::failover::Guard;
 use dr_core::run::{Outcome, RunId};
 use dr_core::toolkit::{FailoverOptions, Toolkit};
 use dr_core::world::Control;
@@ -12,6 +13,7 @@ use crate::context;
 
 pub(super) async fn run(common: &Common, console: &Console, words: Failover) -> Result<u8> {
     let estate = context::needed_estate(common)?;
+    let console = &console.under(&estate.policy);
     let toolkit = context::toolkit(common, estate)?;
     let control = console.control();
     match words {
@@ -33,17 +35,19 @@ pub(super) async fn run(common: &Common, console: &Console, words: Failover) -> 
         Failover::Resume { run } => {
             let run = chosen(&toolkit, run, true).await?;
             let applied = toolkit.resume(run, &context::asked_by(), &control).await?;
-            Ok(finish(console, &applied.report, applied.outcome))
+            Ok(finish(console, &applied))
         }
         Failover::Undo { run, yes } => {
             let run = chosen(&toolkit, run, false).await?;
             if !yes && !console.confirm(&format!("Take back run {run}?")) {
                 return Err(not_confirmed());
             }
-            let applied = toolkit.undo(run, &context::asked_by(), &control).await?;
-            // Being back where one was is what was asked for.
-            let outcome = if applied.outcome == Outcome::Old { Outcome::New } else { applied.outcome };
-            Ok(finish(console, &applied.report, outcome))
+            let mut applied = toolkit.undo(run, &context::asked_by(), &control).await?;
+            if applied.outcome == Outcome::Old {
+                // Being back where one was is what was asked for.
+                applied.outcome = Outcome::New;
+            }
+            Ok(finish(console, &applied))
         }
     }
 }
@@ -52,9 +56,21 @@ async fn status(toolkit: &Toolkit, console: &Console, control: &Control, sites: 
     let sites = if sites.is_empty() { toolkit.estate.sites.keys().cloned().collect() } else { sites };
     let mut report = Report::new("failover status", dr_core::toolkit::now());
     for site in &sites {
+        if !console.is_monitoring() {
+            let guards = toolkit.failover_guards(site, control).await?;
+            let lines: Vec<String> = guards.iter().map(explained).collect();
+            let json = serde_json::json!({ "site": site, "guards": guards });
+            console.result(&format!("{site}:\n{}\n", lines.join("\n")), &json);
+        }
         report.absorb(toolkit.failover_status(site, control).await?);
     }
     Ok(console.report(&report.judged(&toolkit.estate.policy.severity)))
+}
+
+/// A guard and what it saw, as a line.
+fn explained(guard: &Guard) -> String {
+    let word = if guard.passed { "passes" } else { "REFUSES" };
+    format!("  {word:<8} {:<17} {}", guard.name, guard.explanation)
 }
 
 async fn plan(toolkit: &Toolkit, words: &FailoverPlan, control: &Control) -> Result<Plan> {

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use dr_core::keys::KeyOptions;
+use dr_core::keys::{KeyOptions, PublicKey};
 use dr_core::toolkit::InstallOptions;
-use dr_core::{Error, Estate, Remote, Result, Secret};
+use dr_core::{Error, ErrorKind, Estate, Remote, Result, Secret};
 
 use super::show_and_apply;
 use crate::args::{Common, Keys};
@@ -69,9 +69,13 @@ async fn install(
 }
 
 fn public_line(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path)
-        .map(|text| text.trim().to_owned())
-        .map_err(|why| Error::io(format!("read the public key {}", path.display()), why))
+    let operation = || format!("read the public key {}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|why| Error::io(operation(), why))?;
+    let key = text.trim().parse::<PublicKey>().map_err(|why| {
+        Error::new(ErrorKind::Usage, operation(), why.to_string())
+            .hint("name the .pub file, with one key in it")
+    })?;
+    Ok(key.to_string())
 }
 
 fn asked_twice() -> Result<Secret> {
@@ -79,5 +83,5 @@ fn asked_twice() -> Result<Secret> {
     if first == context::ask_secret("the same again: ")? {
         return Ok(first);
     }
-    Err(Error::new(dr_core::ErrorKind::Usage, "generate a key", "the two passphrases differ"))
+    Err(Error::new(ErrorKind::Usage, "generate a key", "the two passphrases differ"))
 }

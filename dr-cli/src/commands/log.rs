@@ -2,7 +2,7 @@
 
 use dr_core::Result;
 use dr_core::render::{self, Style};
-use dr_core::run::RunId;
+use dr_core::run::{Outcome, RunId};
 
 use crate::args::Common;
 use crate::console::Console;
@@ -18,8 +18,8 @@ pub(super) async fn run(common: &Common, console: &Console, run: Option<RunId>, 
         let lines: Vec<String> = runs
             .iter()
             .map(|run| {
-                let outcome = run.outcome.map_or("unfinished".to_owned(), |outcome| format!("{outcome:?}"));
-                format!("{}  {}  {outcome:<12} {}", run.run, run.at, run.title)
+                let at = seconds(&run.at.to_string());
+                format!("{}  {at}  {:<14} {}", run.run, ended(run.outcome), run.title)
             })
             .collect();
         let text = if lines.is_empty() { "no runs yet".to_owned() } else { lines.join("\n") };
@@ -31,8 +31,24 @@ pub(super) async fn run(common: &Common, console: &Console, run: Option<RunId>, 
     let style = Style { width: 100, full: true, ..Style::default() };
     let text: Vec<String> = lines
         .iter()
-        .map(|line| format!("{} {}", line.at, render::event(&line.event, Some(&plan), style).trim_end()))
+        .map(|line| format!("{} {}", seconds(&line.at.to_string()), render::event(&line.event, Some(&plan), style).trim_end()))
         .collect();
     console.result(&text.join("\n"), &serde_json::to_value(&lines).unwrap_or_default());
     Ok(0)
+}
+
+/// How a run ended, as people say it.
+fn ended(outcome: Option<Outcome>) -> &'static str {
+    match outcome {
+        Some(Outcome::New) => "done",
+        Some(Outcome::NewDegraded) => "done, not all",
+        Some(Outcome::Old) => "taken back",
+        Some(Outcome::Stopped) => "STOPPED",
+        None => "unfinished",
+    }
+}
+
+/// A time without the fraction of its second: columns stay in line.
+fn seconds(time: &str) -> String {
+    time.split_once('.').map_or_else(|| time.to_owned(), |(whole, _)| format!("{whole}Z"))
 }

@@ -8,9 +8,10 @@ mod log;
 mod mirror;
 mod probe;
 
-use dr_core::toolkit::Toolkit;
+use dr_core::run::{Event, Outcome};
+use dr_core::toolkit::{Applied, Toolkit};
 use dr_core::world::Control;
-use dr_core::{Plan, Report, Result, Severity};
+use dr_core::{Plan, Result};
 
 use crate::args::{Cli, Command, Common};
 use crate::console::Console;
@@ -22,7 +23,7 @@ pub(crate) async fn run(cli: Cli) -> u8 {
     if let Command::DemoProcess { what } = &command {
         return crate::demo::process(what).await;
     }
-    let console = Console::new(&common, Severity::Error);
+    let console = Console::new(&common);
     let done = match command {
         Command::Check { names } => check::run(&common, &console, &names).await,
         Command::Mirror(words) => mirror::run(&common, &console, words).await,
@@ -52,17 +53,20 @@ pub(crate) async fn show_and_apply(
     }
     console.follow(plan);
     let applied = toolkit.apply(plan, &context::asked_by(), control).await?;
-    Ok(finish(console, &applied.report, applied.outcome))
+    Ok(finish(console, &applied))
 }
 
-/// The exit code after a run: its report's, and never 0 when the run did not reach what was planned.
-pub(crate) fn finish(console: &Console, report: &Report, outcome: dr_core::run::Outcome) -> u8 {
-    use dr_core::run::Outcome::{New, NewDegraded, Old, Stopped};
-    let code = console.report(report);
-    match outcome {
-        New | NewDegraded => code,
-        Old | Stopped => code.max(1),
+/// The exit code after a run: its report's, or when it did not reach what was planned that of the step that failed.
+pub(crate) fn finish(console: &Console, applied: &Applied) -> u8 {
+    let code = console.report(&applied.report);
+    if console.is_monitoring() || matches!(applied.outcome, Outcome::New | Outcome::NewDegraded) {
+        return code;
     }
+    let failed = applied.lines.iter().rev().find_map(|line| match &line.event {
+        Event::StepFailed { error, .. } => Some(error.kind.code()),
+        _ => None,
+    });
+    failed.unwrap_or(code.max(1))
 }
 
 fn memo(common: &Common, console: &Console) -> Result<u8> {

@@ -20,8 +20,13 @@ pub(super) async fn run(common: &Common, console: &Console, words: Probe) -> Res
         _ => format!("{sight:?}"),
     };
     let json = serde_json::to_value(&sight).unwrap_or_default();
-    console.result(&format!("{}: {said}", words.address), &json);
-    Ok(u8::from(!sight.is_up()))
+    let monitored = match &sight {
+        Sight::Up { .. } => (0, "OK"),
+        Sight::Degraded { .. } => (1, "WARNING"),
+        Sight::Down { .. } => (2, "CRITICAL"),
+        _ => (3, "UNKNOWN"),
+    };
+    Ok(console.look(&format!("{}: {said}", words.address), &json, monitored))
 }
 
 fn spec(words: &Probe) -> Result<ProbeSpec> {

@@ -125,7 +125,7 @@ impl Refusal {
             }
             Self::TargetNotDirectory { .. } => "correct the path, or move away what stands there",
             Self::TooManyDeletions { .. } => {
-                "look at the deletions with --dry-run; if they are meant, raise max_delete for this mirror, or turn deletion off"
+                "look at the deletions with --dry-run; if they are meant, raise max_delete (--max-delete), or delete nothing (--no-delete)"
             }
             Self::SamePlace { .. } | Self::Nested { .. } => "name two directories that are apart",
             Self::TargetIsHome { .. } => {
@@ -140,7 +140,11 @@ impl Refusal {
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        Self::new(ErrorKind::Refused, "mirror the tree", refusal.message()).hint(refusal.advice())
+        let kind = match refusal {
+            Refusal::SourceMissing { .. } => ErrorKind::NotFound,
+            _ => ErrorKind::Refused,
+        };
+        Self::new(kind, "mirror the tree", refusal.message()).hint(refusal.advice())
     }
 }
 

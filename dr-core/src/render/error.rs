@@ -26,9 +26,15 @@ pub fn error(error: &Error, style: Style) -> String {
             wrap(&mut page, "  ", &line, style);
         }
     }
+    let mut said = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        wrap(&mut page, "  because: ", &clean(&cause.to_string()), style);
+        let because = cause.to_string();
+        // What has been said need not be said again.
+        if !said.contains(&because) {
+            wrap(&mut page, "  because: ", &clean(&because), style);
+            said = because;
+        }
         source = cause.source();
     }
     if let Some(hint) = error.advice() {

@@ -36,7 +36,9 @@ async fn trees_that_would_be_lost_are_not_mirrored() {
     }
     std::os::unix::fs::symlink(at("full"), at("alias")).unwrap();
     let options = Options::default();
-    check_refused(&at("missing"), &at("full"), &options, "does not exist").await;
+    let missing = plan(&toolkit(), &here(&at("missing")), &here(&at("full")), &options).await.unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing:?}");
+    assert!(missing.message().contains("does not exist") && missing.advice().is_some(), "{missing:?}");
     check_refused(&at("full/page"), &at("empty"), &options, "not a directory").await;
     check_refused(&at("empty"), &at("full"), &options, "is empty").await;
     check_refused(&at("full"), &at("full/page"), &options, "is inside").await;

@@ -55,7 +55,10 @@ impl Toolkit {
     /// Checks many zones, some at a time, into one report. Findings and progress are handed to `control` as they come; a
     /// finding about a server that many zones share stands in the report once, with the zones it is for.
     pub async fn check_zones(&self, specs: &[ZoneSpec], control: &Control) -> Result<Report> {
-        let operation = format!("check {} zones", specs.len());
+        let operation = match specs {
+            [one] => format!("check zone {}", one.zone),
+            _ => format!("check {} zones", specs.len()),
+        };
         let begun = self.world.clock.read();
         let round = Round::of_many(&self.world);
         let thresholds = Thresholds::of(&self.estate.policy);

@@ -1,0 +1,103 @@
+//! `dr dns` against six real name servers.
+
+use std::net::Ipv4Addr;
+
+use dr_tests::{DnsLab, Port, Tsig, Zone, addresses};
+
+use crate::desk::{Desk, last};
+
+fn servers(lab: &DnsLab) -> Vec<String> {
+    let named = lab.servers().iter().zip(1..);
+    named
+        .flat_map(|(server, number)| ["--server".to_owned(), format!("ns{number}={}", server.addr())])
+        .collect()
+}
+
+#[test]
+fn a_zone_is_checked_and_changed_on_six_servers() {
+    let (desk, lab) = (Desk::new(), DnsLab::start(&[Zone::new("shop.test").ttl(60)]));
+    let servers = servers(&lab);
+    let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+    let check = [&["dns", "check", "shop.test", "--name", "www.shop.test"], &servers[..]].concat();
+    let healthy = desk.exits(0, &check);
+    healthy.has(&["shop.test"]);
+    assert_eq!(last(&desk.json(0, &check), "report")["findings"], serde_json::json!([]));
+    assert!(desk.exits(0, &[&check[..], &["--nagios"]].concat()).out.starts_with("DR OK - "));
+
+    let secret = desk.tsig();
+    let key = ["--key", Tsig::LAB.name, "--key-file", &secret];
+    let set =
+        [&["dns", "set", "shop.test", "www.shop.test", "A", "198.51.100.7"], &servers[..], &key].concat();
+    desk.exits(0, &[&set[..], &["--dry-run"]].concat()).has(&["198.51.100.7", "192.0.2.10"]);
+    let shown = || {
+        lab.addrs()
+            .into_iter()
+            .map(|at| addresses(at, "www.shop.test").unwrap_or_default())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(shown(), vec![vec![Ipv4Addr::new(192, 0, 2, 10)]; 6], "a dry run changes nothing");
+    desk.exits(0, &set);
+    assert_eq!(shown(), vec![vec![Ipv4Addr::new(198, 51, 100, 7)]; 6]);
+    desk.exits(0, &set).has(&["nothing to do"]);
+    desk.exits(0, &check);
+
+    // Two records, then none.
+    let www = ["dns", "set", "shop.test", "www.shop.test", "A"];
+    let set = |code, rest: &[&str]| desk.exits(code, &[&www[..], rest, &servers[..], &key].concat());
+    set(0, &["198.51.100.7", "198.51.100.8", "--ttl", "30"]);
+    assert!(shown().iter().all(|set| set.len() == 2));
+    set(0, &[]);
+    assert!(shown().iter().all(Vec::is_empty));
+    set(2, &["not-an-address"]).has(&["not-an-address"]);
+    let outside =
+        [&["dns", "set", "shop.test", "www.other.test", "A", "198.51.100.7"], &servers[..], &key].concat();
+    desk.exits(2, &outside).has(&["www.other.test"]);
+
+    lab.server("nsd").freeze();
+    let said = desk.exits(1, &check);
+    said.has(&["ns3"]);
+    let lines = desk.json(1, &check);
+    let findings = last(&lines, "report")["findings"].to_string();
+    assert!(findings.contains("dns.") && findings.contains("ns3"), "{findings}");
+    assert_eq!(
+        desk.exits(2, &[&check[..], &["--nagios"]].concat())
+            .out
+            .lines()
+            .next()
+            .unwrap()
+            .matches("DR CRITICAL")
+            .count(),
+        1
+    );
+    desk.exits(0, &[&check[..], &["--fail-on", "critical"]].concat());
+    lab.server("nsd").thaw();
+}
+
+#[test]
+fn who_may_not_change_a_zone_and_who_is_not_there() {
+    let desk = Desk::new();
+    let zones = [Zone::new("shop.test").name_servers(1)];
+    let named = dr_tests::bind::primary(Port::free(), &zones, &[], dr_tests::bind::Notify::Tuned);
+    let server = format!("ns1={}", named.addr());
+    let set = |name: &str, file: &str, code: i32| {
+        let words = ["dns", "set", "shop.test", "www.shop.test", "A", "198.51.100.7"];
+        desk.exits(code, &[&words[..], &["--server", &server, "--key", name, "--key-file", file]].concat())
+    };
+    let other = desk.secret("other.key", "b3RoZXIgc2VjcmV0cyBvZiB0aGUgbGFiIGFyZSBub3Q=\n");
+    set(Tsig::LAB.name, &other, 29).has(&["lab-key", "BADSIG", "copy the primary's again"]);
+    set("nobodys-key", &desk.tsig(), 29);
+    set(Tsig::LAB.name, &desk.write("open.key", Tsig::LAB.secret), 20).has(&["600"]);
+    set(Tsig::LAB.name, &desk.path("no.key"), 18).has(&["no.key"]);
+    let words = ["dns", "set", "shop.test", "www.shop.test", "A", "198.51.100.7", "--server", &server];
+    let unsigned = desk.dr(&words);
+    assert!(unsigned.code >= 2, "{unsigned}");
+    unsigned.has(&["key"]);
+    assert_eq!(addresses(named.addr(), "www.shop.test"), Ok(vec![Ipv4Addr::new(192, 0, 2, 10)]));
+
+    desk.exits(1, &["dns", "check", "other.test", "--server", &server]).has(&["other.test"]);
+    named.stop();
+    let said = desk.exits(1, &["dns", "check", "shop.test", "--server", &server]);
+    said.has(&["dns.no_server_answers"]);
+    desk.exits(12, &words).has(&["refused"]);
+    desk.exits(18, &["dns", "check", "shop.test"]).has(&["name its servers"]);
+}

@@ -1,0 +1,129 @@
+//! `dr keys` against OpenSSH.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use dr_tests::{Login, Sshd};
+
+use crate::desk::{Desk, account, last};
+
+#[test]
+fn a_key_is_made_once_and_never_overwritten() {
+    let desk = Desk::new();
+    let key = desk.path("key");
+    let said = desk.exits(0, &["keys", "generate", &key, "--no-passphrase", "--comment", "mirror from uk"]);
+    said.has(&["SHA256:", &key]);
+    let mode = |path: &str| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&key), 0o600);
+    let public = fs::read_to_string(format!("{key}.pub")).unwrap();
+    assert!(public.starts_with("ssh-ed25519 ") && public.ends_with(" mirror from uk\n"), "{public}");
+
+    desk.exits(19, &["keys", "generate", &key, "--no-passphrase"]).has(&[&key]);
+    assert_eq!(fs::read_to_string(format!("{key}.pub")).unwrap(), public);
+    fs::remove_file(&key).unwrap();
+    desk.exits(19, &["keys", "generate", &key, "--no-passphrase"]);
+    assert!(!Path::new(&key).exists(), "half a pair is none");
+
+    let phrase = desk.secret("phrase", "correct horse\n");
+    let locked = desk.path("locked");
+    let lines = desk.json(0, &["keys", "generate", &locked, "--passphrase-file", &phrase]);
+    assert!(last(&lines, "result")["fingerprint"].as_str().unwrap().starts_with("SHA256:"));
+    let opened = |phrase: &str| {
+        let keygen =
+            std::process::Command::new("ssh-keygen").args(["-y", "-P", phrase, "-f", &locked]).output();
+        keygen.unwrap().status.success()
+    };
+    assert!(opened("correct horse") && !opened(""));
+
+    fs::set_permissions(&phrase, fs::Permissions::from_mode(0o644)).unwrap();
+    desk.exits(20, &["keys", "generate", &desk.path("third"), "--passphrase-file", &phrase]).has(&["600"]);
+    // Nobody is there to type one.
+    let said = desk.dr(&["keys", "generate", &desk.path("fourth")]);
+    assert!(said.code >= 10, "{said}");
+    said.has(&["without a terminal, give the secret in a file"]);
+    assert!(!desk.home().join("fourth").exists() && !desk.home().join("third").exists());
+    desk.exits(18, &["keys", "generate", &desk.path("no/such/place"), "--no-passphrase"]).has(&["no/such"]);
+}
+
+#[test]
+fn a_key_is_installed_by_another_and_proven() {
+    let (desk, sshd) = (Desk::new(), Sshd::start());
+    let access = desk.key_for(&[&sshd]);
+    let access = access.each_ref().map(String::as_str);
+    let (new, account) = (desk.path("new"), account(&sshd));
+    let public = format!("{new}.pub");
+    desk.exits(0, &["keys", "generate", &new, "--no-passphrase", "-C", "the new one"]);
+    let before = fs::read_to_string(sshd.authorized_keys()).unwrap();
+
+    let verify = ["keys", "verify", &public, &account, "-i", &new, access[2], access[3]];
+    desk.exits(1, &verify);
+    let install = [&["keys", "install", &public, &account, "--restrict"], &access[..]].concat();
+    desk.exits(0, &[&install[..], &["--dry-run"]].concat()).has(&["authorized_keys"]);
+    assert_eq!(fs::read_to_string(sshd.authorized_keys()).unwrap(), before, "a dry run changes nothing");
+    assert!(desk.json(0, &[&install[..], &["--dry-run"]].concat()).iter().all(|(kind, _)| kind == "plan"));
+
+    desk.exits(0, &install);
+    let after = fs::read_to_string(sshd.authorized_keys()).unwrap();
+    assert!(after.starts_with(&before), "foreign lines stay as they are");
+    assert!(after[before.len()..].starts_with("restrict ssh-ed25519 "), "{after}");
+    desk.exits(0, &verify);
+    assert_eq!(last(&desk.json(0, &verify), "report")["findings"], serde_json::json!([]));
+    desk.exits(0, &install);
+    assert_eq!(fs::read_to_string(sshd.authorized_keys()).unwrap(), after, "it is there once");
+    let runs = desk.exits(0, &["log"]);
+    assert_eq!(runs.out.lines().count(), 1, "nothing to do is no run:\n{runs}");
+    assert!(!runs.out.contains("PRIVATE"));
+}
+
+#[test]
+fn a_password_lets_one_in_the_first_time() {
+    if !Sshd::has_own_accounts() {
+        return;
+    }
+    let sshd = Sshd::with(&Login { password: Some("correct horse".to_owned()), ..Login::default() });
+    let desk = Desk::new();
+    let known = desk.write("known", &sshd.known_hosts());
+    let (key, account) = (desk.path("key"), account(&sshd));
+    let public = format!("{key}.pub");
+    desk.exits(0, &["keys", "generate", &key, "--no-passphrase"]);
+    let wrong = desk.secret("wrong", "incorrect donkey\n");
+    let right = desk.secret("right", "correct horse\n");
+    let install = |file: &str| {
+        desk.dr(&["keys", "install", &public, &account, "--password-file", file, "--known-hosts", &known])
+    };
+    let said = install(&wrong);
+    assert_eq!(said.code, 14, "{said}");
+    assert!(!said.err.contains("donkey"), "{said}");
+    let said = install(&right);
+    assert_eq!(said.code, 0, "{said}");
+    assert!(!format!("{said}").contains("correct horse"));
+    desk.exits(0, &["keys", "verify", &public, &account, "-i", &key, "--known-hosts", &known]);
+    let journal = fs::read(desk.home().join("journal.db")).unwrap();
+    assert!(!journal.windows(13).any(|bytes| bytes == b"correct horse"));
+}
+
+#[test]
+fn who_cannot_be_trusted_or_reached_gets_nothing() {
+    let (desk, sshd, other) = (Desk::new(), Sshd::start(), Sshd::start());
+    let access = desk.key_for(&[&sshd]);
+    let key = access[1].as_str();
+    let (public, account) = (format!("{key}.pub"), account(&sshd));
+    let install =
+        |known: &str| desk.dr(&["keys", "install", &public, &account, "-i", key, "--known-hosts", known]);
+    let nobody = desk.write("nobody", "");
+    let said = install(&nobody);
+    assert_eq!(said.code, 13, "{said}");
+    // What to do: look the key up another way, then pin it.
+    said.has(&["host_keys"]);
+    let forged = desk.write("forged", &sshd.known_hosts().replace(sshd.host_key(), other.host_key()));
+    let said = install(&forged);
+    assert_eq!(said.code, 13, "{said}");
+    let gone = desk.write("gone", &sshd.known_hosts());
+    sshd.stop();
+    let said = install(&gone);
+    assert_eq!(said.code, 12, "{said}");
+    desk.exits(18, &["keys", "install", &desk.path("none.pub"), &account]).has(&["none.pub"]);
+    let not_a_key = desk.write("not.pub", "hello\n");
+    desk.exits(2, &["keys", "install", &not_a_key, &account]).has(&["not.pub"]);
+}

@@ -1,0 +1,10 @@
+//! The `dr` command as people and scripts use it, against real servers: what it says, what it does, how it exits.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
+
+mod desk;
+mod dns;
+mod failover;
+mod keys;
+mod mirror;
+mod probe;
+mod words;
