@@ -130,7 +130,11 @@ fn disaster_and_return() {
     desk.exits(0, &["mirror", "--site", "shop"]);
     desk.exits(0, &["mirror", "--site", "shop"]);
     assert_eq!(stage.page(&stage.us, "/"), "<h1>Shop</h1>");
-    desk.exits(0, &["failover", "status", "shop"]).has(&["shop:", "passes standby-healthy", "passes mirror-fresh"]);
+    desk.exits(0, &["failover", "status", "shop"]).has(&[
+        "shop:",
+        "passes standby-healthy",
+        "passes mirror-fresh",
+    ]);
     desk.exits(0, &["check"]);
     desk.exits(0, &["check", "shop.test", "uk"]);
     desk.exits(18, &["check", "nothing"]).has(&["no zone, site or host 'nothing'"]);
