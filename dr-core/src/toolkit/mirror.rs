@@ -41,9 +41,6 @@ const FINDINGS_PER_CODE: usize = 50;
 /// assert_eq!(planned.summary.bytes, 5);
 /// assert_eq!(planned.plan.steps.len(), 1);
 /// # });
-/// # fn shown(planned: &dr_core::toolkit::MirrorPlan) {
-/// println!("{} created, {} deleted", planned.summary.created, planned.summary.deleted);
-/// # }
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]

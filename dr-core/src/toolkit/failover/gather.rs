@@ -22,11 +22,9 @@ use crate::world::World;
 
 /// How long a name server may take to show that it is there.
 const SERVER_WITHIN: Duration = Duration::from_secs(2);
-/// How long the old home may take to say what it believes. It may be gone without a trace, and what it believes is not needed to
-/// leave it: nothing waits for the whole timeout of a connection here.
-const OLD_HOME_WITHIN: Duration = Duration::from_secs(5);
 /// How long the old home may take to say what it believes, once it is known how it answers visitors. It may be gone without a
 /// trace, and what it believes is not needed to leave it: nothing waits for the whole timeout of a connection here.
+const OLD_HOME_WITHIN: Duration = Duration::from_secs(5);
 /// The same for one that did not answer visitors in time either.
 const LOST_HOME_WITHIN: Duration = Duration::from_secs(1);
 
@@ -106,8 +104,6 @@ impl Toolkit {
             self.zone_now(apex, names, owner)
         }));
         let (home, other, last_mirror, zones) = tokio::join!(
-            self.party(id, site, home, Some(OLD_HOME_WITHIN), operation),
-            self.party(id, site, other, None, operation),
             self.party(id, site, home, true, operation),
             self.party(id, site, other, false, operation),
             self.last_mirror(id, other, operation),
@@ -129,7 +125,6 @@ impl Toolkit {
         site_id: &SiteId,
         site: &Site,
         id: &HostId,
-        limit: Option<Duration>,
         may_be_lost: bool,
         operation: &str,
     ) -> Result<Party> {
@@ -139,15 +134,6 @@ impl Toolkit {
         let looks = host.addresses.first().into_iter().flat_map(|address| {
             probes.iter().map(move |probe| self.world.probe.look(*address, probe, within))
         });
-        let asked = standing(&self.world, site_id, id, host);
-        let asked = async {
-            let Some(limit) = limit else { return asked.await };
-            tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| {
-                let why = format!("no answer in {} s", limit.as_secs());
-                Err(Error::new(ErrorKind::Timeout, format!("ask {id} what it is for {site_id}"), why))
-            })
-        };
-        let (standing, sights) = tokio::join!(asked, join_all(looks));
         let asked = std::pin::pin!(standing(&self.world, site_id, id, host));
         let (standing, sights) = match select(asked, std::pin::pin!(join_all(looks))).await {
             Either::Left((standing, looks)) => (standing, looks.await),
@@ -164,6 +150,7 @@ impl Toolkit {
                 (standing, sights)
             }
             Either::Right((sights, asked)) => (asked.await, sights),
+        };
         Ok(Party { id: id.clone(), host: host.clone(), standing, sights })
     }
 
