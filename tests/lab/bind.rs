@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -85,6 +86,12 @@ fn start(name: &'static str, configuration: &str, port: Port, dir: TempDir) -> S
     fs::write(&file, configuration).expect("named.conf");
     // A copy, because Debian's AppArmor profile lets /usr/sbin/named read and write its own directories only.
     let copy = dir.path().join("named");
-    fs::copy("/usr/sbin/named", &copy).expect("/usr/sbin/named is not there: apt-get install bind9");
+    // Made by a process of its own: a file that this one writes is open for a moment in whatever another thread starts
+    // meanwhile, and cannot be run then ("text file busy").
+    let copied = Command::new("cp").arg("/usr/sbin/named").arg(&copy).status();
+    assert!(
+        copied.is_ok_and(|status| status.success()),
+        "/usr/sbin/named is not there: apt-get install bind9"
+    );
     crate::dns::start(name, "bind9", text(&copy), &["-g", "-n", "1", "-c", text(&file)], port, dir)
 }

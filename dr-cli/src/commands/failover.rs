@@ -70,7 +70,7 @@ async fn status(toolkit: &Toolkit, console: &Console, control: &Control, sites: 
 /// A guard and what it saw, as a line.
 fn explained(guard: &Guard) -> String {
     let word = if guard.passed { "passes" } else { "REFUSES" };
-    format!("  {word:<8} {:<17} {}", guard.name, guard.explanation)
+    format!("  {word:<8} {:<17} {}", guard.name.name(), guard.explanation)
 }
 
 async fn plan(toolkit: &Toolkit, words: &FailoverPlan, control: &Control) -> Result<Plan> {

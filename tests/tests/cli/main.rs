@@ -7,4 +7,6 @@ mod failover;
 mod keys;
 mod mirror;
 mod probe;
+mod readme;
+mod stage;
 mod words;
