@@ -22,35 +22,6 @@ const EDGE: &[&str] = &["world", "toolkit"];
 /// Files that a program writes.
 const GENERATED: &[&str] = &["dr-ffi/include/dr.h"];
 
-/// Door-level items without an example of their own: they are only met inside another one's example.
-const NO_EXAMPLE: &[&str] = &[
-    "ZoneFacts",
-    "first_questions",
-    "Decision",
-    "Mode",
-    "decide",
-    "GuardName",
-    "tenure",
-    "Condition",
-    "Observer",
-    "Received",
-    "Tally",
-    "Verdict",
-    "Place",
-    "Progress",
-    "Difference",
-    "Deed",
-    "Fault",
-    "Held",
-    "Next",
-    "Perform",
-    "Reply",
-    "check_trees",
-    "Toolkit",
-    "World",
-    "Session",
-];
-
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
