@@ -330,3 +330,114 @@ async fn another_writer_is_waited_for() {
     release.await.unwrap();
     assert!(started.elapsed() >= Duration::from_millis(200));
 }
+
+/// Starts one of this file's tests again, with a file system of its own on `directory`.
+fn with_a_small_disk(directory: &Path, test: &str) {
+    let script = "mount -t tmpfs -o size=512k,mode=700 none \"$0\" && exec \"$@\"";
+    let status = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
+        .arg(directory)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads", "1"])
+        .env("DR_TEST_SMALL_DISK", directory)
+        .status()
+        .expect("this test needs unshare, of util-linux");
+    assert!(status.success(), "{test} in a mount namespace of its own");
+}
+
+#[test]
+fn a_full_disk_is_said_and_nothing_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    with_a_small_disk(directory.path(), "on_a_disk_that_fills_up");
+}
+
+/// Not a test of its own: see [`with_a_small_disk`].
+#[tokio::test]
+async fn on_a_disk_that_fills_up() {
+    let Some(disk) = std::env::var_os("DR_TEST_SMALL_DISK") else { return };
+    let disk = Path::new(&disk);
+    std::fs::write(disk.join("ballast"), vec![0; 128 << 10]).unwrap();
+    let journal = SqliteJournal::open(&disk.join("journal.db")).unwrap();
+    journal.begin(id(1), &plan("first"), "ann").await.unwrap();
+    let mut durable = 1;
+    let error = loop {
+        match journal.append(id(1), &begun(durable)).await {
+            Ok(_) => durable += 1,
+            Err(error) => break error,
+        }
+        assert!(durable < 10_000, "the disk does not fill up");
+    };
+    assert_eq!(error.kind(), ErrorKind::NoSpace, "{error:?}");
+    assert!(error.advice().unwrap().contains("free some space"), "{error:?}");
+    assert_eq!(verified(&journal).await, durable);
+    assert_eq!(SqliteJournal::open(&disk.join("other.db")).unwrap_err().kind(), ErrorKind::NoSpace);
+    // With some room again, the same run goes on, in this process and in the next.
+    std::fs::remove_file(disk.join("ballast")).unwrap();
+    journal.append(id(1), &begun(durable)).await.unwrap();
+    drop(journal);
+    let journal = SqliteJournal::open(&disk.join("journal.db")).unwrap();
+    assert_eq!(verified(&journal).await, durable + 1);
+}
+
+#[test]
+fn a_read_only_disk_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    with_a_small_disk(directory.path(), "on_a_disk_that_becomes_read_only");
+}
+
+/// Not a test of its own: see [`with_a_small_disk`].
+#[tokio::test]
+async fn on_a_disk_that_becomes_read_only() {
+    let Some(disk) = std::env::var_os("DR_TEST_SMALL_DISK") else { return };
+    let disk = Path::new(&disk);
+    drop(SqliteJournal::open(&disk.join("journal.db")).unwrap());
+    let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(disk).status().unwrap();
+    assert!(remounted.success());
+    for name in ["journal.db", "new.db"] {
+        let error = SqliteJournal::open(&disk.join(name)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error:?}");
+        assert!(error.advice().unwrap().contains("mounted for writing"), "{error:?}");
+    }
+}
+
+/// A disk that does not confirm a write is the end of the run: no later success of the same process is believed.
+#[test]
+fn a_failed_flush_is_fatal() {
+    let directory = tempfile::tempdir().unwrap();
+    let (source, library) = (directory.path().join("flush.c"), directory.path().join("flush.so"));
+    let c = "#include <errno.h>\n#include <stdlib.h>\n#include <unistd.h>\n#include <sys/syscall.h>\n\
+             static int failing(void) { const char *p = getenv(\"DR_TEST_FAILING\"); return p && !access(p, F_OK); }\n\
+             int fsync(int fd) { if (failing()) { errno = EIO; return -1; } return syscall(SYS_fsync, fd); }\n\
+             int fdatasync(int fd) { if (failing()) { errno = EIO; return -1; } return syscall(SYS_fdatasync, fd); }\n";
+    std::fs::write(&source, c).unwrap();
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).status();
+    assert!(built.expect("this test needs a C compiler, as building SQLite does").success());
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "on_a_disk_that_does_not_confirm", "--nocapture", "--test-threads", "1"])
+        .env("LD_PRELOAD", &library)
+        .env("DR_TEST_FAILING", directory.path().join("failing"))
+        .status();
+    assert!(status.unwrap().success());
+}
+
+/// Not a test of its own: see [`a_failed_flush_is_fatal`].
+#[tokio::test]
+async fn on_a_disk_that_does_not_confirm() {
+    let Some(failing) = std::env::var_os("DR_TEST_FAILING") else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.db");
+    let journal = SqliteJournal::open(&path).unwrap();
+    journal.begin(id(1), &plan("first"), "ann").await.unwrap();
+    std::fs::write(&failing, "").unwrap();
+    let error = journal.append(id(1), &begun(0)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Journal, "{error:?}");
+    assert!(error.message().contains("did not confirm"), "{error:?}");
+    std::fs::remove_file(&failing).unwrap();
+    let error = journal.append(id(1), &begun(0)).await.unwrap_err();
+    assert!(error.message().contains("the disk failed before"), "{error:?}");
+    // A new process reads what is there, and goes on from that.
+    let journal = SqliteJournal::open(&path).unwrap();
+    let lines = verified(&journal).await;
+    assert!(lines == 1 || lines == 2, "{lines}");
+    journal.append(id(1), &begun(0)).await.unwrap();
+}

@@ -6,6 +6,7 @@ use crate::report::{Finding, Report, Subject, code};
 use crate::run::{
     Deed, Direction, Event, Line, Machine, Next, Outcome, Perform, Reply, RunId, account, chain,
 };
+use crate::time::Timestamp;
 use crate::world::{Claim, Control, Reading, RunSummary, World};
 
 use super::{Toolkit, perform};
@@ -141,6 +142,7 @@ struct Drive<'a> {
     run: RunId,
     machine: Machine,
     lines: Vec<Line>,
+    began: Reading,
     clocks: Reading,
     _claim: Box<dyn Claim>,
 }
@@ -154,13 +156,14 @@ impl<'a> Drive<'a> {
         lines: Vec<Line>,
         claim: Box<dyn Claim>,
     ) -> Self {
-        Self { world, control, run, machine, lines, clocks: world.clock.read(), _claim: claim }
+        let clocks = world.clock.read();
+        Self { world, control, run, machine, lines, began: clocks, clocks, _claim: claim }
     }
 
     async fn finish(mut self) -> Result<Applied> {
         loop {
             self.watch_the_clocks().await?;
-            let next = self.machine.next(self.clocks.wall);
+            let next = self.machine.next(self.now());
             let stops = self.control.cancel.is_cancelled() && self.machine.outcome().is_none();
             match next {
                 Next::Record(event) => self.record(event).await?,
@@ -169,7 +172,7 @@ impl<'a> Drive<'a> {
                 }
                 Next::Perform(work) => {
                     let reply = perform(self.world, &work, self.control).await;
-                    let now = self.world.clock.read().wall;
+                    let now = self.now();
                     // What was cut short by cancelling is looked at when the run is taken up again.
                     if !self.control.cancel.is_cancelled() {
                         self.machine.performed(now, reply);
@@ -194,11 +197,16 @@ impl<'a> Drive<'a> {
             _ => journal.append(self.run, &event).await,
         };
         let line = written.map_err(|error| fatal(self.run, error))?;
-        // By the clock that the run is timed by, which need not be the journal's.
-        self.machine.recorded(self.world.clock.read().wall, &event)?;
+        self.machine.recorded(self.now(), &event)?;
         self.lines.push(line);
         self.control.emit(&event);
         Ok(())
+    }
+
+    /// The wall clock as it was when this process took the run up, and the time since then by the boot clock: a wall clock that is
+    /// set meanwhile neither cuts a pause short nor draws it out.
+    fn now(&self) -> Timestamp {
+        self.began.wall + self.world.clock.read().boot.since(self.began.boot)
     }
 
     async fn watch_the_clocks(&mut self) -> Result<()> {

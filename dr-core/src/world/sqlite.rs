@@ -147,19 +147,21 @@ fn create(path: &Path, operation: &str) -> Result<()> {
                 .map_err(|error| Error::io(operation, error))
         }
         Err(error) if error.kind() == Io::AlreadyExists => tighten(path, operation),
-        Err(error) => {
-            let hint = match error.kind() {
-                Io::NotFound => "create the directory first, or name another place",
-                Io::PermissionDenied => {
-                    "give this account write access to the directory, or name another place"
-                }
-                Io::ReadOnlyFilesystem => "name a place on a file system that is mounted for writing",
-                Io::StorageFull | Io::QuotaExceeded => "free some space first",
-                _ => "name another place",
-            };
-            Err(Error::io(operation, error).hint(hint))
-        }
+        Err(error) => Err(not_writable(error, operation)),
     }
+}
+
+fn not_writable(error: std::io::Error, operation: &str) -> Error {
+    let hint = match error.kind() {
+        Io::NotFound => "create the directory first, or name another place",
+        Io::PermissionDenied => {
+            "give this account write access to the file and its directory, or name another place"
+        }
+        Io::ReadOnlyFilesystem => "name a place on a file system that is mounted for writing",
+        Io::StorageFull | Io::QuotaExceeded => "free some space first",
+        _ => "name another place",
+    };
+    Error::io(operation, error).hint(hint)
 }
 
 fn tighten(path: &Path, operation: &str) -> Result<()> {
@@ -169,6 +171,8 @@ fn tighten(path: &Path, operation: &str) -> Result<()> {
             Error::new(ErrorKind::Usage, operation, "it is not a regular file").hint("name another place")
         );
     }
+    // SQLite would only say that it cannot open it, whatever the reason.
+    OpenOptions::new().read(true).write(true).open(path).map_err(|error| not_writable(error, operation))?;
     if metadata.permissions().mode() & 0o077 == 0 {
         return Ok(());
     }

@@ -118,8 +118,10 @@ async fn meddled(case: &Case, world: &SimWorld, part: &Part, call: u64) -> Resul
     });
     let mut begin = Begin::Apply;
     for next in [Begin::Resume as fn(_) -> _, Begin::Undo, Begin::Resume] {
-        let End::Applied(applied) = live(case, world, begin).await else {
-            return Err("it failed".to_owned());
+        let applied = match live(case, world, begin).await {
+            End::Applied(applied) => applied,
+            End::Failed(why) => return Err(why),
+            End::Died => return Err("it died".to_owned()),
         };
         begin = next(applied.run);
         let Some(stood) = *before.lock().unwrap() else { continue };
