@@ -90,12 +90,14 @@ mod tests {
         lines
     }
 
+    type Tampering = Box<dyn Fn(&mut Vec<Line>)>;
+
     #[test]
     fn an_untouched_journal_verifies_and_every_change_shows() {
         let lines = journal(5);
         verify(&lines).unwrap();
         verify(&[]).unwrap();
-        let tampered: Vec<Box<dyn Fn(&mut Vec<Line>)>> = vec![
+        let tampered: Vec<Tampering> = vec![
             Box::new(|lines| lines[2].at = Timestamp::from_micros(2)),
             Box::new(|lines| lines[2].run = RunId::from_bytes([9; 8])),
             Box::new(|lines| lines[2].event = Event::UndoBegun { why: String::new() }),
