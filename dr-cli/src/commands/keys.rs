@@ -72,8 +72,7 @@ fn public_line(path: &Path) -> Result<String> {
     let operation = || format!("read the public key {}", path.display());
     let text = std::fs::read_to_string(path).map_err(|why| Error::io(operation(), why))?;
     let key = text.trim().parse::<PublicKey>().map_err(|why| {
-        Error::new(ErrorKind::Usage, operation(), why.to_string())
-            .hint("name the .pub file, with one key in it")
+        Error::new(ErrorKind::Usage, operation(), why).hint("name the .pub file, with one key in it")
     })?;
     Ok(key.to_string())
 }

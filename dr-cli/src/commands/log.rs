@@ -31,7 +31,13 @@ pub(super) async fn run(common: &Common, console: &Console, run: Option<RunId>, 
     let style = Style { width: 100, full: true, ..Style::default() };
     let text: Vec<String> = lines
         .iter()
-        .map(|line| format!("{} {}", seconds(&line.at.to_string()), render::event(&line.event, Some(&plan), style).trim_end()))
+        .map(|line| {
+            format!(
+                "{} {}",
+                seconds(&line.at.to_string()),
+                render::event(&line.event, Some(&plan), style).trim_end()
+            )
+        })
         .collect();
     console.result(&text.join("\n"), &serde_json::to_value(&lines).unwrap_or_default());
     Ok(0)

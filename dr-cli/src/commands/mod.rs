@@ -66,7 +66,7 @@ pub(crate) fn finish(console: &Console, applied: &Applied) -> u8 {
         Event::StepFailed { error, .. } => Some(error.kind.code()),
         _ => None,
     });
-    failed.unwrap_or(code.max(1))
+    failed.unwrap_or_else(|| code.max(1))
 }
 
 fn memo(common: &Common, console: &Console) -> Result<u8> {

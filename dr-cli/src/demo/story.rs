@@ -57,8 +57,11 @@ impl Stage<'_> {
         if matches!(applied.outcome, Outcome::New | Outcome::NewDegraded) {
             return Ok(applied);
         }
-        let why =
-            applied.report.findings.first().map_or("it stopped".to_owned(), |first| first.message.clone());
+        let why = applied
+            .report
+            .findings
+            .first()
+            .map_or_else(|| "it stopped".to_owned(), |first| first.message.clone());
         Err(Error::new(ErrorKind::Conflict, plan.title.clone(), why)
             .hint("the journal has every step; dr demo --record DIR keeps it"))
     }

@@ -106,7 +106,7 @@ pub(super) struct Figures {
 impl Figures {
     /// The closing table.
     pub(super) fn table(&self) -> String {
-        let time = |ms: Option<u64>| ms.map_or("not reached".to_owned(), seconds);
+        let time = |ms: Option<u64>| ms.map_or_else(|| "not reached".to_owned(), seconds);
         let rows = [
             ("detection", time(self.detection_ms), "until a quorum of observers saw it down"),
             ("decision", time(self.decision_ms), "until every guard was asked and passed"),

@@ -118,7 +118,7 @@ fn url_path(path: &Path) -> Option<String> {
         for byte in part.as_os_str().to_str()?.bytes() {
             match byte {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                    url.push(char::from(byte))
+                    url.push(char::from(byte));
                 }
                 _ => url.push_str(&format!("%{byte:02X}")),
             }

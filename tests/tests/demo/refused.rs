@@ -42,7 +42,7 @@ fn a_website_that_cannot_be_read() {
     let place = tempfile::tempdir().unwrap();
     let page = place.path().join("index.html");
     fs::write(&page, "text").unwrap();
-    fs::set_permissions(&page, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&page, fs::Permissions::from_mode(0o000)).unwrap();
     refused(&["--site", place.path().to_str().unwrap()], 19, &["index.html"]);
 }
 
