@@ -90,14 +90,13 @@ mod tests {
         lines
     }
 
-    type Tampering = Box<dyn Fn(&mut Vec<Line>)>;
-
     #[test]
     fn an_untouched_journal_verifies_and_every_change_shows() {
         let lines = journal(5);
         verify(&lines).unwrap();
         verify(&[]).unwrap();
-        let tampered: Vec<Tampering> = vec![
+        type Tamper = Box<dyn Fn(&mut Vec<Line>)>;
+        let tampered: Vec<Tamper> = vec![
             Box::new(|lines| lines[2].at = Timestamp::from_micros(2)),
             Box::new(|lines| lines[2].run = RunId::from_bytes([9; 8])),
             Box::new(|lines| lines[2].event = Event::UndoBegun { why: String::new() }),
