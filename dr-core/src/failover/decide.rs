@@ -341,7 +341,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #![proptest_config(ProptestConfig::with_cases(512))]
 
         #[test]
         fn nothing_moves_without_quorum(picture in any_picture()) {

@@ -28,7 +28,13 @@ impl Toolkit {
             for finding in mirror.report.findings {
                 control.emit(&Event::Found(finding));
             }
-            steps.extend(mirror.plan.steps);
+            let said = &mirror.summary;
+            let title = format!(
+                "mirror {} from {} to {}: {} new, {} changed, {} removed, {} bytes",
+                tree.path, from.id, to.id, said.created, said.updated, said.deleted, said.bytes
+            );
+            let renamed = |planned| Planned { title: title.clone(), ..planned };
+            steps.extend(mirror.plan.steps.into_iter().map(renamed));
         }
         Ok(steps)
     }
