@@ -25,6 +25,22 @@ use crate::world::Control;
 const FINDINGS_PER_CODE: usize = 50;
 
 /// A mirror that was planned: what it would do, and what it would leave undone.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use dr_core::mirror::{Options, RelPath};
+/// use dr_core::toolkit::Toolkit;
+/// use dr_core::world::{Control, sim::SimWorld};
+/// let (sim, control) = (SimWorld::new(), Control::silent());
+/// let (uk, us) = ("root@uk:/var/www".parse().unwrap(), "root@us:/var/www".parse().unwrap());
+/// sim.put_page(&uk, &RelPath::new(b"index.html").unwrap(), b"<p>");
+/// let toolkit = Toolkit::new(sim.world(), Default::default());
+/// let planned = toolkit.plan_mirror(&uk, &us, &Options::default(), None, &control).await.unwrap();
+/// assert_eq!((planned.summary.created, planned.summary.bytes), (2, 3), "the directory and the page in it");
+/// let applied = toolkit.apply(&planned.plan, "ann", &control).await.unwrap();
+/// assert_eq!(applied.outcome, dr_core::run::Outcome::New);
+/// # });
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct MirrorPlan {

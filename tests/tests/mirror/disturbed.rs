@@ -123,6 +123,11 @@ async fn apply(scene: &Scene, plan: &dr_core::Plan) -> (Outcome, Vec<&'static st
     });
     let applied = scene.toolkit.apply(plan, "test", &control).await.unwrap();
     let found = found.lock().unwrap().clone();
+    let recorded = applied.lines.iter().filter_map(|line| match &line.event {
+        Event::Found(finding) => Some(finding.code.name()),
+        _ => None,
+    });
+    assert_eq!(recorded.collect::<Vec<_>>(), found, "what was told was written down first");
     (applied.outcome, found)
 }
 
