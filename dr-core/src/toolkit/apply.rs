@@ -1,5 +1,7 @@
 //! Applying plans: the machine says what is next, the journal keeps it, the world is touched.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Plan;
 use crate::report::{Finding, Report, Subject, code};
@@ -171,11 +173,16 @@ impl<'a> Drive<'a> {
                     self.record(Event::Finished { outcome: Outcome::Stopped }).await?;
                 }
                 Next::Perform(work) => {
-                    let reply = perform(self.world, &work, self.control).await;
+                    let (listening, found) = listen(self.control);
+                    let reply = perform(self.world, &work, &listening).await;
                     let now = self.now();
                     // What was cut short by cancelling is looked at when the run is taken up again.
                     if !self.control.cancel.is_cancelled() {
                         self.machine.performed(now, reply);
+                    }
+                    let found = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
+                    for finding in found {
+                        self.record(Event::Found(finding)).await?;
                     }
                 }
                 Next::Wait(span) => {
@@ -227,6 +234,18 @@ impl<'a> Drive<'a> {
         let report = account(self.run, self.machine.plan(), &self.lines, self.clocks.wall);
         Applied { run: self.run, outcome, report, lines: self.lines }
     }
+}
+
+/// Passes everything on at once but findings: those are written down before anybody is told.
+fn listen(control: &Control) -> (Control, Arc<Mutex<Vec<Finding>>>) {
+    let found = Arc::new(Mutex::new(vec![]));
+    let (heard, outer) = (Arc::clone(&found), control.clone());
+    let mut listening = Control::new(move |event: &Event| match event {
+        Event::Found(finding) => heard.lock().unwrap_or_else(PoisonError::into_inner).push(finding.clone()),
+        event => outer.emit(event),
+    });
+    listening.cancel = control.cancel.clone();
+    (listening, found)
 }
 
 async fn perform(world: &World, work: &Perform<'_>, control: &Control) -> Reply {

@@ -27,19 +27,18 @@ const FINDINGS_PER_CODE: usize = 50;
 /// A mirror that was planned: what it would do, and what it would leave undone.
 ///
 /// ```
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-/// use dr_core::toolkit::{Settings, Toolkit};
-/// use dr_core::world::Control;
-/// let directory = tempfile::tempdir().unwrap();
-/// let (source, target) = (directory.path().join("site"), directory.path().join("copy"));
-/// std::fs::create_dir(&source).unwrap();
-/// std::fs::write(source.join("index.html"), "hello").unwrap();
-/// let toolkit = Toolkit::open(Settings { journal: directory.path().join("journal.db"), ..Settings::default() }).unwrap();
-/// let (source, target) = (source.to_str().unwrap().parse().unwrap(), target.to_str().unwrap().parse().unwrap());
-/// let planned =
-///     toolkit.plan_mirror(&source, &target, &Default::default(), None, &Control::silent()).await.unwrap();
-/// assert_eq!(planned.summary.bytes, 5);
-/// assert_eq!(planned.plan.steps.len(), 1);
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use dr_core::mirror::{Options, RelPath};
+/// use dr_core::toolkit::Toolkit;
+/// use dr_core::world::{Control, sim::SimWorld};
+/// let (sim, control) = (SimWorld::new(), Control::silent());
+/// let (uk, us) = ("root@uk:/var/www".parse().unwrap(), "root@us:/var/www".parse().unwrap());
+/// sim.put_page(&uk, &RelPath::new(b"index.html").unwrap(), b"<p>");
+/// let toolkit = Toolkit::new(sim.world(), Default::default());
+/// let planned = toolkit.plan_mirror(&uk, &us, &Options::default(), None, &control).await.unwrap();
+/// assert_eq!((planned.summary.created, planned.summary.bytes), (2, 3), "the directory and the page in it");
+/// let applied = toolkit.apply(&planned.plan, "ann", &control).await.unwrap();
+/// assert_eq!(applied.outcome, dr_core::run::Outcome::New);
 /// # });
 /// ```
 #[derive(Clone, Debug)]

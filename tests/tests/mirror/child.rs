@@ -82,9 +82,12 @@ fn what_the_account_may_not_read_is_reported_and_kept_on_the_target() {
         }
     }
     std::fs::write(to.join("stale"), "x").unwrap();
+    std::fs::create_dir(to.join("locked")).unwrap();
+    std::fs::write(to.join("locked/stale"), "x").unwrap();
     let set =
         |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     set(directory.path(), 0o777);
+    set(&to.join("locked"), 0o555);
     set(&from.join("closed"), 0o700);
     set(&from.join("secret"), 0o600);
     let given = Command::new("chown").args(["-R", &NOBODY.to_string()]).arg(&to).status().unwrap();
@@ -107,5 +110,5 @@ fn what_the_account_may_not_read_is_reported_and_kept_on_the_target() {
     for kept in ["closed/inside", "secret"] {
         assert_eq!(std::fs::read_to_string(to.join(kept)).unwrap(), to.to_str().unwrap(), "{kept}");
     }
-    assert!(!to.join("stale").exists());
+    assert!(!to.join("stale").exists() && !to.join("locked").exists());
 }

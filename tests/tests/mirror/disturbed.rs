@@ -5,13 +5,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use dr_core::failover::{Role, Standing, standing_path};
 use dr_core::mirror::{Carries, Change, Entry, Options, RelPath, Snapshot};
 use dr_core::report::code;
 use dr_core::run::{Event, Outcome};
 use dr_core::toolkit::Toolkit;
 use dr_core::world::endpoints::LocalEndpoint;
-use dr_core::world::{Content, Control, Endpoint, Endpoints};
-use dr_core::{Error, ErrorKind, Location, Result};
+use dr_core::world::sim::SimWorld;
+use dr_core::world::{Content, Control, Endpoint, Endpoints, World};
+use dr_core::{Epoch, Error, ErrorKind, Location, Remote, Result};
 use tempfile::TempDir;
 
 use crate::{here, plan, rsync_would_change, toolkit};
@@ -32,8 +34,13 @@ struct Actor(LocalEndpoint, Arc<Stage>);
 #[async_trait]
 impl Endpoints for Actors {
     async fn open(&self, location: &Location, _: &Control) -> Result<Box<dyn Endpoint>> {
-        let Location::Local { path } = location else { unreachable!() };
-        Ok(Box::new(Actor(LocalEndpoint::open(path).await?, Arc::clone(&self.0))))
+        // What is said to be on a host is here too, so that the host's standing can be played with.
+        let path = match location {
+            Location::Local { path } => path.clone(),
+            Location::Remote { path, .. } => path.into(),
+            other => panic!("{other} is nowhere"),
+        };
+        Ok(Box::new(Actor(LocalEndpoint::open(&path).await?, Arc::clone(&self.0))))
     }
 }
 
@@ -123,6 +130,11 @@ async fn apply(scene: &Scene, plan: &dr_core::Plan) -> (Outcome, Vec<&'static st
     });
     let applied = scene.toolkit.apply(plan, "test", &control).await.unwrap();
     let found = found.lock().unwrap().clone();
+    let recorded = applied.lines.iter().filter_map(|line| match &line.event {
+        Event::Found(finding) => Some(finding.code.name()),
+        _ => None,
+    });
+    assert_eq!(recorded.collect::<Vec<_>>(), found, "what was told was written down first");
     (applied.outcome, found)
 }
 
@@ -193,6 +205,39 @@ async fn a_run_that_was_cut_is_resumed() {
     let (from, to) = (here(&scene.path("from")), here(&scene.path("to")));
     let _ = crate::mirror(&scene.toolkit, &from, &to, &Options::default()).await;
     assert_eq!(rsync_would_change(&scene.path("from"), &scene.path("to")), "");
+}
+
+#[tokio::test]
+async fn a_file_that_is_under_way_when_its_target_becomes_home_does_not_land() {
+    let mut scene = Scene::new(&[("page", "from a home that is none any more")]);
+    let (sim, site, remote) =
+        (SimWorld::new(), "shop".parse().unwrap(), "root@us".parse::<Remote>().unwrap());
+    scene.toolkit.world = World { endpoints: scene.toolkit.world.endpoints, ..sim.world() };
+    let target = Location::Remote { remote: remote.clone(), path: scene.path("to").to_str().unwrap().into() };
+    let (source, control) = (here(&scene.path("from")), Control::silent());
+    let (options, epoch) = (Options::default(), Epoch(1));
+    let planned =
+        scene.toolkit.plan_mirror(&source, &target, &options, Some((&site, epoch)), &control).await.unwrap();
+    let home = Standing { role: Role::Home, epoch: Epoch(2) };
+    scene.stage.on_read.lock().unwrap().push_back(Box::new(move || {
+        sim.put_file(&remote, &standing_path(".local/state/dr", &site), &home.to_bytes());
+        sim.advance(std::time::Duration::from_secs(2));
+    }));
+    let applied = scene.toolkit.apply(&planned.plan, "test", &control).await.unwrap();
+    assert_eq!(applied.outcome, Outcome::Stopped);
+    assert!(applied.report.findings.iter().any(|finding| finding.message.contains("home for site shop")));
+    assert_eq!(std::fs::read_dir(scene.path("to")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_file_that_becomes_a_link_is_reported_and_not_followed() {
+    let scene = Scene::new(&[("page", "a"), ("other", "x")]);
+    let plan = scene.plan().await;
+    std::fs::remove_file(scene.path("from/page")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", scene.path("from/page")).unwrap();
+    let (outcome, found) = apply(&scene, &plan).await;
+    assert_eq!((outcome, found), (Outcome::New, vec![code::MIRROR_FILE_CHANGED.name()]));
+    assert!(!scene.path("to/page").exists() && scene.path("to/other").exists());
 }
 
 #[tokio::test]

@@ -7,13 +7,15 @@ use std::time::Instant;
 
 use dr_core::estate::Estate;
 use dr_core::mirror::Options;
+use dr_core::run::Outcome;
 use dr_core::toolkit::Toolkit;
+use dr_core::world::Control;
 use dr_core::world::sim::SimWorld;
 use dr_core::world::ssh::Access;
 use dr_core::{Location, Remote};
 use dr_tests::Sshd;
 
-use crate::{here, mirror, rsync, rsync_would_change, world};
+use crate::{here, mirror, plan, rsync, rsync_would_change, world};
 
 struct Host {
     sshd: Sshd,
@@ -95,9 +97,17 @@ async fn many_small_files_beside_rsync() {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(number.to_string()), vec![b'x'; 1000 + number % 5000]).unwrap();
     }
+    let (toolkit, source, target) = (host.toolkit(), here(&at("from")), host.at(&at("to")));
     let begun = Instant::now();
-    let _ = mirror(&host.toolkit(), &here(&at("from")), &host.at(&at("to")), &Options::default()).await;
-    println!("{count} files by dr, with planning twice and reading back: {:?}", begun.elapsed());
+    let planned = plan(&toolkit, &source, &target, &Options::default()).await.unwrap();
+    println!("{count} files by dr: planned in {:?}", begun.elapsed());
+    let applied = toolkit.apply(&planned.plan, "test", &Control::silent()).await.unwrap();
+    assert_eq!(applied.outcome, Outcome::New, "{:#?}", applied.report);
+    println!("{count} files by dr: landed, durable and read back after {:?}", begun.elapsed());
+    let begun = Instant::now();
+    let again = plan(&toolkit, &source, &target, &Options::default()).await.unwrap();
+    assert!(again.plan.is_empty());
+    println!("{count} files by dr: nothing to do found in {:?}", begun.elapsed());
     let shell = format!(
         "ssh -p {} -i {} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
         host.sshd.addr().port(),

@@ -90,7 +90,7 @@ async fn look(
 pub(crate) async fn act(world: &World, transfer: &Transfer, control: &Control) -> Result<()> {
     let operation = format!("mirror {} to {}", transfer.source, transfer.target);
     let work = async {
-        let fence = Fence::new(world, transfer);
+        let fence = Arc::new(Fence::new(world, transfer));
         fence.hold().await?;
         let (source, target) = tokio::try_join!(
             world.endpoints.open(&transfer.source, control),
@@ -99,7 +99,7 @@ pub(crate) async fn act(world: &World, transfer: &Transfer, control: &Control) -
         let source: Arc<dyn Endpoint> = Arc::from(source);
         let carries = source.carries().onto(target.carries());
         let meter = Meter::new(world, control, &transfer.summary, &transfer.changes);
-        let copier = Copier { source, target: &*target, carries, fence: &fence, control, meter };
+        let copier = Copier { source, target: &*target, carries, fence, control, meter };
         let done = make_all(&copier, &transfer.changes).await;
         // Whatever became of it: what landed is to last, and what did not is to go.
         let settled = target.settle().await;
@@ -109,6 +109,13 @@ pub(crate) async fn act(world: &World, transfer: &Transfer, control: &Control) -
 }
 
 async fn make_all(copier: &Copier<'_>, changes: &[Change]) -> Result<()> {
+    for change in changes.iter().filter(|change| is_closed_and_goes(change)) {
+        // What is in a directory can only be removed by somebody who may write into it.
+        if let Some(there) = copier.target.stat(&change.path).await?.filter(Entry::is_directory) {
+            let open = Entry { mode: there.mode | 0o700, ..there.clone() };
+            copier.change(Change { path: change.path.clone(), from: Some(there), to: Some(open) }).await?;
+        }
+    }
     for stage in stages(changes) {
         at_once(stage, |change| make(copier, change)).await?;
     }
@@ -119,6 +126,12 @@ async fn make_all(copier: &Copier<'_>, changes: &[Change]) -> Result<()> {
     }
     copier.meter.tell_all();
     Ok(())
+}
+
+/// A directory that keeps its own owner out, and that will be none.
+fn is_closed_and_goes(change: &Change) -> bool {
+    let is_closed = |entry: &Entry| entry.is_directory() && entry.mode & 0o700 != 0o700;
+    !is_directory(change) && change.from.as_ref().is_some_and(is_closed)
 }
 
 fn is_directory(change: &Change) -> bool {

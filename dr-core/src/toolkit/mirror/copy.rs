@@ -26,7 +26,7 @@ pub(super) struct Copier<'a> {
     pub(super) source: Arc<dyn Endpoint>,
     pub(super) target: &'a dyn Endpoint,
     pub(super) carries: Carries,
-    pub(super) fence: &'a Fence<'a>,
+    pub(super) fence: Arc<Fence>,
     pub(super) control: &'a Control,
     pub(super) meter: Meter<'a>,
 }
@@ -49,6 +49,9 @@ impl Copier<'_> {
             let content = match self.source.read(path).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     return Ok(Copied::Changed("it was removed from the source"));
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Refused) => {
+                    return Ok(Copied::Changed("it is no file any more"));
                 }
                 content => content?,
             };
@@ -98,9 +101,12 @@ impl Copier<'_> {
 
     fn checked(&self, path: &RelPath, expected: &Entry, content: Content, moved: Arc<AtomicBool>) -> Checked {
         let (source, path, carries) = (Arc::clone(&self.source), path.clone(), self.carries);
+        let fence = Arc::clone(&self.fence);
         let expected = expected.clone();
         let expected_bytes = expected.size_bytes();
         let look = async move {
+            // Everything has been read, and what was staged lands next.
+            fence.hold().await?;
             let now = source.stat(&path).await?.map(|entry| entry.as_carried(carries));
             let is_same = |now: &Entry| {
                 (now.size_bytes(), now.mtime_s, now.mtime_ns)
@@ -114,7 +120,8 @@ impl Copier<'_> {
 
 type Look = Pin<Box<dyn Future<Output = Result<bool>> + Send>>;
 
-/// Content that ends in an error if the file did not hold still: whoever writes it then lets go of what was staged.
+/// Content that ends in an error if the file did not hold still, or the target's host became home meanwhile: whoever writes it then
+/// lets go of what was staged.
 struct Checked {
     content: Content,
     read_bytes: u64,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::estate::Location;
+use crate::estate::{Epoch, Location, Remote, SiteId};
 use crate::failover::{Role, Standing};
 use crate::mirror::{Transfer, check_standing};
 use crate::time::Tick;
@@ -14,26 +14,37 @@ use crate::world::World;
 /// An answer is relied on for so long.
 const FRESH_FOR: Duration = Duration::from_secs(1);
 
-/// What the target's host says it is for the site, asked again while files land.
-pub(super) struct Fence<'a> {
-    world: &'a World,
-    transfer: &'a Transfer,
+/// What the target's host says it is for the site, asked again whenever something is about to land.
+pub(super) struct Fence {
+    world: World,
+    watched: Option<Watched>,
     asked: Mutex<Option<Tick>>,
 }
 
-impl<'a> Fence<'a> {
-    pub(super) fn new(world: &'a World, transfer: &'a Transfer) -> Self {
-        Self { world, transfer, asked: Mutex::new(None) }
+/// Whose standing is watched, and where it stands.
+struct Watched {
+    site: SiteId,
+    epoch: Epoch,
+    remote: Remote,
+    path: String,
+}
+
+impl Fence {
+    /// Without a site there is nothing to watch.
+    pub(super) fn new(world: &World, transfer: &Transfer) -> Self {
+        let watched =
+            match (transfer.site.clone(), transfer.epoch, &transfer.target, transfer.standing.clone()) {
+                (Some(site), Some(epoch), Location::Remote { remote, .. }, Some(path)) => {
+                    Some(Watched { site, epoch, remote: remote.clone(), path })
+                }
+                _ => None,
+            };
+        Self { world: world.clone(), watched, asked: Mutex::new(None) }
     }
 
-    /// An error of kind `Refused` if the target's host is home or knows a newer epoch. Without a site there is nothing to ask.
+    /// An error of kind `Refused` if the target's host is home or knows a newer epoch.
     pub(super) async fn hold(&self) -> Result<()> {
-        let Transfer { site: Some(site), epoch: Some(epoch), target, standing: Some(path), .. } =
-            self.transfer
-        else {
-            return Ok(());
-        };
-        let Location::Remote { remote, .. } = target else { return Ok(()) };
+        let Some(Watched { site, epoch, remote, path }) = &self.watched else { return Ok(()) };
         let mut asked = self.asked.lock().await;
         let now = self.world.clock.read().boot;
         if asked.is_some_and(|asked| now.since(asked) < FRESH_FOR) {

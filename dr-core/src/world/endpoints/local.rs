@@ -95,7 +95,14 @@ impl Endpoint for LocalEndpoint {
 
     async fn read(&self, path: &RelPath) -> Result<Content> {
         let path = path.clone();
-        self.run(move |tree| tree.read(&path).map_err(|error| tree.trouble("read", &path, error))).await
+        self.run(move |tree| {
+            let content = tree.read(&path).map_err(|error| tree.trouble("read", &path, error))?;
+            content.ok_or_else(|| {
+                let operation = format!("read {path} in {}", tree.path.display());
+                Error::new(ErrorKind::Conflict, operation, "it is no regular file")
+            })
+        })
+        .await
     }
 
     async fn write(&self, path: &RelPath, entry: &Entry, mut content: Content) -> Result<u64> {
@@ -181,19 +188,20 @@ impl Tree {
         }
     }
 
-    fn read(&self, path: &RelPath) -> io::Result<Content> {
+    /// None if it is no regular file.
+    fn read(&self, path: &RelPath) -> io::Result<Option<Content>> {
         // A FIFO in place of the file must not make us wait for a writer.
         let mut file = File::from(self.root()?.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK)?);
         let found = file.metadata()?;
         if !found.is_file() {
-            return Err(io::Error::other("it is no regular file"));
+            return Ok(None);
         }
         if found.len() > SMALL_BYTES as u64 {
-            return Ok(Box::new(tokio::fs::File::from_std(file)));
+            return Ok(Some(Box::new(tokio::fs::File::from_std(file))));
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        Ok(Box::new(io::Cursor::new(bytes)))
+        Ok(Some(Box::new(io::Cursor::new(bytes))))
     }
 
     fn write(&self, path: &RelPath, entry: &Entry, content: &[u8]) -> Result<u64> {
