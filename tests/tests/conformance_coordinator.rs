@@ -1,12 +1,17 @@
-//! What every coordinator must do, run against the one on disk and the simulated one.
+//! What every coordinator must do, run against the one on disk, the simulated one, and BIND.
 
 use std::sync::Arc;
 
-use dr_core::Epoch;
-use dr_core::failover::Tenure;
+use dr_core::estate::TsigAlgorithm;
+use dr_core::failover::{Tenure, tenure_owner};
+use dr_core::world::coordinator::dns::{DnsCoordinator, Place};
 use dr_core::world::coordinator::sqlite::SqliteCoordinator;
+use dr_core::world::providers::rfc2136::Rfc2136;
 use dr_core::world::sim::{Fault, SimWorld};
 use dr_core::world::{Cas, Coordinator};
+use dr_core::{DnsName, Epoch, Secret, SiteId, ZoneName};
+use dr_tests::bind::{self, Notify};
+use dr_tests::{Port, Tsig, Zone};
 
 fn tenure(epoch: u64, home: &str, nonce: &str) -> Tenure {
     Tenure { epoch: Epoch(epoch), home: home.parse().unwrap(), nonce: nonce.to_owned() }
@@ -73,6 +78,24 @@ async fn races(coordinator: Arc<dyn Coordinator>) {
     }
     won.sort_unstable();
     assert_eq!(won, (1..=ROUNDS).collect::<Vec<_>>(), "every epoch once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_dns_primary_conforms() {
+    let zone: ZoneName = "epoch.test".parse().unwrap();
+    let bind = bind::primary(Port::free(), &[Zone::new(zone.as_str())], &[], Notify::Tuned);
+    let key: DnsName = Tsig::LAB.name.parse().unwrap();
+    let secret = (TsigAlgorithm::HmacSha256, Secret::new(Tsig::LAB.secret.to_owned()));
+    let place = |site: &SiteId| Place {
+        zone: zone.clone(),
+        primary: bind.addr(),
+        key: Some(key.clone()),
+        owner: tenure_owner(site, &zone).unwrap(),
+    };
+    let sites: [SiteId; 3] = ["shop", "blog", "raced"].map(|site| site.parse().unwrap());
+    let places = sites.iter().map(|site| (site.clone(), place(site))).collect();
+    let provider = Arc::new(Rfc2136::new([(key.clone(), secret)].into()));
+    conformance_coordinator(Arc::new(DnsCoordinator::new(provider, places).unwrap())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

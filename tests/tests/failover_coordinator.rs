@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dr_core::dns::{SetChange, ZoneChange};
 use dr_core::estate::{Epoch, RecordKey, RecordSet, RecordType, TsigAlgorithm};
@@ -13,7 +14,8 @@ use dr_core::world::providers::rfc2136::Rfc2136;
 use dr_core::world::{Cas, Commit, Coordinator, Provider};
 use dr_core::{ErrorKind, Secret, SiteId};
 use dr_tests::bind::{self, Notify};
-use dr_tests::{Port, Server, Tsig, Zone};
+use dr_tests::proxy::{Line, State};
+use dr_tests::{Port, Proxy, Server, Tsig, Zone};
 
 const ZONE: &str = "epoch.test";
 
@@ -68,8 +70,8 @@ async fn nobody_then_one_then_the_next() {
     assert_eq!(coordinator.read(&shop()).await.unwrap(), Some(second.clone()));
     let stale = coordinator.cas(&shop(), Some(&first), &tenure(3, "uk", "c")).await.unwrap();
     assert_eq!(stale, Cas::Lost(Some(second.clone())));
-    let error = coordinator.cas(&shop(), Some(&second), &tenure(2, "uk", "d")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    let same = coordinator.cas(&shop(), Some(&second), &tenure(2, "us", "d")).await.unwrap();
+    assert_eq!(same, Cas::Lost(Some(second.clone())), "an epoch only grows");
     // The record survives what the primary survives.
     bind.kill9();
     bind.restart();
@@ -126,6 +128,32 @@ async fn a_primary_that_goes_back_in_time_is_not_believed() {
     overwrite(bind.addr(), Some(old), "\"nonsense\"").await;
     let error = coordinator.read(&shop()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_is_lost_is_unknown_and_reading_back_tells() {
+    let bind = bind();
+    let line = Proxy::start(bind.addr());
+    // Long enough to cut the line after the request has reached the primary, and before the reply is here.
+    line.set(Line { delay: Duration::from_secs(1), ..Line::default() });
+    let (through, to) = (Arc::new(coordinator(line.addr())), tenure(1, "us", "mine"));
+    let racing = tokio::spawn({
+        let (through, to) = (through.clone(), to.clone());
+        async move { through.cas(&shop(), None, &to).await.unwrap() }
+    });
+    while line.passed().0 == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The primary has it; give it the time to write it down, and not the time to be heard.
+    let direct = coordinator(bind.addr());
+    while direct.read(&shop()).await.unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    line.set_state(State::Reset);
+    let said = racing.await.unwrap();
+    assert!(matches!(said, Cas::Unknown(_)), "{said:?}");
+    line.set(Line::default());
+    assert_eq!(through.read(&shop()).await.unwrap(), Some(to), "its own nonce: it was us");
 }
 
 #[tokio::test]

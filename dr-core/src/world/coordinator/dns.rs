@@ -137,9 +137,9 @@ impl Coordinator for DnsCoordinator {
     async fn cas(&self, site: &SiteId, from: Option<&Tenure>, to: &Tenure) -> Result<Cas> {
         let operation = format!("raise the epoch of {site} to {}", to.epoch);
         let place = self.place(site, &operation)?;
-        if let Some(from) = from.filter(|from| from.epoch >= to.epoch) {
-            let why = format!("an epoch only grows, and {} is held already", from.epoch);
-            return Err(Error::new(ErrorKind::Refused, operation, why));
+        // The primary compares what is there, not which of the two is higher.
+        if from.is_some_and(|from| from.epoch >= to.epoch) {
+            return Ok(Cas::Lost(self.read(site).await?));
         }
         let set = |tenure: &Tenure| tenure.to_record_set(place.owner.clone());
         let key = RecordKey::new(place.owner.clone(), RecordType::TXT);
