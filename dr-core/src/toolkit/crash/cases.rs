@@ -4,18 +4,37 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::dns::{Agreement, SetChange, ZoneChange};
-use crate::estate::{Epoch, HostId, ProbeSpec, RecordKey, RecordSet, RecordType, Remote, SiteId, ZoneName};
+use crate::estate::{
+    Epoch, Estate, HostId, Location, ProbeSpec, RecordKey, RecordSet, RecordType, Remote, SiteId, ZoneName,
+};
 use crate::failover::{Expect, Raise, Role, RoleChange, Standing, Tenure, standing_path};
+use crate::mirror::{Options, RelPath};
 use crate::plan::{OnFailure, Pause, Plan, Planned, Step};
 use crate::time::{Period, Timestamp};
+use crate::toolkit::Toolkit;
+use crate::world::Control;
 use crate::world::sim::SimWorld;
 
 /// One thing that a plan changes, as it can be read from the world.
 #[derive(Clone, Debug)]
 pub(super) enum Part {
-    Role { remote: Remote, old: Option<Standing>, new: Option<Standing> },
-    Home { old: HostId, new: HostId },
-    Records { old: Option<RecordSet>, new: Option<RecordSet> },
+    Role {
+        remote: Remote,
+        old: Option<Standing>,
+        new: Option<Standing>,
+    },
+    Home {
+        old: HostId,
+        new: HostId,
+    },
+    Records {
+        old: Option<RecordSet>,
+        new: Option<RecordSet>,
+    },
+    /// Pages of the target tree: their path, and what is in them before and after.
+    Tree {
+        pages: Vec<(&'static str, Option<&'static str>, Option<&'static str>)>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +82,14 @@ pub(super) fn role_path() -> String {
 
 const STATE_DIR: &str = "/var/lib/dr";
 
+fn tree(host: &str) -> Location {
+    Location::Remote { remote: remote(host), path: "/var/www".to_owned() }
+}
+
+fn page(path: &str) -> RelPath {
+    RelPath::new(path.as_bytes()).unwrap()
+}
+
 fn host(name: &str) -> HostId {
     name.parse().unwrap()
 }
@@ -85,6 +112,12 @@ impl Part {
         matches!(self, Self::Role { old, new, .. } if old == new)
     }
 
+    /// Whether this is how it may stand in a world that is wholly old, or wholly new.
+    pub(super) fn fits(&self, stand: Stand, wished: Stand) -> bool {
+        let stays_newer = matches!(self, Self::Tree { .. }) && (stand, wished) == (Stand::New, Stand::Old);
+        stand == wished || stays_newer || (stand == Stand::Old && self.is_the_same_either_way())
+    }
+
     pub(super) fn stand(&self, world: &SimWorld) -> Stand {
         let (old, new) = match self {
             Self::Role { remote, old, new } => {
@@ -100,6 +133,14 @@ impl Part {
             Self::Records { old, new } => {
                 let now = world.records(&zone(), &key());
                 (now == *old, now == *new)
+            }
+            // A mirror is not taken back, so on the way every page is whole, old or new.
+            Self::Tree { pages } => {
+                let is = |path: &str, content: Option<&str>| {
+                    world.page(&tree("us"), &page(path)).as_deref() == content.map(str::as_bytes)
+                };
+                let new = pages.iter().all(|(path, _, new)| is(path, *new));
+                (!new && pages.iter().all(|(path, old, new)| is(path, *old) || is(path, *new)), new)
             }
         };
         match (old, new) {
@@ -118,6 +159,7 @@ impl Part {
             }
             Self::Home { .. } => world.put_tenure(&site(), tenure(99, "nl")),
             Self::Records { .. } => world.put_records(&zone(), &key(), Some(address("203.0.113.99"))),
+            Self::Tree { .. } => world.put_page(&tree("us"), &page("index.html"), b"theirs"),
         }
     }
 }
@@ -240,4 +282,29 @@ pub(super) fn dead_home() -> Case {
     let case = failover(OnFailure::Stop);
     case.world.cut("uk");
     Case { name: "dead home", ..case }
+}
+
+/// A last mirror, then the epoch: pages that are new, changed and gone.
+pub(super) fn mirrored() -> Case {
+    let (world, (raise, home)) = (world(), raise());
+    let pages = vec![
+        ("index.html", Some("old"), Some("new page")),
+        ("css/a.css", None, Some("a")),
+        ("gone.html", Some("gone"), None),
+    ];
+    for (path, old, new) in &pages {
+        for (tree, content) in [(tree("us"), old), (tree("uk"), new)] {
+            if let Some(content) = content {
+                world.put_page(&tree, &page(path), content.as_bytes());
+            }
+        }
+    }
+    let toolkit = Toolkit::new(world.fork().world(), Estate::default());
+    let (source, target, options) = (tree("uk"), tree("us"), Options::default());
+    let control = Control::silent();
+    let planned = super::block_on(toolkit.plan_mirror(&source, &target, &options, None, &control));
+    let mut plan = planned.unwrap().plan;
+    assert_eq!(plan.steps.len(), 1);
+    plan.steps.push(Planned::needed("raise the epoch", raise));
+    Case { name: "mirrored", world, plan, parts: vec![home, Part::Tree { pages }], wanted: vec![] }
 }

@@ -68,10 +68,8 @@ pub(super) async fn judge(case: &Case, world: &SimWorld, end: &End) -> Result<Op
     let run = toolkit.runs().await.map_err(|error| format!("{error:?}"))?.first().map(|run| run.run);
     let stands: Vec<Stand> = case.parts.iter().map(|part| part.stand(world)).collect();
     let wanted: Vec<Stand> = case.wanted.iter().map(|part| part.stand(world)).collect();
-    // A part that the plan found as it wants it is old and new in one.
     let all = |stands: &[Stand], wished| {
-        let mut parts = stands.iter().zip(case.parts.iter());
-        parts.all(|(stand, part)| *stand == wished || (*stand == Stand::Old && part.is_the_same_either_way()))
+        stands.iter().zip(&case.parts).all(|(stand, part)| part.fits(*stand, wished))
     };
     let fine = match end {
         _ if run.is_none() => all(&stands, Stand::Old) && wanted.iter().all(|stand| *stand == Stand::Old),
@@ -90,7 +88,15 @@ pub(super) async fn judge(case: &Case, world: &SimWorld, end: &End) -> Result<Op
 /// and so are a lost request and a lost reply; only what is written to the disk can be torn.
 fn differs(fault: Fault, call: &str) -> bool {
     let written = ["journal.begin", "journal.append"].iter().any(|name| call.starts_with(name));
-    let effect = ["journal.claim", "coordinator.cas", "provider.commit", "replace ", "clock.sleep"];
+    let effect = [
+        "journal.claim",
+        "coordinator.cas",
+        "provider.commit",
+        "replace ",
+        "write ",
+        "change ",
+        "clock.sleep",
+    ];
     match fault {
         Fault::Tear => written,
         Fault::CrashBefore | Fault::LoseRequest => {
