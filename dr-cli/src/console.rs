@@ -115,7 +115,8 @@ impl Console {
             self.progress(phase, *done, *total, unit);
             return;
         }
-        if self.nagios {
+        // What is found stands in the report that follows.
+        if self.nagios || matches!(event, Event::Found(_)) {
             return;
         }
         let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
