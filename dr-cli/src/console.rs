@@ -32,9 +32,44 @@ pub(crate) struct Console {
     plan: Arc<Mutex<Option<Plan>>>,
 }
 
+/// The progress of one phase of the work.
 struct Bar {
     phase: String,
+    /// What the bar itself counts.
+    unit: String,
     bar: ProgressBar,
+}
+
+impl Bar {
+    /// Where a phase counts bytes and something else, the bar is about the bytes and the other count stands before it.
+    fn show(&mut self, done: u64, total: Option<u64>, unit: &str) {
+        if self.unit == "bytes" && unit != "bytes" {
+            let of = total.map_or_else(String::new, |total| format!("/{total}"));
+            self.bar.set_message(format!("{} {done}{of} {unit}", self.phase));
+            return;
+        }
+        if let Some(total) = total {
+            self.bar.set_length(total);
+        }
+        self.bar.set_position(done);
+        if self.unit != unit {
+            self.unit = unit.to_owned();
+            let template = match (total, unit) {
+                (Some(_), "bytes") => "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+                (Some(_), _) => "{msg} {wide_bar} {human_pos}/{human_len}",
+                (None, "bytes") => "{spinner} {msg} {bytes} {bytes_per_sec}",
+                (None, _) => "{spinner} {msg} {human_pos}",
+            };
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                self.bar.set_style(style);
+            }
+            self.bar.set_message(if unit == "bytes" {
+                self.phase.clone()
+            } else {
+                format!("{} {unit}", self.phase)
+            });
+        }
+    }
 }
 
 /// One line of JSON on standard output.
@@ -115,9 +150,12 @@ impl Console {
             self.progress(phase, *done, *total, unit);
             return;
         }
-        if self.nagios {
+        // What is found stands in the report that follows.
+        if self.nagios || matches!(event, Event::Found(_)) {
             return;
         }
+        // Whatever the bar was about is over.
+        self.settle();
         let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         self.story(render::event(event, plan.as_ref(), self.err).trim_end_matches('\n'));
     }
@@ -142,23 +180,10 @@ impl Console {
         if slot.as_ref().is_none_or(|bar| bar.phase != phase) {
             let bar = ProgressBar::new_spinner();
             bar.enable_steady_tick(Duration::from_millis(200));
-            *slot = Some(Bar { phase: phase.to_owned(), bar });
+            *slot = Some(Bar { phase: phase.to_owned(), unit: String::new(), bar });
         }
-        if let Some(Bar { bar, .. }) = slot.as_ref() {
-            let template = match (total, unit) {
-                (Some(_), "bytes") => "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
-                (Some(_), _) => "{msg} {wide_bar} {human_pos}/{human_len}",
-                (None, "bytes") => "{spinner} {msg} {bytes} {bytes_per_sec}",
-                (None, _) => "{spinner} {msg} {human_pos}",
-            };
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
-            }
-            if let Some(total) = total {
-                bar.set_length(total);
-            }
-            bar.set_message(format!("{phase} {unit}"));
-            bar.set_position(done);
+        if let Some(bar) = slot.as_mut() {
+            bar.show(done, total, unit);
         }
     }
 
@@ -293,4 +318,28 @@ impl Signals {
 /// A stopwatch that reads as people say it.
 pub(crate) fn elapsed(since: Instant) -> String {
     format!("{:.2} s", since.elapsed().as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_of_bytes_is_not_taken_for_one_of_files() {
+        let bar = ProgressBar::hidden();
+        let mut bar = Bar { phase: "copy".to_owned(), unit: String::new(), bar };
+        bar.show(0, Some(301), "files");
+        assert_eq!(
+            (bar.bar.position(), bar.bar.length(), bar.bar.message().as_str()),
+            (0, Some(301), "copy files")
+        );
+        bar.show(4096, Some(60_000), "bytes");
+        bar.show(17, Some(301), "files");
+        bar.show(5000, Some(60_000), "bytes");
+        let said = bar.bar.message();
+        assert_eq!(
+            (bar.bar.position(), bar.bar.length(), said.as_str()),
+            (5000, Some(60_000), "copy 17/301 files")
+        );
+    }
 }

@@ -35,7 +35,7 @@ pub(super) async fn run(common: &Common, console: &Console, words: Failover) -> 
         Failover::Resume { run } => {
             let run = chosen(&toolkit, run, true).await?;
             let applied = toolkit.resume(run, &context::asked_by(), &control).await?;
-            Ok(finish(console, &applied))
+            Ok(finish(console, &applied, &control))
         }
         Failover::Undo { run, yes } => {
             let run = chosen(&toolkit, run, false).await?;
@@ -47,7 +47,7 @@ pub(super) async fn run(common: &Common, console: &Console, words: Failover) -> 
                 // Being back where one was is what was asked for.
                 applied.outcome = Outcome::New;
             }
-            Ok(finish(console, &applied))
+            Ok(finish(console, &applied, &control))
         }
     }
 }

@@ -11,7 +11,7 @@ mod probe;
 use dr_core::run::{Event, Outcome};
 use dr_core::toolkit::{Applied, Toolkit};
 use dr_core::world::Control;
-use dr_core::{Plan, Result};
+use dr_core::{ErrorKind, Plan, Result};
 
 use crate::args::{Cli, Command, Common};
 use crate::console::Console;
@@ -53,14 +53,17 @@ pub(crate) async fn show_and_apply(
     }
     console.follow(plan);
     let applied = toolkit.apply(plan, &context::asked_by(), control).await?;
-    Ok(finish(console, &applied))
+    Ok(finish(console, &applied, control))
 }
 
 /// The exit code after a run: its report's, or when it did not reach what was planned that of the step that failed.
-pub(crate) fn finish(console: &Console, applied: &Applied) -> u8 {
+pub(crate) fn finish(console: &Console, applied: &Applied, control: &Control) -> u8 {
     let code = console.report(&applied.report);
     if console.is_monitoring() || matches!(applied.outcome, Outcome::New | Outcome::NewDegraded) {
         return code;
+    }
+    if control.cancel.is_cancelled() {
+        return ErrorKind::Cancelled.code();
     }
     let failed = applied.lines.iter().rev().find_map(|line| match &line.event {
         Event::StepFailed { error, .. } => Some(error.kind.code()),

@@ -14,7 +14,7 @@ use dr_core::toolkit::{Applied, FailoverOptions, InstallOptions, Settings, Toolk
 use dr_core::world::Control;
 use dr_core::world::resolver::StubResolver;
 use dr_core::world::ssh::Access;
-use dr_core::{Error, ErrorKind, Remote, Result, Secret};
+use dr_core::{Error, ErrorKind, Period, Remote, Result, Secret};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::decider::Decider;
@@ -31,6 +31,8 @@ use crate::context::asked_by;
 const CALM: Duration = Duration::from_millis(1200);
 /// How long visitors may be without a page before the demo gives up on them.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long name servers may take to agree.
+const AGREED_WITHIN: Period = Period::from_secs(10);
 /// What an author writes on the standby while it is home.
 const NEW_PAGE: &str = "written-during-the-outage.html";
 const NEW_TEXT: &[u8] =
@@ -308,6 +310,7 @@ async fn fail_over(
     stage.figures.decision_ms = Some(millis(decided.decided.saturating_duration_since(disaster)));
     stage.tell("Detect", &decided.why);
     let plan = toolkit.plan_failover(&site, &FailoverOptions::default(), control).await?;
+    let plan = impatient(plan);
     stage.tell(
         "Plan",
         &format!("{}: {} steps, durable in the journal before the first", plan.title, plan.steps.len()),
@@ -332,6 +335,16 @@ async fn fail_over(
     let agreements: Option<Vec<u64>> = agreements.into_iter().collect();
     stage.figures.servers_agree_ms = agreements.and_then(|times| times.into_iter().max());
     Ok(())
+}
+
+/// The same plan, waiting for name servers no longer than a demo can: on loopback they agree at once or never.
+fn impatient(mut plan: Plan) -> Plan {
+    for planned in &mut plan.steps {
+        if let Step::AwaitAgreement(agreement) = &mut planned.step {
+            agreement.within = agreement.within.min(AGREED_WITHIN);
+        }
+    }
+    plan
 }
 
 /// Visitors have whole pages again, from the standby, under the same name.
@@ -391,7 +404,7 @@ async fn come_home(
     stage.tell("Return", "uk is back; it serves nothing yet, and no mirror of its may write into us");
     let began = Instant::now();
     let site = stage.names.site.clone();
-    let plan = toolkit.plan_failback(&site, stage.control).await?;
+    let plan = impatient(toolkit.plan_failback(&site, stage.control).await?);
     stage.tell("Plan", &format!("{}: {} steps", plan.title, plan.steps.len()));
     stage.apply(toolkit, &plan, Some("Failback")).await.map(drop)?;
     // Resolvers may still hold the old address for one TTL; both hosts serve the same pages meanwhile.

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::desk::{account, last};
@@ -70,17 +71,24 @@ fn killed_in_the_middle_it_is_resumed_or_taken_back() {
     desk.exits(18, &["failover", "resume"]).has(&["dr log lists the runs"]);
 
     // After the records were changed: it waits out the TTL.
-    stage.killed_at("point ", &run);
+    assert_eq!(stage.signalled_at("point ", Signal::KILL, &run), None);
     desk.exits(0, &["log"]).has(&["unfinished"]);
     desk.exits(0, &["failover", "resume"]);
     assert!(stage.says(stage.us.at));
     assert!(!desk.exits(0, &["log"]).out.contains("unfinished"));
 
-    stage.killed_at("point ", &["failover", "back", "shop", "--yes"]);
+    let back = ["failover", "back", "shop", "--yes"];
+    assert_eq!(stage.signalled_at("point ", Signal::KILL, &back), None);
     desk.exits(16, &["failover", "undo"]).has(&["--yes"]);
     desk.exits(0, &["failover", "undo", "--yes"]);
     assert!(stage.says(stage.us.at), "it was there before");
     desk.exits(0, &["log", "--verify"]);
+
+    // Ctrl-C while it waits out the TTL: it says so, and goes on where it stopped.
+    assert_eq!(stage.signalled_at("resolvers may keep", Signal::INT, &back), Some(16));
+    desk.exits(0, &["failover", "resume"]);
+    assert!(stage.says(stage.uk.at));
+    desk.exits(0, &["failover", "run", "shop", "--planned", "--yes"]);
     let lines = desk.json(0, &["failover", "back", "shop", "--yes"]);
     let done = lines.iter().filter(|(kind, event)| kind == "event" && has(event, "step_done")).count();
     assert!(done > 5, "{lines:?}");

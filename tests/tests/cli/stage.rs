@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use dr_tests::{Nginx, Port, Server, Site, Sshd, Tsig, Zone, addresses, bind, http_get, wait_for};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::desk::{Desk, account};
@@ -98,20 +99,21 @@ impl Stage {
         String::from_utf8(body).unwrap()
     }
 
-    /// Runs `dr` until its story tells this, and kills it without warning.
-    pub(crate) fn killed_at(&self, text: &str, arguments: &[&str]) {
+    /// Runs `dr` until its story tells this, and sends it this signal then; gives its exit code, none if the signal ended it.
+    pub(crate) fn signalled_at(&self, text: &str, signal: Signal, arguments: &[&str]) -> Option<i32> {
         let mut child =
             self.desk.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let mut story = vec![];
+        let (mut story, mut signalled) = (vec![], false);
         for line in told {
             story.push(line);
-            if story.last().unwrap().contains(text) {
-                child.kill().unwrap();
-                break;
+            if !signalled && story.last().unwrap().contains(text) {
+                kill_process(Pid::from_child(&child), signal).unwrap();
+                signalled = true;
             }
         }
         let status = child.wait().unwrap();
-        assert_eq!(status.code(), None, "it ended before '{text}': {story:#?}");
+        assert!(signalled, "it ended before '{text}': {story:#?}");
+        status.code()
     }
 }

@@ -115,6 +115,29 @@ fn every_mistake_of_an_estate_is_listed_at_once() {
 }
 
 #[test]
+fn a_check_fails_as_the_policy_says_unless_told_otherwise() {
+    let desk = Desk::new();
+    // Port 9 of this machine: nobody serves the zone there.
+    let estate = |policy: &str| {
+        desk.write("dr.toml", &format!("[name_servers.ns1]\naddress = \"127.0.0.1:9\"\n\n[zones.\"shop.test\"]\nprimary = \"ns1\"\nservers = [\"ns1\"]\n\n[policy]\n{policy}\n"))
+    };
+    estate("fail_on = \"error\"");
+    for arguments in [&["check"] as &[&str], &["dns", "check", "shop.test"]] {
+        let said = desk.exits(1, arguments);
+        assert_eq!(said.out.matches("dns.no_server_answers").count(), 1, "{said}");
+        assert_eq!(said.err, "", "what is found is said once");
+    }
+    let milder = "severity = { \"dns.no_server_answers\" = \"warning\", \"dns.server_silent\" = \"notice\" }";
+    estate(&format!("fail_on = \"error\"\n{milder}"));
+    desk.exits(0, &["check"]).has(&["WARNING", "dns.no_server_answers"]);
+    desk.exits(1, &["check", "--fail-on", "warning"]);
+    assert!(desk.exits(1, &["check", "--nagios"]).out.starts_with("DR WARNING - "));
+    estate(&format!("fail_on = \"warning\"\n{milder}"));
+    desk.exits(1, &["check"]);
+    desk.exits(0, &["check", "--fail-on", "critical"]);
+}
+
+#[test]
 fn the_example_of_the_documentation_is_right() {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/estate.md")).unwrap();
     let block = text.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();

@@ -26,6 +26,12 @@ fn a_secondary_name_server() {
 }
 
 #[test]
+fn a_secondary_name_server_while_all_are_waited_for() {
+    let ended = sabotage("name-server-ns5", "6. point");
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+}
+
+#[test]
 fn the_primary_name_server() {
     sabotage("name-server-ns1", "Watch");
 }

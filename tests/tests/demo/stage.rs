@@ -1,6 +1,7 @@
 //! A demo that runs, and how it ends.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -47,6 +48,7 @@ impl Demo {
     /// A command that starts `dr demo` in the end.
     pub(crate) fn of(mut command: Command) -> Self {
         let own = tempfile::Builder::new().prefix("dr-test-demo-").tempdir().unwrap();
+        fs::set_permissions(own.path(), fs::Permissions::from_mode(0o777)).unwrap();
         let output = tempfile::tempdir().unwrap();
         let file = |name: &str| File::create(output.path().join(name)).unwrap();
         command
@@ -56,6 +58,21 @@ impl Demo {
             .stdout(file("out"))
             .stderr(file("err"));
         Self { child: command.spawn().unwrap(), own, output }
+    }
+
+    /// `dr demo` as somebody without any rights, also where the tests run as root. The program is put into `place` first.
+    pub(crate) fn unprivileged(place: &Path, arguments: &[&str]) -> Self {
+        if !rustix::process::getuid().is_root() {
+            return Self::start(arguments);
+        }
+        let program = place.join("dr");
+        // By a process of its own: what this one writes could be "busy" when it is run.
+        assert!(Command::new("cp").arg(dr_tests::dr()).arg(&program).status().unwrap().success());
+        fs::set_permissions(place, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(program);
+        command.arg("demo").args(arguments).env_remove("HOME").current_dir("/");
+        Self::of(command)
     }
 
     pub(crate) fn own(&self) -> &Path {

@@ -161,6 +161,14 @@ fn no_secret(directory: &Path) {
 }
 
 #[test]
+fn without_any_rights_and_without_a_home() {
+    let place = tempfile::tempdir().unwrap();
+    let ended = Demo::unprivileged(place.path(), &[]).end();
+    succeeded(&ended);
+    assert_table(&ended.out);
+}
+
+#[test]
 fn two_at_once_do_not_meet() {
     let demos = [Demo::start(&[]), Demo::start(&[])];
     for demo in demos {
