@@ -1,4 +1,11 @@
 //! What every journal must do, run against the one on disk and the simulated one; then what only a disk can do to one.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "what fails here fails the test"
+)]
 
 use std::path::Path;
 use std::process::{Command, Stdio};

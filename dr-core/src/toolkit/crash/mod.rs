@@ -103,7 +103,6 @@ fn what_others_change_meanwhile_is_never_overwritten() {
         cases::failover(OnFailure::Stop),
         cases::failover(OnFailure::Undo),
         cases::found(),
-        cases::mirrored(),
     ] {
         let quiet = case.world.fork();
         block_on(live(&case, &quiet, Begin::Apply));
