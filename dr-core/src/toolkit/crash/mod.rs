@@ -99,11 +99,7 @@ fn every_lost_reply_and_then_every_fault_in_the_same_life_ends_old_or_new() {
 #[test]
 fn what_others_change_meanwhile_is_never_overwritten() {
     let mut schedules = 0;
-    for case in [
-        cases::failover(OnFailure::Stop),
-        cases::failover(OnFailure::Undo),
-        cases::found(),
-    ] {
+    for case in [cases::failover(OnFailure::Stop), cases::failover(OnFailure::Undo), cases::found()] {
         let quiet = case.world.fork();
         block_on(live(&case, &quiet, Begin::Apply));
         for part in case.parts.iter().chain(&case.wanted) {
