@@ -1,4 +1,5 @@
 //! What every clock must do, run against the system's and the simulated one.
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! What every coordinator must do, run against the one on disk and the simulated one.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
 //! What every journal must do, run against the one on disk and the simulated one; then what only a disk can do to one.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};

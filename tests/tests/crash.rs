@@ -1,4 +1,5 @@
 //! Real processes that die, are cancelled, or meet one another over one run: the journal and the coordinator are files.
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
