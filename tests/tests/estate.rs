@@ -1,4 +1,5 @@
 //! Estates from text: every mistake at once, at its place, and nothing lost on the way there and back.
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use dr_core::estate::{
     Estate, Health, Host, MaxDelete, NameServer, Policy, ProbeSpec, Site, Tree, TsigAlgorithm, TsigKey, Zone,
@@ -136,6 +137,10 @@ fn mistakes_of_sense_are_found_with_place_and_suggestion() {
             "13:29: sites.shop.names[1]: www.example.net stands twice",
         ],
     );
+}
+
+#[test]
+fn mistakes_between_the_parts_are_found_with_place_and_suggestion() {
     check(
         "[\"ns1\", \"ns2\"]",
         "[\"ns1\", \"ns1\", \"ns22\"]",
