@@ -1,9 +1,5 @@
 //! What every clock must do, run against the system's and the simulated one.
-<<<<<<< HEAD
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
-=======
-#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
->>>>>>> surface
 
 use std::sync::Arc;
 use std::time::Duration;

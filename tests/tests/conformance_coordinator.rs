@@ -1,10 +1,5 @@
-<<<<<<< HEAD
 //! What every coordinator must do, run against the one on disk, the simulated one, and BIND.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
-=======
-//! What every coordinator must do, run against the one on disk and the simulated one.
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "what fails here fails the test")]
->>>>>>> surface
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
 //! What every journal must do, run against the one on disk and the simulated one; then what only a disk can do to one.
-<<<<<<< HEAD
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -7,9 +6,6 @@
     clippy::print_stdout,
     reason = "what fails here fails the test"
 )]
-=======
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "what fails here fails the test")]
->>>>>>> surface
 
 use std::path::Path;
 use std::process::{Command, Stdio};

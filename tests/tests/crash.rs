@@ -1,9 +1,5 @@
 //! Real processes that die, are cancelled, or meet one another over one run: the journal and the coordinator are files.
-<<<<<<< HEAD
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
-=======
-#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
->>>>>>> surface
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
