@@ -153,7 +153,7 @@ async fn a_killed_service_is_down_within_a_second_and_a_half_and_a_mute_one_with
                 *broken.lock().unwrap() = Some(Instant::now());
             }
             Verdict::Down { kind } => {
-                down.get_or_insert((kind, broken.lock().unwrap().unwrap().elapsed()));
+                down.get_or_insert_with(|| (kind, broken.lock().unwrap().unwrap().elapsed()));
                 control.cancel.cancel();
             }
             _ => {}

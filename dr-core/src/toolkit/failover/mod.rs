@@ -17,9 +17,10 @@ use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{RecordType, SiteId};
 use crate::failover::{Guard, GuardName, Role, Sight, Standing, Tenure};
-use crate::plan::{FailoverFacts, Occasion, Plan, failover_plan};
+use crate::plan::{FailoverFacts, Occasion, Plan, Step, failover_plan};
 use crate::report::{Finding, Report, Subject, Unexamined, code};
-use crate::world::Control;
+use crate::run::Outcome;
+use crate::world::{Control, RunSummary};
 
 /// How a site is moved.
 ///
@@ -58,8 +59,36 @@ impl Toolkit {
             report.push(Finding::new(code::FAILOVER_ZONE_UNKNOWN, Subject::new("site", site), message));
         }
         judge_names(&mut report, site, &seen);
+        self.judge_runs(&mut report, site).await;
         figures(&mut report, site, &seen);
         Ok(report.judged(&self.estate.policy.severity))
+    }
+
+    /// Whether a move of this site was begun and not ended.
+    async fn judge_runs(&self, report: &mut Report, site: &SiteId) {
+        let mut unread = |why: &Error| {
+            let subject = Subject::new("journal", "runs");
+            report.unexamined.push(Unexamined { subject, why: why.to_record() });
+        };
+        let runs = match self.world.journal.runs().await {
+            Ok(runs) => runs,
+            Err(why) => return unread(&why),
+        };
+        let waits = |run: &&RunSummary| matches!(run.outcome, None | Some(Outcome::Stopped));
+        let mut findings = vec![];
+        for run in runs.iter().filter(waits) {
+            let moves = |step: &Step| matches!(step, Step::RaiseEpoch(raise) if raise.site == *site);
+            match self.world.journal.load(run.run).await {
+                Ok((plan, _)) if plan.steps.iter().any(|planned| moves(&planned.step)) => {
+                    let message = format!("{} was begun at {} and has not ended", run.title, run.at);
+                    let subject = Subject::new("run", run.run);
+                    findings.push(Finding::new(code::RUN_UNFINISHED, subject, message).with("site", site));
+                }
+                Ok(_) => {}
+                Err(why) => unread(&why),
+            }
+        }
+        report.findings.extend(findings);
     }
 
     /// The guards in front of a failover of this site, each with what it saw: what a decision is made from.
