@@ -1,5 +1,9 @@
 //! What every coordinator must do, run against the one on disk, the simulated one, and BIND.
+<<<<<<< HEAD
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
+=======
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
+>>>>>>> failover
 
 use std::sync::Arc;
 
@@ -120,7 +124,7 @@ async fn several_openings_of_one_file_race_fairly() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tenures.db");
     let several: Vec<_> = (0..4).map(|_| SqliteCoordinator::open(&path).unwrap()).collect();
-    let site: dr_core::SiteId = "raced".parse().unwrap();
+    let site: SiteId = "raced".parse().unwrap();
     let mut held: Option<Tenure> = None;
     for epoch in 1..=40 {
         let to = tenure(epoch, "us", &epoch.to_string());

@@ -9,6 +9,7 @@ use dr_core::estate::ProbeSpec;
 use dr_core::failover::{DownKind, Sight};
 use dr_core::world::Probe;
 use dr_core::world::probes::NetProbe;
+use dr_core::world::sim::SimWorld;
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::{RData, Record, rdata::SOA};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -124,6 +125,21 @@ async fn the_network_probe_conforms() {
     let port = serve(Service::Absent).await;
     let sight = NetProbe::new().look(HERE, &dns(port), WITHIN).await;
     assert!(matches!(sight, Sight::Down { kind: DownKind::Refused, .. }), "{sight:?}");
+}
+
+/// The simulated world shows what it was told to show, and a line that is cut as the network does: nothing comes.
+#[tokio::test]
+async fn the_simulated_probe_sees_no_more_than_there_is() {
+    let sim = SimWorld::new();
+    let probe = sim.world().probe;
+    let is_silent = |sight: &Sight| matches!(sight, Sight::Down { kind: DownKind::TimedOut, .. });
+    assert!(is_silent(&probe.look(HERE, &tcp(80), WITHIN).await));
+    sim.put_sight(HERE, Sight::Up { took_us: 7 });
+    assert_eq!(probe.look(HERE, &tcp(80), WITHIN).await, Sight::Up { took_us: 7 });
+    sim.cut("127.0.0.1");
+    assert!(is_silent(&probe.look(HERE, &tcp(80), WITHIN).await));
+    sim.mend("127.0.0.1");
+    assert!(probe.look(HERE, &tcp(80), WITHIN).await.is_up());
 }
 
 #[tokio::test]

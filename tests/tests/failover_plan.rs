@@ -279,6 +279,26 @@ async fn names_that_were_changed_by_hand_are_seen() {
 }
 
 #[tokio::test]
+async fn a_move_that_was_begun_and_not_ended_is_seen() {
+    let sim = world();
+    burn(&sim);
+    let there = plan(&sim).await.unwrap();
+    let (first, control) = (toolkit(&sim), Control::silent());
+    sim.fault(sim.calls() + 20, Fault::CrashAfter);
+    tokio::select! {
+        applied = first.apply(&there, "test", &control) => panic!("it did not die: {applied:?}"),
+        () = sim.died() => {}
+    }
+    let report = toolkit(&sim).failover_status(&shop(), &control).await.unwrap();
+    let unfinished = report.findings.iter().find(|finding| finding.code == code::RUN_UNFINISHED);
+    assert!(unfinished.unwrap().message.starts_with("fail over shop from uk to us was begun"), "{report:?}");
+    let run = toolkit(&sim).runs().await.unwrap()[0].run;
+    assert_eq!(toolkit(&sim).resume(run, "test", &control).await.unwrap().outcome, Outcome::New);
+    let report = toolkit(&sim).failover_status(&shop(), &control).await.unwrap();
+    assert!(!codes(&report).contains(&code::RUN_UNFINISHED.name()), "{report:?}");
+}
+
+#[tokio::test]
 async fn a_silent_name_server_does_not_hold_up_the_others_and_is_named() {
     let sim = world();
     burn(&sim);

@@ -113,7 +113,7 @@ codes! {
         "Check the primary name server, the TSIG key, its rights and the clocks (RFC 8945 allows 300 s)";
     FAILOVER_EPOCH_UNREADABLE = "failover.epoch_unreadable", Error,
         "Who holds the site cannot be read, so no one may move it",
-        "Restore the coordinator; if it is lost for good, dr failover run with --confirm-epoch after making sure the old home is off";
+        "Restore the coordinator; if it is lost for good, make sure that the old home is off and write the record anew, with an epoch above every one seen (dr memo says how)";
     FAILOVER_EPOCH_BEHIND = "failover.epoch_behind", Critical,
         "The coordinator reports an older epoch than was seen before: it went back in time",
         "Do not fail over; restore the coordinator's data or raise its epoch above the highest one seen";
@@ -128,7 +128,7 @@ codes! {
         "List the host's public addresses in the estate";
     FAILOVER_HELD_DOWN = "failover.held_down", Notice,
         "The site was moved a short while ago, so it is not moved again without a person",
-        "dr failover ack once you have looked at it, or wait";
+        "Look at why it was moved; then wait, or move it yourself with dr failover run";
     FAILOVER_NO_QUORUM = "failover.no_quorum", Notice,
         "Too few observers see the site down for it to be moved without a person",
         "Nothing to do while the site is up; if it is down, look at the observers that are blind or silent";

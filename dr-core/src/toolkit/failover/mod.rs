@@ -17,9 +17,10 @@ use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{RecordType, SiteId};
 use crate::failover::{Guard, GuardName, Role, Sight, Standing, Tenure};
-use crate::plan::{FailoverFacts, Occasion, Plan, failover_plan};
+use crate::plan::{FailoverFacts, Occasion, Plan, Step, failover_plan};
 use crate::report::{Finding, Report, Subject, Unexamined, code};
-use crate::world::Control;
+use crate::run::Outcome;
+use crate::world::{Control, RunSummary};
 
 /// How a site is moved.
 ///
@@ -38,7 +39,19 @@ pub struct FailoverOptions {
 impl Toolkit {
     /// Is everything ready to move this site? All guards, each explained; what both hosts believe; how both answer.
     ///
-    /// A guard that passes stands among what was examined, with what it saw; one that does not is a finding.
+    /// A guard that passes stands among what was examined, with what it saw; one that does not is a finding. The report's figures
+    /// are the site's epoch, the age of its last mirror in seconds, and how long its hosts take to answer in microseconds.
+    ///
+    /// Errors: `NotFound` for a site or a host that the estate does not have, `Refused` if a third host holds the site.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use dr_core::{Estate, ErrorKind, toolkit::Toolkit, world::{Control, sim::SimWorld}};
+    /// let toolkit = Toolkit::new(SimWorld::new().world(), Estate::default());
+    /// let error = toolkit.failover_status(&"shop".parse().unwrap(), &Control::silent()).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NotFound);
+    /// # });
+    /// ```
     pub async fn failover_status(&self, site: &SiteId, control: &Control) -> Result<Report> {
         let operation = format!("look at the failover of {site}");
         let seen = control.run(&operation, self.gather(site, &operation)).await?;
@@ -58,8 +71,36 @@ impl Toolkit {
             report.push(Finding::new(code::FAILOVER_ZONE_UNKNOWN, Subject::new("site", site), message));
         }
         judge_names(&mut report, site, &seen);
+        self.judge_runs(&mut report, site).await;
         figures(&mut report, site, &seen);
         Ok(report.judged(&self.estate.policy.severity))
+    }
+
+    /// Whether a move of this site was begun and not ended.
+    async fn judge_runs(&self, report: &mut Report, site: &SiteId) {
+        let mut unread = |why: &Error| {
+            let subject = Subject::new("journal", "runs");
+            report.unexamined.push(Unexamined { subject, why: why.to_record() });
+        };
+        let runs = match self.world.journal.runs().await {
+            Ok(runs) => runs,
+            Err(why) => return unread(&why),
+        };
+        let waits = |run: &&RunSummary| matches!(run.outcome, None | Some(Outcome::Stopped));
+        let mut findings = vec![];
+        for run in runs.iter().filter(waits) {
+            let moves = |step: &Step| matches!(step, Step::RaiseEpoch(raise) if raise.site == *site);
+            match self.world.journal.load(run.run).await {
+                Ok((plan, _)) if plan.steps.iter().any(|planned| moves(&planned.step)) => {
+                    let message = format!("{} was begun at {} and has not ended", run.title, run.at);
+                    let subject = Subject::new("run", run.run);
+                    findings.push(Finding::new(code::RUN_UNFINISHED, subject, message).with("site", site));
+                }
+                Ok(_) => {}
+                Err(why) => unread(&why),
+            }
+        }
+        report.findings.extend(findings);
     }
 
     /// The guards in front of a failover of this site, each with what it saw: what a decision is made from.
@@ -69,7 +110,20 @@ impl Toolkit {
         Ok(seen.guards(self, self.site(site, &operation)?))
     }
 
-    /// The plan that moves a site to its other host. An error of kind `Refused` names the guards that are in the way.
+    /// The plan that moves a site to its other host. Nothing is changed before it is applied.
+    ///
+    /// Errors: `Refused` names the guards that are in the way, each with what it saw; `Unreachable` the host that a planned move
+    /// lacks; `NotFound` what the estate lacks.
+    ///
+    /// ```no_run
+    /// # async fn example(toolkit: dr_core::toolkit::Toolkit) -> dr_core::Result<()> {
+    /// use dr_core::{toolkit::FailoverOptions, world::Control};
+    /// let control = Control::silent();
+    /// let plan = toolkit.plan_failover(&"shop".parse().unwrap(), &FailoverOptions::default(), &control).await?;
+    /// let applied = toolkit.apply(&plan, "ann", &control).await?;
+    /// println!("{:?}: {:?}", applied.outcome, applied.report.findings);
+    /// # Ok(()) }
+    /// ```
     pub async fn plan_failover(
         &self,
         site: &SiteId,

@@ -70,6 +70,30 @@ impl Toolkit {
     /// Is an observer until it is cancelled: hands a vote to `on_vote` after every look, with the health behind it.
     ///
     /// In doubt it looks again soon, and several times at once: the looks at a dead machine each last as long as their timeout.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use dr_core::{Estate, estate::ProbeSpec, failover::{Sight, Verdict}};
+    /// use dr_core::{toolkit::{Toolkit, Watch}, world::{Control, sim::SimWorld}};
+    /// let sim = SimWorld::new();
+    /// sim.put_sight([192, 0, 2, 10].into(), Sight::Up { took_us: 800 });
+    /// let watch = Watch {
+    ///     observer: "nl".parse().unwrap(),
+    ///     address: [192, 0, 2, 10].into(),
+    ///     probe: ProbeSpec::Tcp { port: 80 },
+    ///     anchors: vec![],
+    ///     thresholds: Default::default(),
+    /// };
+    /// let (toolkit, control) = (Toolkit::new(sim.world(), Estate::default()), Control::silent());
+    /// let mut verdicts = vec![];
+    /// let on_vote = |vote: &dr_core::failover::Vote, _: &dr_core::failover::Health| {
+    ///     verdicts.push(vote.verdict);
+    ///     control.cancel.cancel();
+    /// };
+    /// toolkit.watch(&watch, &control, on_vote).await.unwrap();
+    /// assert_eq!(verdicts, [Verdict::Up]);
+    /// # });
+    /// ```
     pub async fn watch(
         &self,
         watch: &Watch,
