@@ -1,9 +1,5 @@
 //! What every coordinator must do, run against the one on disk, the simulated one, and BIND.
-<<<<<<< HEAD
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
-=======
-#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
->>>>>>> failover
 
 use std::sync::Arc;
 
