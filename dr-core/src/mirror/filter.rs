@@ -125,7 +125,7 @@ impl Rule {
                     return Err("it has '.' or '..' in it, and no path below a root has".to_owned());
                 }
                 stars if stars.len() > 1 && stars.iter().all(|byte| *byte == b'*') => {
-                    parts.push(Part::AnyDepth)
+                    parts.push(Part::AnyDepth);
                 }
                 name => parts.push(Part::Name(tokens(name)?)),
             }
