@@ -124,7 +124,9 @@ impl Rule {
                 b"." | b".." => {
                     return Err("it has '.' or '..' in it, and no path below a root has".to_owned());
                 }
-                b"**" => parts.push(Part::AnyDepth),
+                stars if stars.len() > 1 && stars.iter().all(|byte| *byte == b'*') => {
+                    parts.push(Part::AnyDepth);
+                }
                 name => parts.push(Part::Name(tokens(name)?)),
             }
         }

@@ -9,7 +9,9 @@
 
 mod child;
 mod disturbed;
+mod filter;
 mod guards;
+mod lines;
 mod real;
 mod trees;
 

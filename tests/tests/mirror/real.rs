@@ -17,15 +17,16 @@ use dr_tests::Sshd;
 
 use crate::{here, mirror, plan, rsync, rsync_would_change, world};
 
-struct Host {
-    sshd: Sshd,
+/// An sshd and what is needed to log in there.
+pub(crate) struct Host {
+    pub(crate) sshd: Sshd,
     remote: Remote,
     access: Access,
     key: tempfile::TempDir,
 }
 
 impl Host {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let (sshd, directory) = (Sshd::start(), tempfile::tempdir().unwrap());
         let key = directory.path().join("key");
         let made =
@@ -38,11 +39,19 @@ impl Host {
         Self { sshd, remote, access, key: directory }
     }
 
-    fn toolkit(&self) -> Toolkit {
+    /// The same host by another address.
+    pub(crate) fn reached_at(mut self, address: std::net::SocketAddr) -> Self {
+        self.remote.port = address.port();
+        let pin = (self.remote.known_hosts_name(), vec![self.sshd.host_key().to_owned()]);
+        self.access.pins.extend([pin]);
+        self
+    }
+
+    pub(crate) fn toolkit(&self) -> Toolkit {
         Toolkit::new(world(&SimWorld::new(), self.access.clone()), Estate::default())
     }
 
-    fn at(&self, path: &Path) -> Location {
+    pub(crate) fn at(&self, path: &Path) -> Location {
         Location::Remote { remote: self.remote.clone(), path: path.to_str().unwrap().to_owned() }
     }
 }

@@ -13,7 +13,7 @@ use crate::run::StepState;
 use crate::world::{Control, Endpoint, World};
 
 /// So many paths are under way at once: enough to fill a line with a long round trip, and below what an SFTP server allows open.
-const PATHS_AT_ONCE: usize = 32;
+const PATHS_AT_ONCE: usize = 64;
 /// Up to so many changes, each path is looked at; beyond, the whole tree is.
 const LOOK_ONE_BY_ONE: usize = 64;
 /// So many paths are named when the target is not as it should be.

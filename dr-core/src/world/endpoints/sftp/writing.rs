@@ -17,7 +17,7 @@ use crate::world::Content;
 /// So many writes of one file are sent before the first is answered.
 const WRITES_AT_ONCE: usize = 16;
 /// So many files are made durable at once.
-const SYNCS_AT_ONCE: usize = 16;
+const SYNCS_AT_ONCE: usize = 64;
 /// Replaces what is there in one step (rename(2)); the plain request of version 3 does not.
 const POSIX_RENAME: &str = "posix-rename@openssh.com";
 const FSYNC: &str = "fsync@openssh.com";
