@@ -73,6 +73,10 @@ fn killed_in_the_middle_it_is_resumed_or_taken_back() {
     // After the records were changed: it waits out the TTL.
     assert_eq!(stage.signalled_at("point ", Signal::KILL, &run), None);
     desk.exits(0, &["log"]).has(&["unfinished"]);
+    for word in ["resume", "undo"] {
+        desk.exits(0, &["failover", word, "--dry-run"]).has(&["move shop from uk to us"]);
+    }
+    desk.exits(0, &["log"]).has(&["unfinished"]);
     desk.exits(0, &["failover", "resume"]);
     assert!(stage.says(stage.us.at));
     assert!(!desk.exits(0, &["log"]).out.contains("unfinished"));
@@ -88,7 +92,13 @@ fn killed_in_the_middle_it_is_resumed_or_taken_back() {
     assert_eq!(stage.signalled_at("resolvers may keep", Signal::INT, &back), Some(16));
     desk.exits(0, &["failover", "resume"]);
     assert!(stage.says(stage.uk.at));
-    desk.exits(0, &["failover", "run", "shop", "--planned", "--yes"]);
+
+    // On a terminal it shows the plan and asks.
+    let run = ["failover", "run", "shop", "--planned"];
+    assert_eq!(stage.answered("n\n", &run).has(&["1.", "Do this now?", "nobody said yes"]).code, 16);
+    assert!(stage.says(stage.uk.at));
+    assert_eq!(stage.answered("y\n", &run).has(&["Do this now?", "done: everything is as planned"]).code, 0);
+    assert!(stage.says(stage.us.at));
     let lines = desk.json(0, &["failover", "back", "shop", "--yes"]);
     let done = lines.iter().filter(|(kind, event)| kind == "event" && has(event, "step_done")).count();
     assert!(done > 5, "{lines:?}");
