@@ -12,7 +12,11 @@ use crate::console::Console;
 use crate::context;
 
 pub(super) async fn run(common: &Common, console: &Console, words: Failover) -> Result<u8> {
-    let estate = context::needed_estate(common)?;
+    // A run has all that it needs in its plan, and may have been one without an estate.
+    let estate = match words {
+        Failover::Resume { .. } | Failover::Undo { .. } => context::estate(common)?.unwrap_or_default(),
+        _ => context::needed_estate(common)?,
+    };
     let console = &console.under(&estate.policy);
     let toolkit = context::toolkit(common, estate)?;
     let control = console.control();

@@ -71,7 +71,7 @@ fn killed_in_the_middle_it_is_resumed_or_taken_back() {
     desk.exits(18, &["failover", "resume"]).has(&["dr log lists the runs"]);
 
     // After the records were changed: it waits out the TTL.
-    assert_eq!(stage.signalled_at("point ", Signal::KILL, &run), None);
+    assert_eq!(desk.signalled_at("point ", Signal::KILL, &run), None);
     desk.exits(0, &["log"]).has(&["unfinished"]);
     for word in ["resume", "undo"] {
         desk.exits(0, &["failover", word, "--dry-run"]).has(&["move shop from uk to us"]);
@@ -82,14 +82,14 @@ fn killed_in_the_middle_it_is_resumed_or_taken_back() {
     assert!(!desk.exits(0, &["log"]).out.contains("unfinished"));
 
     let back = ["failover", "back", "shop", "--yes"];
-    assert_eq!(stage.signalled_at("point ", Signal::KILL, &back), None);
+    assert_eq!(desk.signalled_at("point ", Signal::KILL, &back), None);
     desk.exits(16, &["failover", "undo"]).has(&["--yes"]);
     desk.exits(0, &["failover", "undo", "--yes"]);
     assert!(stage.says(stage.us.at), "it was there before");
     desk.exits(0, &["log", "--verify"]);
 
     // Ctrl-C while it waits out the TTL: it says so, and goes on where it stopped.
-    assert_eq!(stage.signalled_at("resolvers may keep", Signal::INT, &back), Some(16));
+    assert_eq!(desk.signalled_at("resolvers may keep", Signal::INT, &back), Some(16));
     desk.exits(0, &["failover", "resume"]);
     assert!(stage.says(stage.uk.at));
 

@@ -1,13 +1,12 @@
 //! Two hosts (sshd, nginx), a primary name server and a secondary, and an estate that describes them.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use dr_tests::{Nginx, Port, Server, Site, Sshd, Tsig, Zone, addresses, bind, http_get, wait_for};
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::desk::{Desk, Said, account};
@@ -121,23 +120,5 @@ impl Stage {
         let text =
             |bytes: &[u8]| String::from_utf8_lossy(bytes).replace("\x1b[2K", "").replace("\x1b[1A", "");
         Said { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
-    }
-
-    /// Runs `dr` until its story tells this, and sends it this signal then; gives its exit code, none if the signal ended it.
-    pub(crate) fn signalled_at(&self, text: &str, signal: Signal, arguments: &[&str]) -> Option<i32> {
-        let mut child =
-            self.desk.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let (mut story, mut signalled) = (vec![], false);
-        for line in told {
-            story.push(line);
-            if !signalled && story.last().unwrap().contains(text) {
-                kill_process(Pid::from_child(&child), signal).unwrap();
-                signalled = true;
-            }
-        }
-        let status = child.wait().unwrap();
-        assert!(signalled, "it ended before '{text}': {story:#?}");
-        status.code()
     }
 }
