@@ -26,6 +26,7 @@ pub(crate) struct Cli {
 
 /// Options for every command.
 #[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Common {
     /// The estate [default: ./dr.toml, then /etc/dr/dr.toml, where the command needs one]
     #[arg(long, global = true, value_name = "FILE")]

@@ -12,7 +12,11 @@ use crate::console::Console;
 use crate::context;
 
 pub(super) async fn run(common: &Common, console: &Console, words: Failover) -> Result<u8> {
-    let estate = context::needed_estate(common)?;
+    // A run has all that it needs in its plan, and may have been one without an estate.
+    let estate = match words {
+        Failover::Resume { .. } | Failover::Undo { .. } => context::estate(common)?.unwrap_or_default(),
+        _ => context::needed_estate(common)?,
+    };
     let console = &console.under(&estate.policy);
     let toolkit = context::toolkit(common, estate)?;
     let control = console.control();
@@ -34,11 +38,17 @@ pub(super) async fn run(common: &Common, console: &Console, words: Failover) -> 
         }
         Failover::Resume { run } => {
             let run = chosen(&toolkit, run, true).await?;
+            if common.dry_run {
+                return shown(&toolkit, console, run).await;
+            }
             let applied = toolkit.resume(run, &context::asked_by(), &control).await?;
             Ok(finish(console, &applied, &control))
         }
         Failover::Undo { run, yes } => {
             let run = chosen(&toolkit, run, false).await?;
+            if common.dry_run {
+                return shown(&toolkit, console, run).await;
+            }
             if !yes && !console.confirm(&format!("Take back run {run}?")) {
                 return Err(not_confirmed());
             }
@@ -90,6 +100,13 @@ fn confirmed(common: &Common, console: &Console, plan: &Plan, yes: bool) -> Resu
 
 fn not_confirmed() -> Error {
     Error::new(ErrorKind::Cancelled, "go on", "nobody said yes").hint("add --yes where nobody can be asked")
+}
+
+/// The plan of a run, of which a dry run does nothing.
+async fn shown(toolkit: &Toolkit, console: &Console, run: RunId) -> Result<u8> {
+    let (plan, _) = toolkit.world.journal.load(run).await?;
+    console.plan(&plan);
+    Ok(0)
 }
 
 /// The run that was named, or the latest: with `unfinished`, the latest that waits to be finished.

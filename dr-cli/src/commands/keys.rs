@@ -14,6 +14,11 @@ use crate::context;
 pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Result<u8> {
     let estate = context::estate(common)?.unwrap_or_default();
     match words {
+        Keys::Generate { path, .. } if common.dry_run => {
+            let text = format!("would make {} and {}.pub", path.display(), path.display());
+            console.result(&text, &serde_json::json!({ "path": path }));
+            Ok(0)
+        }
         Keys::Generate { path, comment, no_passphrase, passphrase_file } => {
             let passphrase = match (no_passphrase, passphrase_file) {
                 (true, _) => None,

@@ -1,11 +1,13 @@
 //! An operator's desk: a home directory with nothing in it, and `dr`.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use dr_tests::{Sshd, Tsig};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -95,6 +97,23 @@ impl Desk {
             (kind.clone(), content.clone())
         };
         said.out.lines().map(line).collect()
+    }
+
+    /// Runs `dr` until its story tells this, and sends it this signal then; gives its exit code, none if the signal ended it.
+    pub(crate) fn signalled_at(&self, text: &str, signal: Signal, arguments: &[&str]) -> Option<i32> {
+        let mut child = self.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let (mut story, mut signalled) = (vec![], false);
+        for line in told {
+            story.push(line);
+            if !signalled && story.last().unwrap().contains(text) {
+                kill_process(Pid::from_child(&child), signal).unwrap();
+                signalled = true;
+            }
+        }
+        let status = child.wait().unwrap();
+        assert!(signalled, "it ended before '{text}': {story:#?}");
+        status.code()
     }
 
     /// A key pair, made with dr, that opens these servers; and the options to use it with.

@@ -71,24 +71,34 @@ fn killed_in_the_middle_it_is_resumed_or_taken_back() {
     desk.exits(18, &["failover", "resume"]).has(&["dr log lists the runs"]);
 
     // After the records were changed: it waits out the TTL.
-    assert_eq!(stage.signalled_at("point ", Signal::KILL, &run), None);
+    assert_eq!(desk.signalled_at("point ", Signal::KILL, &run), None);
+    desk.exits(0, &["log"]).has(&["unfinished"]);
+    for word in ["resume", "undo"] {
+        desk.exits(0, &["failover", word, "--dry-run"]).has(&["move shop from uk to us"]);
+    }
     desk.exits(0, &["log"]).has(&["unfinished"]);
     desk.exits(0, &["failover", "resume"]);
     assert!(stage.says(stage.us.at));
     assert!(!desk.exits(0, &["log"]).out.contains("unfinished"));
 
     let back = ["failover", "back", "shop", "--yes"];
-    assert_eq!(stage.signalled_at("point ", Signal::KILL, &back), None);
+    assert_eq!(desk.signalled_at("point ", Signal::KILL, &back), None);
     desk.exits(16, &["failover", "undo"]).has(&["--yes"]);
     desk.exits(0, &["failover", "undo", "--yes"]);
     assert!(stage.says(stage.us.at), "it was there before");
     desk.exits(0, &["log", "--verify"]);
 
     // Ctrl-C while it waits out the TTL: it says so, and goes on where it stopped.
-    assert_eq!(stage.signalled_at("resolvers may keep", Signal::INT, &back), Some(16));
+    assert_eq!(desk.signalled_at("resolvers may keep", Signal::INT, &back), Some(16));
     desk.exits(0, &["failover", "resume"]);
     assert!(stage.says(stage.uk.at));
-    desk.exits(0, &["failover", "run", "shop", "--planned", "--yes"]);
+
+    // On a terminal it shows the plan and asks.
+    let run = ["failover", "run", "shop", "--planned"];
+    assert_eq!(stage.answered("n\n", &run).has(&["1.", "Do this now?", "nobody said yes"]).code, 16);
+    assert!(stage.says(stage.uk.at));
+    assert_eq!(stage.answered("y\n", &run).has(&["Do this now?", "done: everything is as planned"]).code, 0);
+    assert!(stage.says(stage.us.at));
     let lines = desk.json(0, &["failover", "back", "shop", "--yes"]);
     let done = lines.iter().filter(|(kind, event)| kind == "event" && has(event, "step_done")).count();
     assert!(done > 5, "{lines:?}");

@@ -12,6 +12,8 @@ use crate::desk::{Desk, account, last};
 fn a_key_is_made_once_and_never_overwritten() {
     let desk = Desk::new();
     let key = desk.path("key");
+    desk.exits(0, &["keys", "generate", &key, "--no-passphrase", "--dry-run"]).has(&[&key]);
+    assert!(!desk.home().join("key").exists(), "a dry run changes nothing");
     let said = desk.exits(0, &["keys", "generate", &key, "--no-passphrase", "--comment", "mirror from uk"]);
     said.has(&["SHA256:", &key]);
     let mode = |path: &str| fs::metadata(path).unwrap().permissions().mode() & 0o777;

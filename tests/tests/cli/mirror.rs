@@ -3,6 +3,7 @@
 use std::fs;
 
 use dr_tests::Sshd;
+use rustix::process::Signal;
 
 use crate::desk::{Desk, at, last, tree};
 
@@ -123,4 +124,20 @@ fn what_is_not_there_or_not_to_be_trusted_has_a_code_of_its_own() {
     sshd.stop();
     mirror(12, &access[3], &source, &target).has(&["refused"]);
     assert_eq!(desk.exits(3, &["mirror", &source, &target, "--nagios", "-i", key]).out.lines().count(), 1);
+}
+
+#[test]
+fn cut_off_it_is_gone_on_with_also_without_an_estate() {
+    let desk = Desk::new();
+    (0..2000).for_each(|page| drop(desk.write(&format!("many/{page}.html"), "page")));
+    let (many, copy) = (desk.path("many"), desk.path("copy"));
+    fs::create_dir(&copy).unwrap();
+    for (signal, code) in [(Signal::KILL, None), (Signal::INT, Some(16))] {
+        fs::write(desk.home().join("many/0.html"), format!("{signal:?}")).unwrap();
+        fs::remove_dir_all(&copy).unwrap();
+        fs::create_dir(&copy).unwrap();
+        assert_eq!(desk.signalled_at("[1/1]", signal, &["mirror", &many, &copy]), code);
+        desk.exits(0, &["failover", "resume"]).has(&["ok"]);
+        assert_eq!(tree(copy.as_ref()), tree(many.as_ref()));
+    }
 }

@@ -1,16 +1,15 @@
 //! Two hosts (sshd, nginx), a primary name server and a secondary, and an estate that describes them.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use dr_tests::{Nginx, Port, Server, Site, Sshd, Tsig, Zone, addresses, bind, http_get, wait_for};
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::desk::{Desk, account};
+use crate::desk::{Desk, Said, account};
 
 const WWW: &str = "www.shop.test";
 
@@ -99,21 +98,27 @@ impl Stage {
         String::from_utf8(body).unwrap()
     }
 
-    /// Runs `dr` until its story tells this, and sends it this signal then; gives its exit code, none if the signal ended it.
-    pub(crate) fn signalled_at(&self, text: &str, signal: Signal, arguments: &[&str]) -> Option<i32> {
-        let mut child =
-            self.desk.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let (mut story, mut signalled) = (vec![], false);
-        for line in told {
-            story.push(line);
-            if !signalled && story.last().unwrap().contains(text) {
-                kill_process(Pid::from_child(&child), signal).unwrap();
-                signalled = true;
-            }
-        }
-        let status = child.wait().unwrap();
-        assert!(signalled, "it ended before '{text}': {story:#?}");
-        status.code()
+    /// Runs `dr` on a terminal, where somebody types this.
+    pub(crate) fn answered(&self, typed: &str, arguments: &[&str]) -> Said {
+        let journal = self.desk.path("journal.db");
+        let command = format!("{} {} --journal {journal}", dr_tests::dr().display(), arguments.join(" "));
+        let mut child = Command::new("script")
+            .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+            .env("HOME", self.desk.home())
+            .env("NO_COLOR", "1")
+            .current_dir(self.desk.home())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut hands = child.stdin.take().unwrap();
+        hands.write_all(typed.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        drop(hands);
+        // The progress is drawn over itself.
+        let text =
+            |bytes: &[u8]| String::from_utf8_lossy(bytes).replace("\x1b[2K", "").replace("\x1b[1A", "");
+        Said { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
     }
 }
