@@ -34,9 +34,11 @@ pub fn nagios(report: &Report) -> (u8, String) {
         let _ = write!(text, " {}={};;;0;", severity.name(), findings_of(report, severity));
     }
     for (name, value) in &report.figures {
-        let unit = match name.rsplit_once('_') {
-            Some((_, unit @ ("ms" | "us" | "s"))) => unit,
-            Some((_, "bytes")) => "B",
+        let unit = match name.rsplit('_').next() {
+            Some("milliseconds" | "ms") => "ms",
+            Some("microseconds" | "us") => "us",
+            Some("seconds" | "s") => "s",
+            Some("bytes") => "B",
             _ => "",
         };
         let _ = write!(text, " '{}'={value}{unit};;;;", plain(name).replace(['\'', '='], "_"));

@@ -119,14 +119,16 @@ fn examined(subjects: &[Subject]) -> String {
 
 /// A figure by its name, whose last word is the unit.
 fn figure(name: &str, value: u64) -> (String, String) {
-    let spelled = name.replace('_', " ");
-    match name.rsplit_once('_') {
-        Some((_, "bytes")) => (spelled.trim_end_matches(" bytes").to_owned(), bytes(value)),
-        Some((_, unit @ ("ms" | "us" | "s"))) => {
-            (spelled[..spelled.len() - unit.len()].trim_end().to_owned(), format!("{value} {unit}"))
-        }
-        _ => (spelled, value.to_string()),
-    }
+    let (what, unit) = name.rsplit_once('_').unwrap_or(("", name));
+    let shown = match unit {
+        "bytes" => bytes(value),
+        "milliseconds" | "ms" => format!("{value} ms"),
+        "microseconds" | "us" => format!("{value} µs"),
+        "seconds" | "s" => format!("{value} s"),
+        _ => return (name.replace('_', " "), value.to_string()),
+    };
+    let plain = if unit == "bytes" { "size" } else { "time" };
+    (if what.is_empty() { plain.to_owned() } else { what.replace('_', " ") }, shown)
 }
 
 fn tone(severity: Severity) -> Tone {
