@@ -132,8 +132,9 @@ impl Console {
         let mut signals = Signals::catch();
         tokio::spawn(async move {
             signals.next().await;
-            cancel.cancel();
+            // Said first: once it is cancelled the program may be over before another word.
             teller.story("stopping; press Ctrl-C again to end at once");
+            cancel.cancel();
             signals.next().await;
             std::process::exit(i32::from(dr_core::ErrorKind::Cancelled.code()));
         });

@@ -47,6 +47,9 @@ pub(crate) async fn process(what: &str) -> u8 {
 /// How long the demo's directory may resist its removal.
 const CLEARED_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long it must have been gone to be taken for gone.
+const GONE_FOR: Duration = Duration::from_millis(50);
+
 /// Shows it.
 pub(crate) async fn run(console: &Console, words: args::Demo) -> Result<u8> {
     let control = console.control();
@@ -82,13 +85,16 @@ pub(crate) async fn run(console: &Console, words: args::Demo) -> Result<u8> {
 async fn clear(directory: TempDir) -> Result<()> {
     let path = directory.path().to_path_buf();
     drop(directory);
-    let deadline = Instant::now() + CLEARED_WITHIN;
-    while path.exists() {
-        match std::fs::remove_dir_all(&path) {
-            Err(why) if path.exists() && Instant::now() > deadline => {
+    let begun = Instant::now();
+    let mut gone_since = begun;
+    while gone_since.elapsed() < GONE_FOR {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        if path.exists() {
+            gone_since = Instant::now();
+            let removed = std::fs::remove_dir_all(&path);
+            if let (Err(why), true) = (removed, begun.elapsed() > CLEARED_WITHIN) {
                 return Err(Error::io(format!("remove {}", path.display()), why));
             }
-            _ => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
     Ok(())

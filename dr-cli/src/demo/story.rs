@@ -116,30 +116,35 @@ pub(super) async fn tell(
         figures: Figures::default(),
         names: names()?,
     };
+    let front = bring_website(control, words, directory).await?;
     let mut scene =
-        super::stoppable(control, "start the demo", set(&mut stage, words, directory, ends)).await?;
+        super::stoppable(control, "start the demo", set(&mut stage, &front, directory, ends)).await?;
     let played = super::stoppable(control, "play the demo", play(&mut stage, &mut scene)).await;
     stage.figures.total_ms = millis(stage.timeline.lock().unwrap_or_else(PoisonError::into_inner).elapsed());
     close(&mut stage, scene, directory, played).await
 }
 
-/// Puts the website there and starts hosts and name servers.
-async fn set(
-    stage: &mut Stage<'_>,
-    words: &args::Demo,
-    directory: &Path,
-    ends: UnboundedSender<Exit>,
-) -> Result<Scene> {
+/// Puts the website where uk serves it from; gives the page by which one sees whether it is up. It stops by itself, so that
+/// no file lands where the directory has just been removed.
+async fn bring_website(control: &Control, words: &args::Demo, directory: &Path) -> Result<String> {
     let (site, root) = (words.site.clone(), super::scene::document_root(directory, "uk"));
-    let cancel = stage.control.cancel.clone();
-    // Copying a large website takes its time; whoever presses Ctrl-C meanwhile is heard.
-    let front = tokio::task::spawn_blocking(move || {
+    let cancel = control.cancel.clone();
+    tokio::task::spawn_blocking(move || {
         website::install(site.as_deref(), &root, &|| cancel.is_cancelled())?;
         website::front(site.as_deref(), &root)
     })
     .await
-    .map_err(|why| Error::new(ErrorKind::Internal, "copy the website", why.to_string()))??;
-    let scene = Scene::set(directory, &front, &ends).await?;
+    .map_err(|why| Error::new(ErrorKind::Internal, "copy the website", why.to_string()))?
+}
+
+/// Starts hosts and name servers.
+async fn set(
+    stage: &mut Stage<'_>,
+    front: &str,
+    directory: &Path,
+    ends: UnboundedSender<Exit>,
+) -> Result<Scene> {
+    let scene = Scene::set(directory, front, &ends).await?;
     let said = format!(
         "hosts uk {} and us {}, name servers ns1 to ns{} from {}: every one a process of its own, on loopback",
         scene.uk.ready().http.ip(),

@@ -1,6 +1,8 @@
 //! The website that the demo moves: the operator's own directory, or a small one that comes with dr.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use dr_core::{Error, ErrorKind, Result};
@@ -20,6 +22,9 @@ const SMALL: &[(&str, &[u8])] = &[
 const PAGES_MAX: usize = 200;
 /// Pages larger than this are left to the mirror's own verification.
 const PAGE_BYTES_MAX: u64 = 1 << 20;
+
+/// So much is copied before it is asked whether to stop.
+const PIECE_BYTES: u64 = 64 << 20;
 
 /// What visitors ask for and must get, by URL path.
 pub(super) type Pages = BTreeMap<String, Vec<u8>>;
@@ -62,10 +67,17 @@ fn copy_tree(from: &Path, to: &Path, stopped: &dyn Fn() -> bool) -> Result<()> {
             let link = std::fs::read_link(&source).map_err(|why| failed(&source, why))?;
             std::os::unix::fs::symlink(link, &target).map_err(|why| failed(&source, why))?;
         } else if kind.is_file() {
-            std::fs::copy(&source, &target).map_err(|why| failed(&source, why))?;
+            copy_file(&source, &target, stopped).map_err(|why| failed(&source, why))?;
         }
     }
     Ok(())
+}
+
+/// In pieces, so that whoever stops it need not wait for a large file. What is cut off goes with the whole directory.
+fn copy_file(source: &Path, target: &Path, stopped: &dyn Fn() -> bool) -> std::io::Result<()> {
+    let (from, mut to) = (File::open(source)?, File::create(target)?);
+    while !stopped() && std::io::copy(&mut (&from).take(PIECE_BYTES), &mut to)? > 0 {}
+    to.set_permissions(from.metadata()?.permissions())
 }
 
 /// The path by which one sees whether the site is up: `/`, or where there is no index the first page.

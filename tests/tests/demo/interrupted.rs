@@ -12,25 +12,30 @@ fn moment(seed: u64) -> Duration {
     Duration::from_millis((seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) % 6000)
 }
 
-fn stopped_by(signal: Signal, seed: u64) {
+fn stopped_by(signal: Signal, after: Duration) {
     let mut demo = Demo::start(&[]);
     demo.catches_signals();
-    std::thread::sleep(moment(seed));
+    std::thread::sleep(after);
     demo.signal(signal);
     let ended = demo.end();
-    assert_eq!(ended.code, Some(16), "{signal:?} after {:?}:\n{}", moment(seed), ended.err);
+    assert_eq!(ended.code, Some(16), "{signal:?} after {after:?}:\n{}", ended.err);
     assert!(ended.err.contains("stopping"), "{}", ended.err);
 }
 
 #[test]
 fn ctrl_c_at_any_moment_leaves_nothing() {
-    // The first as soon as it listens at all.
-    (0..5).for_each(|seed| stopped_by(Signal::INT, seed));
+    (0..5).for_each(|seed| stopped_by(Signal::INT, moment(seed)));
+}
+
+#[test]
+fn ctrl_c_at_once_leaves_nothing() {
+    // As soon as it listens at all, while it puts the website into its directory and starts processes.
+    (0..20).for_each(|tenth| stopped_by(Signal::INT, Duration::from_millis(tenth * 10)));
 }
 
 #[test]
 fn sigterm_at_any_moment_leaves_nothing() {
-    (5..10).for_each(|seed| stopped_by(Signal::TERM, seed));
+    (5..10).for_each(|seed| stopped_by(Signal::TERM, moment(seed)));
 }
 
 #[test]
