@@ -1,5 +1,5 @@
 //! Estates from text: every mistake at once, at its place, and nothing lost on the way there and back.
-#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use dr_core::estate::{
     Estate, Health, Host, MaxDelete, NameServer, Policy, ProbeSpec, Site, Tree, TsigAlgorithm, TsigKey, Zone,
@@ -360,5 +360,19 @@ proptest! {
         let json = serde_json::to_string_pretty(&Estate::from_toml(SOUND).unwrap()).unwrap();
         let at = at % json.len();
         let _ = Estate::from_json(&format!("{}{with}{}", &json[..at], &json[(at + cut).min(json.len())..]));
+    }
+}
+
+#[test]
+fn the_estate_in_the_documents_is_sound() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = std::fs::read_to_string(root.join("docs/estate.md")).unwrap();
+    let blocks: Vec<&str> =
+        page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        if let Err(mistakes) = Estate::from_toml(block) {
+            panic!("docs/estate.md:\n{mistakes}");
+        }
     }
 }
