@@ -37,6 +37,13 @@ pub(crate) struct Process {
     pub(crate) called: String,
 }
 
+impl Ended {
+    /// Whether it had come to its end before anybody could interrupt it, on a machine that is quick enough.
+    pub(crate) fn is_told(&self) -> bool {
+        self.code == Some(0) && self.err.contains("every process that was started has been stopped")
+    }
+}
+
 impl Demo {
     /// `dr demo` with these arguments.
     pub(crate) fn start(arguments: &[&str]) -> Self {
