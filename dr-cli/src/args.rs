@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dr_core::dns::Server;
 use dr_core::failover::GuardName;
-use dr_core::{DnsName, Location, Period, RecordType, Remote, Severity, SiteId, ZoneName};
+use dr_core::{DnsName, HostId, Location, Period, RecordType, Remote, Severity, SiteId, ZoneName};
 
 /// Disaster recovery for two or more web servers: mirror, DNS, failover and keys.
 ///
@@ -326,6 +326,9 @@ pub(crate) struct FailoverPlan {
     /// The old home still answers: mirror once more first, and lose nothing
     #[arg(long)]
     pub(crate) planned: bool,
+    /// The host that it moves away from, when that is not its home in the estate: the standby is lost too
+    #[arg(long, value_name = "HOST")]
+    pub(crate) from: Option<HostId>,
     /// Move although this guard says no (repeatable); it is written into the journal
     #[arg(long, value_name = "GUARD", value_parser = guard)]
     pub(crate) despite: Vec<GuardName>,

@@ -195,6 +195,12 @@ async fn there_and_back_again() {
     let back = toolkit(&sim).plan_failback(&shop(), &Control::silent()).await;
     assert!(back.is_err(), "uk cannot be reached yet");
     rebuild(&sim);
+    // Asked for twice, it is not moved back by accident; whoever means it says from where.
+    let twice = plan(&sim).await.unwrap_err();
+    assert_eq!((twice.kind(), twice.message()), (ErrorKind::Refused, "us holds it already, not uk"));
+    let onward = FailoverOptions { from: Some(id("us")), ..FailoverOptions::default() };
+    let onward = toolkit(&sim).plan_failover(&shop(), &onward, &Control::silent()).await;
+    assert_ne!(onward.err().map(|error| error.message().to_owned()), Some(twice.message().to_owned()));
     let report = toolkit(&sim).failover_status(&shop(), &Control::silent()).await.unwrap();
     assert!(codes(&report).contains(&code::FAILOVER_ROLE_DIFFERS.name()), "{report:?}");
     put_page(&sim, "uk", b"as it was");
@@ -246,7 +252,7 @@ async fn a_guard_in_the_way_is_named_and_only_by_name_overridden() {
     mirrored(&sim, 0);
     sim.advance(Duration::from_secs(30 * 3600));
     let other = [GuardName::StandbyHealthy].into();
-    let options = |despite| FailoverOptions { planned: false, despite };
+    let options = |despite| FailoverOptions { despite, ..FailoverOptions::default() };
     let control = Control::silent();
     assert!(toolkit(&sim).plan_failover(&shop(), &options(other), &control).await.is_err());
     let this = [GuardName::MirrorFresh].into();

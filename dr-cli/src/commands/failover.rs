@@ -84,8 +84,11 @@ fn explained(guard: &Guard) -> String {
 }
 
 async fn plan(toolkit: &Toolkit, words: &FailoverPlan, control: &Control) -> Result<Plan> {
-    let options =
-        FailoverOptions { planned: words.planned, despite: words.despite.iter().copied().collect() };
+    let options = FailoverOptions {
+        planned: words.planned,
+        despite: words.despite.iter().copied().collect(),
+        from: words.from.clone(),
+    };
     toolkit.plan_failover(&words.site, &options, control).await
 }
 

@@ -15,7 +15,7 @@ pub use watch::Watch;
 use self::gather::{Party, Seen};
 use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
-use crate::estate::{RecordType, SiteId};
+use crate::estate::{HostId, RecordType, SiteId};
 use crate::failover::{Guard, GuardName, Role, Sight, Standing, Tenure};
 use crate::plan::{FailoverFacts, Occasion, Plan, Step, failover_plan};
 use crate::report::{Finding, Report, Subject, Unexamined, code};
@@ -34,6 +34,9 @@ pub struct FailoverOptions {
     pub planned: bool,
     /// Guards that the operator overrides, by name.
     pub despite: BTreeSet<GuardName>,
+    /// The host that the site is moved away from. Without it that is the home in the estate: a failover that is asked for
+    /// twice must not move the site back.
+    pub from: Option<HostId>,
 }
 
 impl Toolkit {
@@ -132,6 +135,15 @@ impl Toolkit {
     ) -> Result<Plan> {
         let operation = format!("plan the failover of {site}");
         let seen = control.run(&operation, self.gather(site, &operation)).await?;
+        let from = options.from.as_ref().unwrap_or(&self.site(site, &operation)?.home);
+        let holder = &seen.home.id;
+        if from != holder {
+            let why = format!("{holder} holds it already, not {from}");
+            let hint = format!(
+                "bring it home with a failback; if {holder} is lost too, say that it moves from {holder}"
+            );
+            return Err(Error::new(ErrorKind::Refused, operation, why).hint(hint));
+        }
         self.plan_move(site, seen, options, &operation, control).await
     }
 
