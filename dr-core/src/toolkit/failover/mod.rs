@@ -139,9 +139,8 @@ impl Toolkit {
         let holder = &seen.home.id;
         if from != holder {
             let why = format!("{holder} holds it already, not {from}");
-            let hint = format!(
-                "bring it home with a failback; if {holder} is lost too, say that it moves from {holder}"
-            );
+            let hint =
+                format!("dr failover back brings it home; if {holder} is lost too, add --from {holder}");
             return Err(Error::new(ErrorKind::Refused, operation, why).hint(hint));
         }
         self.plan_move(site, seen, options, &operation, control).await
