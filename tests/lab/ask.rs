@@ -51,7 +51,7 @@ pub fn addresses(server: SocketAddr, name: &str) -> Result<Vec<Ipv4Addr>, String
 }
 
 /// Tells a secondary that `zone` may have changed (RFC 1996). Whether it cares shows in what it answers later.
-pub(crate) fn notify(server: SocketAddr, zone: &str) {
+pub fn notify(server: SocketAddr, zone: &str) {
     // A lost message, or a server not there to take it: the same as a primary's NOTIFY getting lost.
     let _ = exchange(server, OpCode::Notify, zone, RecordType::SOA);
 }

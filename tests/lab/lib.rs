@@ -40,7 +40,7 @@ mod sshd;
 pub mod yadifa;
 mod zone;
 
-pub use ask::{addresses, http_get, soa_serial, wait_for};
+pub use ask::{addresses, http_get, notify, soa_serial, wait_for};
 pub use command::dr;
 pub use dns::DnsLab;
 pub use nginx::{Nginx, Site};
