@@ -45,7 +45,7 @@ def memory_kib(process: int) -> int:
 
 def main() -> int:
     started = time.monotonic()
-    child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+    child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak = most = 0
     while child.poll() is None:
         members = family(child.pid)
