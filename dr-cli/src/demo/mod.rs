@@ -72,6 +72,11 @@ pub(crate) async fn run(console: &Console, words: args::Demo) -> Result<u8> {
     let cleared = clear(directory).await;
     let code = match told {
         Ok(code) => code,
+        // What fails once it is being stopped fails because of that.
+        Err(_) if control.cancel.is_cancelled() => {
+            return Err(Error::new(ErrorKind::Cancelled, "show the demo", "it was stopped")
+                .hint("nothing is left running; start it again when you like"));
+        }
         Err(error) => return Err(explained(error, &lost)),
     };
     recorded.and(cleared)?;
