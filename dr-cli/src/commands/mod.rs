@@ -20,9 +20,6 @@ use crate::context;
 /// Runs a command and gives its exit code.
 pub(crate) async fn run(cli: Cli) -> u8 {
     let Cli { common, command } = cli;
-    if let Command::DemoProcess { what } = &command {
-        return crate::demo::process(what).await;
-    }
     let console = Console::new(&common);
     let done = match command {
         Command::Check { names } => check::run(&common, &console, &names).await,
@@ -34,7 +31,7 @@ pub(crate) async fn run(cli: Cli) -> u8 {
         Command::Log { run, verify } => log::run(&common, &console, run, verify).await,
         Command::Memo => memo(&common, &console),
         Command::Demo(words) => crate::demo::run(&console, words).await,
-        Command::DemoProcess { .. } => Ok(0),
+        Command::DemoProcess { what } => Ok(crate::demo::process(&what).await),
     };
     done.unwrap_or_else(|error| console.error(&error))
 }

@@ -16,7 +16,6 @@ mod website;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use dr_core::world::Control;
 use dr_core::{Error, ErrorKind, Result};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -152,9 +151,4 @@ fn watch_for_deaths(
         }
         lost
     })
-}
-
-/// Work that must not go on once the demo was stopped.
-async fn stoppable<T>(control: &Control, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
-    control.run(what, work).await
 }

@@ -117,9 +117,8 @@ pub(super) async fn tell(
         names: names()?,
     };
     let front = bring_website(control, words, directory).await?;
-    let mut scene =
-        super::stoppable(control, "start the demo", set(&mut stage, &front, directory, ends)).await?;
-    let played = super::stoppable(control, "play the demo", play(&mut stage, &mut scene)).await;
+    let mut scene = control.run("start the demo", set(&mut stage, &front, directory, ends)).await?;
+    let played = control.run("play the demo", play(&mut stage, &mut scene)).await;
     stage.figures.total_ms = millis(stage.timeline.lock().unwrap_or_else(PoisonError::into_inner).elapsed());
     close(&mut stage, scene, directory, played).await
 }
