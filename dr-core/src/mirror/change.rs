@@ -11,7 +11,7 @@ use crate::estate::{Epoch, Location, MaxDelete, SiteId};
 ///
 /// ```
 /// use dr_core::mirror::{Change, Entry, Kind, RelPath};
-/// let page = Entry { kind: Kind::File { size_bytes: 5, digest: None }, mode: 0o644, mtime_s: 0, mtime_ns: 0, owner: None };
+/// let page = Entry { kind: Kind::File { size_bytes: 5, digest: None }, mode: 0o644, mtime_s: 0, mtime_ns: 0, owner: None, xattrs: None };
 /// let change = Change { path: RelPath::new(b"index.html").unwrap(), from: None, to: Some(page) };
 /// assert_eq!(change.inverse().from, change.to);
 /// ```
@@ -57,7 +57,7 @@ impl Change {
     ///
     /// ```
     /// use dr_core::mirror::{Change, Entry, Kind, Progress, RelPath};
-    /// let page = Entry { kind: Kind::File { size_bytes: 5, digest: None }, mode: 0o644, mtime_s: 0, mtime_ns: 0, owner: None };
+    /// let page = Entry { kind: Kind::File { size_bytes: 5, digest: None }, mode: 0o644, mtime_s: 0, mtime_ns: 0, owner: None, xattrs: None };
     /// let change = Change { path: RelPath::new(b"index.html").unwrap(), from: None, to: Some(page.clone()) };
     /// assert_eq!(change.progress(None), Progress::Ahead);
     /// assert_eq!(change.progress(Some(&page)), Progress::Done);

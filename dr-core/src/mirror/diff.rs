@@ -47,9 +47,9 @@ pub struct Held {
 /// ```
 /// use dr_core::mirror::{Carries, Entry, Kind, Options, RelPath, Snapshot, diff};
 /// let mut source = Snapshot::default();
-/// let page = Entry { kind: Kind::File { size_bytes: 5, digest: None }, mode: 0o644, mtime_s: 0, mtime_ns: 0, owner: None };
+/// let page = Entry { kind: Kind::File { size_bytes: 5, digest: None }, mode: 0o644, mtime_s: 0, mtime_ns: 0, owner: None, xattrs: None };
 /// source.entries.insert(RelPath::new(b"index.html").unwrap(), page);
-/// let carries = Carries { nanoseconds: true, owners: true, any_name: true };
+/// let carries = Carries { nanoseconds: true, owners: true, any_name: true, hard_links: true, xattrs: true, special: true };
 /// let difference = diff(&source, &Snapshot::default(), &Options::default(), carries);
 /// assert_eq!((difference.summary.created, difference.summary.bytes), (1, 5));
 /// assert!(diff(&source, &source, &Options::default(), carries).changes.is_empty());
@@ -324,7 +324,14 @@ mod tests {
     use super::*;
     use crate::mirror::{Bytes, Progress};
 
-    const CARRIES: Carries = Carries { nanoseconds: true, owners: false, any_name: true };
+    const CARRIES: Carries = Carries {
+        nanoseconds: true,
+        owners: false,
+        any_name: true,
+        hard_links: true,
+        xattrs: true,
+        special: false,
+    };
     /// What a file system sets when something in a directory changes.
     const NOW: i64 = 999;
 
@@ -336,7 +343,7 @@ mod tests {
     }
 
     fn entry(kind: Kind, mtime_s: i64) -> Entry {
-        Entry { kind, mode: 0o644, mtime_s, mtime_ns: 0, owner: None }
+        Entry { kind, mode: 0o644, mtime_s, mtime_ns: 0, owner: None, xattrs: None }
     }
 
     fn file(size_bytes: u64, mtime_s: i64) -> Entry {
@@ -553,8 +560,38 @@ mod tests {
             ..Snapshot::default()
         };
         let count = |carries| diff(&tree(&fine), &tree(&coarse), &Options::default(), carries).changes.len();
-        assert_eq!(count(Carries { nanoseconds: false, owners: false, any_name: true }), 0);
-        assert_eq!(count(Carries { nanoseconds: true, owners: false, any_name: true }), 1);
-        assert_eq!(count(Carries { nanoseconds: false, owners: true, any_name: true }), 1);
+        assert_eq!(
+            count(Carries {
+                nanoseconds: false,
+                owners: false,
+                any_name: true,
+                hard_links: false,
+                xattrs: false,
+                special: false
+            }),
+            0
+        );
+        assert_eq!(
+            count(Carries {
+                nanoseconds: true,
+                owners: false,
+                any_name: true,
+                hard_links: true,
+                xattrs: true,
+                special: false
+            }),
+            1
+        );
+        assert_eq!(
+            count(Carries {
+                nanoseconds: false,
+                owners: true,
+                any_name: true,
+                hard_links: false,
+                xattrs: false,
+                special: false
+            }),
+            1
+        );
     }
 }

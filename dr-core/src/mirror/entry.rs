@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -184,7 +185,7 @@ impl JsonSchema for RelPath {
 ///
 /// ```
 /// use dr_core::mirror::{Entry, Kind};
-/// let page = Entry { kind: Kind::File { size_bytes: 5, digest: None }, mode: 0o644, mtime_s: 0, mtime_ns: 0, owner: None };
+/// let page = Entry { kind: Kind::File { size_bytes: 5, digest: None }, mode: 0o644, mtime_s: 0, mtime_ns: 0, owner: None, xattrs: None };
 /// assert!(page.is_file());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -202,7 +203,13 @@ pub struct Entry {
     /// Numeric owner and group, where the endpoint knows them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
+    /// Extended attributes (xattr(7)), POSIX ACLs among them, where the endpoint reads them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xattrs: Option<Xattrs>,
 }
+
+/// Extended attributes by name. Most trees have none: then all entries share one empty map.
+pub type Xattrs = Arc<BTreeMap<String, Bytes>>;
 
 impl Entry {
     /// Whether it is a regular file.
@@ -221,8 +228,8 @@ impl Entry {
     ///
     /// ```
     /// use dr_core::mirror::{Carries, Entry, Kind};
-    /// let page = Entry { kind: Kind::Directory, mode: 0o755, mtime_s: -1, mtime_ns: 7, owner: None };
-    /// let sftp = Carries { nanoseconds: false, owners: false, any_name: true };
+    /// let page = Entry { kind: Kind::Directory, mode: 0o755, mtime_s: -1, mtime_ns: 7, owner: None, xattrs: None };
+    /// let sftp = Carries { nanoseconds: false, owners: false, any_name: true, hard_links: false, xattrs: false, special: false };
     /// assert_eq!((page.as_carried(sftp).mtime_s, page.as_carried(sftp).mtime_ns), (0, 0));
     /// ```
     #[must_use]
@@ -230,6 +237,9 @@ impl Entry {
         let mut carried = self.clone();
         if !carries.owners {
             carried.owner = None;
+        }
+        if !carries.xattrs {
+            carried.xattrs = None;
         }
         if !carries.nanoseconds {
             carried.mtime_ns = 0;
@@ -286,7 +296,25 @@ pub enum Kind {
         /// Where it points: text, or base64 where it is not UTF-8.
         target: Bytes,
     },
-    /// A device, FIFO or socket: seen, reported, and not carried.
+    /// One more name of a file that has several: the first of them in the order of the tree is the file itself.
+    HardLink {
+        /// The first name.
+        first: RelPath,
+    },
+    /// A block or character device (mknod(2)).
+    Device {
+        /// A block device; else a character device.
+        is_block: bool,
+        /// Which driver.
+        major: u32,
+        /// Which of its devices.
+        minor: u32,
+    },
+    /// A named pipe.
+    Fifo,
+    /// A socket in the file system: its name and metadata only.
+    Socket,
+    /// Something that the endpoint cannot describe: seen, reported, and not carried.
     Other,
 }
 
@@ -362,8 +390,8 @@ pub struct Snapshot {
 ///
 /// ```
 /// use dr_core::mirror::Carries;
-/// let disk = Carries { nanoseconds: true, owners: true, any_name: true };
-/// let sftp = Carries { nanoseconds: false, owners: false, any_name: true };
+/// let disk = Carries { nanoseconds: true, owners: true, any_name: true, hard_links: true, xattrs: true, special: true };
+/// let sftp = Carries { nanoseconds: false, owners: false, any_name: true, hard_links: false, xattrs: false, special: false };
 /// assert_eq!(disk.onto(sftp), sftp);
 /// assert!(sftp.onto(disk).owners, "whether owners are known is for each entry to say, whether they can be set for the target");
 /// ```
@@ -375,12 +403,24 @@ pub struct Carries {
     pub owners: bool,
     /// Names that are not UTF-8.
     pub any_name: bool,
+    /// Several names of one file.
+    pub hard_links: bool,
+    /// Extended attributes, and with them POSIX ACLs.
+    pub xattrs: bool,
+    /// Devices, FIFOs and sockets.
+    pub special: bool,
 }
 
 impl Carries {
     /// What arrives when `self` is mirrored onto `target`.
     #[must_use]
     pub fn onto(self, target: Self) -> Self {
-        Self { nanoseconds: self.nanoseconds && target.nanoseconds, ..target }
+        Self {
+            nanoseconds: self.nanoseconds && target.nanoseconds,
+            hard_links: self.hard_links && target.hard_links,
+            xattrs: self.xattrs && target.xattrs,
+            special: self.special && target.special,
+            ..target
+        }
     }
 }

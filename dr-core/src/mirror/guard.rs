@@ -275,7 +275,7 @@ mod tests {
     use crate::mirror::{Entry, Kind};
 
     fn tree(files: usize) -> Snapshot {
-        let entry = |kind| Entry { kind, mode: 0o755, mtime_s: 0, mtime_ns: 0, owner: None };
+        let entry = |kind| Entry { kind, mode: 0o755, mtime_s: 0, mtime_ns: 0, owner: None, xattrs: None };
         let mut tree = Snapshot::default();
         tree.entries.insert(RelPath::root(), entry(Kind::Directory));
         for number in 0..files {

@@ -8,9 +8,15 @@ mod diff;
 mod entry;
 mod filter;
 mod guard;
+mod lot;
+mod survey;
 
 pub use change::{Change, Options, Progress, Summary, Transfer};
 pub use diff::{Difference, Held, diff, stages};
-pub use entry::{Bytes, Carries, Entry, Kind, Owner, RelPath, Snapshot};
+pub use entry::{Bytes, Carries, Entry, Kind, Owner, RelPath, Snapshot, Xattrs};
 pub use filter::{Filter, STAGING_PREFIX};
 pub use guard::{Refusal, check_places, check_standing, check_trees};
+pub use lot::{
+    Basis, ChunkSum, Fencing, Fsync, Kept, Landed, Landing, Lot, LotFile, Part, Piece, Room, Signature,
+};
+pub use survey::{Agreement, Counts, Delta, Survey};

@@ -145,6 +145,12 @@ fn entry(entry: &Entry) -> String {
         Kind::File { size_bytes, .. } => bytes(*size_bytes),
         Kind::Directory => "directory".to_owned(),
         Kind::Symlink { target } => format!("link to {}", target.0.escape_ascii()),
+        Kind::HardLink { first } => format!("another name of {first}"),
+        Kind::Device { is_block, major, minor } => {
+            format!("{} device {major}:{minor}", if *is_block { "block" } else { "character" })
+        }
+        Kind::Fifo => "named pipe".to_owned(),
+        Kind::Socket => "socket".to_owned(),
         Kind::Other => "special file".to_owned(),
     }
 }

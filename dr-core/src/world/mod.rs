@@ -26,12 +26,16 @@ use tokio::io::AsyncRead;
 
 pub use control::{Cancel, Control};
 
+use crate::digest::Digest;
 use crate::dns::{Answer, Question, ZoneChange};
 use crate::error::Result;
 use crate::estate::{DnsName, Location, ProbeSpec, RecordKey, RecordSet, Remote, SiteId, ZoneName};
 use crate::failover::{Sight, Tenure};
 pub use crate::mirror::Carries;
-use crate::mirror::{Change, Entry, Options, RelPath, Snapshot};
+use crate::mirror::{
+    Agreement, Change, Delta, Entry, Landed, Landing, Lot, Options, Piece, RelPath, Room, Signature,
+    Snapshot, Survey,
+};
 use crate::plan::Plan;
 use crate::run::{Event, Line, Outcome, RunId};
 use crate::time::{Tick, Timestamp};
@@ -184,7 +188,97 @@ pub trait Endpoint: Send + Sync {
     async fn stat(&self, path: &RelPath) -> Result<Option<Entry>>;
     /// Makes everything durable and removes what was staged and not landed.
     async fn settle(&self) -> Result<()>;
+
+    /// How the tree is reached.
+    fn way(&self) -> Way {
+        Way::Local
+    }
+    /// What changed since the agreement that this end remembers. The default remembers nothing.
+    async fn survey(&self, _survey: &Survey, _control: &Control) -> Result<Delta> {
+        Ok(Delta::default())
+    }
+    /// Writes down that both ends are alike now. It follows a scan or a survey through the same endpoint, and [`Self::settle`].
+    async fn agree(&self, _agreement: &Agreement) -> Result<()> {
+        Ok(())
+    }
+    /// As [`Self::stat`], for many paths, in their order.
+    async fn look(&self, paths: &[RelPath]) -> Result<Vec<Option<Entry>>> {
+        endpoints::singly::look(self, paths).await
+    }
+    /// BLAKE3 of the content of each file, in their order; none where there is no regular file that can be read.
+    async fn digests(&self, paths: &[RelPath]) -> Result<Vec<Option<Digest>>> {
+        endpoints::singly::digests(self, paths).await
+    }
+    /// The chunks of what this end has at `path`, or what a cut run staged of `wanted` if that is more use: `chunk_bytes` is the
+    /// average length. None if there is nothing of use, or this endpoint knows no chunks.
+    async fn signature(
+        &self,
+        _path: &RelPath,
+        _wanted: &Entry,
+        _chunk_bytes: u32,
+    ) -> Result<Option<Signature>> {
+        Ok(None)
+    }
+    /// What is free; none where it cannot be known.
+    async fn room(&self) -> Result<Option<Room>> {
+        Ok(None)
+    }
+    /// Prepares for what lands next: takes the tree's lock (`Locked` if another mirror has it), clears what a killed run left.
+    async fn begin(&self, _landing: &Landing) -> Result<()> {
+        Ok(())
+    }
+    /// Sends the files of a lot into `out`, waiting while it is full. What goes wrong with one file is a [`crate::mirror::Piece`];
+    /// an error is for all of them.
+    async fn supply(&self, lot: &Lot, out: PieceSender) -> Result<()> {
+        endpoints::singly::supply(self, lot, out).await
+    }
+    /// Lands the files of a lot: what became of each, in their order. Every file is compare-and-set, staged, whole, and renamed
+    /// over what is there. If `pieces` ends before all files are told of, the rest is left as it is, and that is an error.
+    async fn land(&self, lot: &Lot, pieces: PieceReceiver) -> Result<Vec<Landed>> {
+        endpoints::singly::land(self, lot, pieces).await
+    }
+    /// Makes changes that move no content, all of one stage (see [`crate::mirror::stages`]), each compare-and-set.
+    async fn change_all(&self, changes: &[Change]) -> Result<Vec<Landed>> {
+        endpoints::singly::change_all(self, changes).await
+    }
 }
+
+/// How a tree is reached.
+///
+/// ```
+/// use dr_core::world::Way;
+/// assert_eq!(Way::Sftp { why: "dr is not there".into() }.to_string(), "by SFTP: dr is not there");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A directory of this machine.
+    Local,
+    /// By dr itself at the far end of an SSH connection.
+    Agent {
+        /// Its version.
+        version: String,
+    },
+    /// By SFTP, and why not by an agent.
+    Sftp {
+        /// In words.
+        why: String,
+    },
+}
+
+impl std::fmt::Display for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Local => f.write_str("on this machine"),
+            Self::Agent { version } => write!(f, "by its agent, dr {version}"),
+            Self::Sftp { why } => write!(f, "by SFTP: {why}"),
+        }
+    }
+}
+
+/// Batches of pieces on their way from a source: about [`endpoints::BATCH_BYTES`] of content each.
+pub type PieceSender = tokio::sync::mpsc::Sender<Vec<Piece>>;
+/// The other end of a [`PieceSender`].
+pub type PieceReceiver = tokio::sync::mpsc::Receiver<Vec<Piece>>;
 
 /// Looks at a service from here. It never fails: what went wrong is a [`Sight`] too. `Unknown` means that it could not look.
 #[async_trait]

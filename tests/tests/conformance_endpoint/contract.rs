@@ -11,7 +11,7 @@ pub(crate) fn path(text: &str) -> RelPath {
 }
 
 pub(crate) fn entry(kind: Kind, mode: u32) -> Entry {
-    Entry { kind, mode, mtime_s: 1_600_000_000, mtime_ns: 0, owner: None }
+    Entry { kind, mode, mtime_s: 1_600_000_000, mtime_ns: 0, owner: None, xattrs: None }
 }
 
 pub(crate) fn file(content: &[u8]) -> Entry {

@@ -80,7 +80,14 @@ impl LocalEndpoint {
 #[async_trait]
 impl Endpoint for LocalEndpoint {
     fn carries(&self) -> Carries {
-        Carries { nanoseconds: true, owners: self.0.is_superuser, any_name: true }
+        Carries {
+            nanoseconds: true,
+            owners: self.0.is_superuser,
+            any_name: true,
+            hard_links: false,
+            xattrs: false,
+            special: false,
+        }
     }
 
     fn place(&self) -> Option<Location> {
@@ -235,7 +242,10 @@ impl Tree {
             Some((Kind::File { .. }, entry)) => {
                 self.root().and_then(|root| root.place(path)?.set_metadata(entry))
             }
-            Some((Kind::Other, _)) => Err(io::Error::other("devices, FIFOs and sockets are not carried")),
+            Some((
+                Kind::Other | Kind::HardLink { .. } | Kind::Device { .. } | Kind::Fifo | Kind::Socket,
+                _,
+            )) => Err(io::Error::other("devices, FIFOs and sockets are not carried")),
         };
         done.map_err(|error| self.trouble("change", path, error))
     }

@@ -2,6 +2,7 @@
 
 mod local;
 mod sftp;
+pub(super) mod singly;
 
 use std::io;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use crate::estate::Location;
 
 /// SFTP channels a tree: on the host, each is a process that works for itself. sshd allows ten a connection (MaxSessions).
 const CHANNELS: usize = 4;
+/// So much content goes into one batch of pieces.
+pub const BATCH_BYTES: usize = 256 * 1024;
 
 /// The endpoints of the real world: directories of this machine, and trees on hosts by SFTP.
 ///

@@ -157,7 +157,14 @@ async fn resolve(client: &Client, path: &[u8]) -> Result<Vec<u8>, Fault> {
 #[async_trait]
 impl Endpoint for SftpEndpoint {
     fn carries(&self) -> Carries {
-        Carries { nanoseconds: false, owners: self.0.is_superuser, any_name: true }
+        Carries {
+            nanoseconds: false,
+            owners: self.0.is_superuser,
+            any_name: true,
+            hard_links: false,
+            xattrs: false,
+            special: false,
+        }
     }
 
     fn place(&self) -> Option<Location> {
@@ -273,6 +280,7 @@ impl Tree {
             mtime_s: i64::from(mtime),
             mtime_ns: 0,
             owner: attrs.owner.map(|(uid, gid)| Owner { uid, gid }),
+            xattrs: None,
         }))
     }
 

@@ -33,7 +33,7 @@ pub(super) fn absolute(remote: &Remote, path: &str) -> String {
 }
 
 pub(super) fn put_page(tree: &mut BTreeMap<RelPath, TreeFile>, path: &RelPath, content: &[u8], mtime_s: i64) {
-    let entry = |kind, mode| Entry { kind, mode, mtime_s, mtime_ns: 0, owner: None };
+    let entry = |kind, mode| Entry { kind, mode, mtime_s, mtime_ns: 0, owner: None, xattrs: None };
     let mut above = path.parent();
     while let Some(directory) = above {
         let made = TreeFile { entry: entry(Kind::Directory, 0o755), content: vec![] };
@@ -165,7 +165,14 @@ impl Tree {
 #[async_trait]
 impl Endpoint for Tree {
     fn carries(&self) -> Carries {
-        Carries { nanoseconds: true, owners: true, any_name: true }
+        Carries {
+            nanoseconds: true,
+            owners: true,
+            any_name: true,
+            hard_links: true,
+            xattrs: true,
+            special: true,
+        }
     }
 
     async fn scan(&self, options: &Options, control: &Control) -> Result<Snapshot> {

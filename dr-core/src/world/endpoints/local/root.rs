@@ -125,6 +125,7 @@ pub(super) fn entry_at(directory: BorrowedFd<'_>, name: &OsStr) -> io::Result<Op
         mtime_s: stat.st_mtime,
         mtime_ns: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
         owner: Some(Owner { uid: stat.st_uid, gid: stat.st_gid }),
+        xattrs: None,
     }))
 }
 

@@ -132,7 +132,10 @@ impl Tree {
                 }
                 Err(fault) => Err(fault),
             },
-            Some((Kind::Other, _)) => {
+            Some((
+                Kind::Other | Kind::HardLink { .. } | Kind::Device { .. } | Kind::Fifo | Kind::Socket,
+                _,
+            )) => {
                 let why = "devices, FIFOs and sockets are not carried";
                 return Err(Error::new(ErrorKind::Unsupported, self.named("change", path), why));
             }

@@ -1,0 +1,305 @@
+//! Work for two endpoints at once: files that one supplies and the other lands.
+
+use bytes::Bytes;
+
+use super::change::Change;
+use super::entry::{Entry, RelPath};
+use crate::digest::Digest;
+use crate::estate::{Epoch, SiteId};
+
+/// Files that travel together, in this order. Lots are independent of each other and go side by side.
+///
+/// ```
+/// use dr_core::mirror::Lot;
+/// assert!(Lot::default().files.is_empty());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lot {
+    /// What is to arrive. Each `change.to` is a regular file.
+    pub files: Vec<LotFile>,
+}
+
+/// One file of a [`Lot`], or a range of a huge one.
+///
+/// ```
+/// use dr_core::mirror::{Basis, Part};
+/// assert_eq!((Basis::default(), Part::default()), (Basis::Nothing, Part::Whole));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LotFile {
+    /// What is there, and what will be.
+    pub change: Change,
+    /// What the target can make it from.
+    pub basis: Basis,
+    /// How much of it is meant.
+    pub part: Part,
+}
+
+/// What the target has already that a file can be made from.
+///
+/// ```
+/// use dr_core::mirror::Basis;
+/// assert_eq!(Basis::default(), Basis::Nothing);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Basis {
+    /// Nothing: all of it travels.
+    #[default]
+    Nothing,
+    /// A file of the target, chunk by chunk: the old version at the same path, or what a cut run left of the new one. Pieces may
+    /// copy from it.
+    Chunks {
+        /// Its chunks, in order, as [`crate::world::Endpoint::signature`] gave them or as the source remembers them.
+        signature: std::sync::Arc<Signature>,
+    },
+    /// A file of the target with exactly this content, at another path: nothing is supplied. The target reads it again before it
+    /// believes it, and says [`Landed::Unlike`] if it is not so.
+    Same {
+        /// Where it is.
+        path: RelPath,
+        /// Its content.
+        digest: Digest,
+    },
+}
+
+/// The chunks of a file, in order: what two versions have in common shows by equal chunks.
+///
+/// ```
+/// use dr_core::mirror::{ChunkSum, Signature};
+/// let chunk = ChunkSum { bytes: 4096, sum: [7; 16] };
+/// assert_eq!(Signature { size_bytes: 4096, chunk_bytes: 8192, chunks: vec![chunk] }.chunks.len(), 1);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signature {
+    /// The size of the file.
+    pub size_bytes: u64,
+    /// The average length of a chunk that it was cut with: both sides must cut alike.
+    pub chunk_bytes: u32,
+    /// Its chunks.
+    pub chunks: Vec<ChunkSum>,
+}
+
+/// One chunk of a file.
+///
+/// ```
+/// use dr_core::mirror::ChunkSum;
+/// assert_eq!(ChunkSum { bytes: 1, sum: [0; 16] }.bytes, 1);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ChunkSum {
+    /// Its length.
+    pub bytes: u32,
+    /// The first half of the BLAKE3 of its content.
+    pub sum: [u8; 16],
+}
+
+/// How much of a file is meant.
+///
+/// ```
+/// use dr_core::mirror::Part;
+/// assert_ne!(Part::Whole, Part::Range { offset: 0, bytes: 1 << 26 });
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// All of it, landed at the end.
+    #[default]
+    Whole,
+    /// These bytes of a huge file; they wait in the staging area.
+    Range {
+        /// The first byte.
+        offset: u64,
+        /// How many.
+        bytes: u64,
+    },
+    /// Nothing more: all ranges have arrived, and it lands. The source says with [`Piece::End`] that it held still.
+    Land,
+}
+
+/// What a source says of the files of a lot. `file` is the number of the file in the lot.
+///
+/// For every file come its content in any order of offsets, each byte at most once, and then exactly one `End` or `Kept`. Bytes
+/// that no piece names are zero.
+///
+/// ```
+/// use dr_core::mirror::Piece;
+/// let piece = Piece::Data { file: 0, offset: 0, bytes: "<p>".into() };
+/// assert_eq!(piece.file(), 0);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Content as it is.
+    Data {
+        /// Which file.
+        file: u32,
+        /// Where it goes.
+        offset: u64,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// Content that the basis has.
+    Copy {
+        /// Which file.
+        file: u32,
+        /// Where it goes.
+        offset: u64,
+        /// Where it is in the basis.
+        from: u64,
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// The file is complete and held still while it was read.
+    End {
+        /// Which file.
+        file: u32,
+        /// As it was read: it may be newer than what was planned.
+        entry: Entry,
+        /// BLAKE3 of what was meant (the whole file, or the range); of nothing for [`Part::Land`].
+        digest: Digest,
+    },
+    /// It cannot be supplied: the target keeps what it has.
+    Kept {
+        /// Which file.
+        file: u32,
+        /// Why, in words.
+        why: Kept,
+    },
+}
+
+impl Piece {
+    /// The number of its file in the lot.
+    #[must_use]
+    pub fn file(&self) -> u32 {
+        match self {
+            Self::Data { file, .. }
+            | Self::Copy { file, .. }
+            | Self::End { file, .. }
+            | Self::Kept { file, .. } => *file,
+        }
+    }
+}
+
+/// Why a source did not supply a file.
+///
+/// ```
+/// use dr_core::mirror::Kept;
+/// assert_eq!(Kept::Gone.to_string(), "it was removed from the source");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is not there any more.
+    Gone,
+    /// Something else is there by now.
+    NoFile,
+    /// It changed every time it was read.
+    Restless,
+    /// It could not be read.
+    Unreadable(String),
+}
+
+impl std::fmt::Display for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Gone => f.write_str("it was removed from the source"),
+            Self::NoFile => f.write_str("it is no file any more"),
+            Self::Restless => f.write_str("it changed every time it was read"),
+            Self::Unreadable(why) => write!(f, "it could not be read: {why}"),
+        }
+    }
+}
+
+/// What became of one change or file on the target.
+///
+/// ```
+/// use dr_core::mirror::{Kept, Landed};
+/// assert_ne!(Landed::Kept(Kept::Gone), Landed::Staged);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Landed {
+    /// It is as it should be. How many bytes were written for it, copied ones included.
+    Done {
+        /// Bytes written.
+        bytes: u64,
+        /// As it is now on the target; none if it was removed.
+        entry: Option<Entry>,
+    },
+    /// A range was staged.
+    Staged,
+    /// The source did not supply it.
+    Kept(Kept),
+    /// The path is neither as planned nor as before: somebody else changed it, and it was left alone.
+    Strange,
+    /// The basis is not what it was believed to be: send all of it.
+    Unlike,
+    /// The target could not: no right, immutable, no such kind on its file system. Nothing was changed at the path.
+    Failed(String),
+}
+
+/// What the target is told before anything lands.
+///
+/// ```
+/// use dr_core::mirror::Landing;
+/// assert_eq!(Landing::default().generations, 0);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Landing {
+    /// How many former states of the whole tree are kept for going back; 0: files land in the tree itself.
+    pub generations: u32,
+    /// Paths whose present content goes to quarantine before it is replaced or removed.
+    pub quarantine: Vec<RelPath>,
+    /// When what landed is made durable.
+    pub fsync: Fsync,
+    /// A file on the target's host that says what that host is for the site: it is read again before anything lands.
+    pub fence: Option<Fencing>,
+}
+
+/// When what landed is made durable.
+///
+/// ```
+/// use dr_core::mirror::Fsync;
+/// assert_eq!(Fsync::default(), Fsync::Once);
+/// ```
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Fsync {
+    /// Everything at once at the end, before success is said (syncfs(2)).
+    #[default]
+    Once,
+    /// Each file before it is renamed into place.
+    Each,
+    /// Never: for what can be made again.
+    Never,
+}
+
+/// Whose standing is watched, and what the writer believes.
+///
+/// ```
+/// use dr_core::estate::Epoch;
+/// use dr_core::mirror::Fencing;
+/// let fencing = Fencing { site: "shop".parse().unwrap(), epoch: Epoch(3), standing: "/var/lib/dr/sites/shop".into() };
+/// assert_eq!(fencing.epoch.0, 3);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fencing {
+    /// The site.
+    pub site: SiteId,
+    /// The epoch of the writer.
+    pub epoch: Epoch,
+    /// The file, on the target's host.
+    pub standing: String,
+}
+
+/// What is free where the tree is.
+///
+/// ```
+/// use dr_core::mirror::Room;
+/// assert!(Room { bytes: 10, inodes: None }.bytes > 0);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that this account may still write there, quota included.
+    pub bytes: u64,
+    /// Files that may still be made; none where the file system has no such limit.
+    pub inodes: Option<u64>,
+}
