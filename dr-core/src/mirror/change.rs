@@ -1,10 +1,13 @@
 //! What a mirror would do, path by path, and the step that does it.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::diff::{same_content, same_metadata, same_owner, same_time};
 use super::entry::{Entry, Kind, RelPath};
+use super::lot::Fsync;
 use crate::estate::{Epoch, Location, MaxDelete, SiteId};
 
 /// One path of the target: what is there and what will be there. `from` none means created, `to` none deleted.
@@ -177,11 +180,110 @@ pub struct Options {
     pub max_delete: MaxDelete,
     /// Compare content, not only size and time.
     pub checksum: bool,
+    /// Remove from the target what `exclude` matches there, too.
+    pub delete_excluded: bool,
+    /// Leave out files smaller than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_size_bytes: Option<u64>,
+    /// Leave out files larger than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_size_bytes: Option<u64>,
+    /// Leave out files that changed within so many seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_age_s: Option<u64>,
+    /// Leave out files that have not changed within so many seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age_s: Option<u64>,
+    /// Who owns what arrives.
+    pub owners: Owners,
+    /// How many former states of the whole tree the target keeps; 0: files land in the tree itself, one by one.
+    pub generations: u32,
+    /// Which side wins where the target was changed since the last mirror; none: such a mirror is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub winner: Option<Side>,
+    /// When what landed is made durable.
+    pub fsync: Fsync,
+    /// Bytes a second on the line at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<u64>,
+    /// Whether content is compressed on the line.
+    pub compress: Compress,
+    /// Work only with processor and disk time that nobody else wants.
+    pub low_priority: bool,
+}
+
+/// Who owns what arrives.
+///
+/// ```
+/// use dr_core::mirror::Owners;
+/// assert!(!Owners::default().by_name);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Owners {
+    /// By the names of users and groups, where the target knows them; else by their numbers.
+    pub by_name: bool,
+    /// Users of the source that are others on the target: names or numbers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub users: BTreeMap<String, String>,
+    /// Groups of the source that are others on the target: names or numbers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, String>,
+}
+
+/// One of the two ends.
+///
+/// ```
+/// use dr_core::mirror::Side;
+/// assert_eq!(serde_json::to_string(&Side::Source).unwrap(), "\"source\"");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// Where files come from: what the target has instead goes to quarantine.
+    Source,
+    /// Where they go: it keeps what it has.
+    Target,
+}
+
+/// Whether content is compressed on the line.
+///
+/// ```
+/// use dr_core::mirror::Compress;
+/// assert_eq!(Compress::default(), Compress::Auto);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Compress {
+    /// Where it pays: the line is the limit, and the content shrinks.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+    /// All of it.
+    Always,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { exclude: vec![], delete: true, max_delete: MaxDelete::default(), checksum: false }
+        Self {
+            exclude: vec![],
+            delete: true,
+            max_delete: MaxDelete::default(),
+            checksum: false,
+            delete_excluded: false,
+            min_size_bytes: None,
+            max_size_bytes: None,
+            min_age_s: None,
+            max_age_s: None,
+            owners: Owners::default(),
+            generations: 0,
+            winner: None,
+            fsync: Fsync::default(),
+            bytes_per_second: None,
+            compress: Compress::default(),
+            low_priority: false,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ mod guard;
 mod lot;
 mod survey;
 
-pub use change::{Change, Options, Progress, Summary, Transfer};
+pub use change::{Change, Compress, Options, Owners, Progress, Side, Summary, Transfer};
 pub use diff::{Difference, Held, diff, stages};
 pub use entry::{Bytes, Carries, Entry, Kind, Owner, RelPath, Snapshot, Xattrs};
 pub use filter::{Filter, STAGING_PREFIX};

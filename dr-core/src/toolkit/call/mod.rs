@@ -136,6 +136,7 @@ impl Toolkit {
             delete: request.delete,
             max_delete: request.max_delete.unwrap_or(self.estate.policy.max_delete),
             checksum: request.checksum,
+            ..Options::default()
         };
         let planned = self.plan_mirror(&source, &target, &options, None, control).await?;
         let changed = !planned.plan.is_empty();
