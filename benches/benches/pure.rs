@@ -38,6 +38,7 @@ fn tree(files: u64, newer: bool) -> Snapshot {
             mtime_s: 0,
             mtime_ns: 0,
             owner: None,
+            xattrs: None,
         };
         let path = RelPath::new(format!("{}/{number}.html", number % 97).as_bytes()).unwrap();
         snapshot.entries.insert(path, entry);

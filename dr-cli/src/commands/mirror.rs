@@ -39,5 +39,6 @@ fn options(words: &Mirror) -> Options {
         delete: !words.no_delete,
         max_delete: MaxDelete { files: words.max_delete.unwrap_or(default.files), ..default },
         checksum: words.checksum,
+        ..Options::default()
     }
 }
