@@ -82,7 +82,7 @@ impl Place {
             .env("DR_TEST_PLACE", &self.0)
             .env("DR_TEST_PAUSE_MS", pause)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::inherit())
             .spawn()
             .unwrap()
     }

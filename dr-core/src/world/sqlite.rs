@@ -197,8 +197,9 @@ fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// Whether it is ours and of a version that we know.
+/// Whether it is ours and of a version that we know. All of it is read at one moment: another process may be laying it out.
 fn check_format(connection: &Connection, format: Format, operation: &str) -> Result<()> {
+    let connection = connection.unchecked_transaction().map_err(|error| explain(error, operation))?;
     let number = |name| -> Result<i32> {
         connection.pragma_query_value(None, name, |row| row.get(0)).map_err(|error| explain(error, operation))
     };
