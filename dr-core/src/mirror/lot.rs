@@ -46,11 +46,13 @@ pub enum Basis {
     /// Nothing: all of it travels.
     #[default]
     Nothing,
-    /// A file of the target, chunk by chunk: the old version at the same path, or what a cut run left of the new one. Pieces may
-    /// copy from it.
+    /// A file of the target that the source knows chunk by chunk, because it sent it once or was told
+    /// ([`crate::world::Endpoint::remember`]). Pieces may copy from it. If the source knows nothing of it after all, or has
+    /// forgotten, it sends all of the file.
     Chunks {
-        /// Its chunks, in order, as [`crate::world::Endpoint::signature`] gave them or as the source remembers them.
-        signature: std::sync::Arc<Signature>,
+        /// It is what a cut run left of the new version in the target's staging area; else it is the old version at the same
+        /// path, as `change.from` says.
+        staged: bool,
     },
     /// A file of the target with exactly this content, at another path: nothing is supplied. The target reads it again before it
     /// believes it, and says [`Landed::Unlike`] if it is not so.
@@ -59,25 +61,54 @@ pub enum Basis {
         path: RelPath,
         /// Its content.
         digest: Digest,
+        /// It is removed later in the same run, and no other file is made from it: the target may give the new name to the file
+        /// itself, if it has only one.
+        leaves: bool,
     },
 }
 
-/// The chunks of a file, in order: what two versions have in common shows by equal chunks.
+/// The chunks of a file, in order: what two versions have in common shows by equal sums.
+///
+/// Any cutting will do, but only chunks that begin and end where their content says so ([`crate::mirror::sign`]) are found again
+/// after something was inserted before them.
 ///
 /// ```
 /// use dr_core::mirror::{ChunkSum, Signature};
 /// let chunk = ChunkSum { bytes: 4096, sum: [7; 16] };
-/// assert_eq!(Signature { size_bytes: 4096, chunk_bytes: 8192, chunks: vec![chunk] }.chunks.len(), 1);
+/// assert!(Signature { staged: false, chunks: vec![chunk], grains: vec![9] }.is_sound());
+/// assert!(!Signature { staged: false, chunks: vec![chunk], grains: vec![] }.is_sound());
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Signature {
-    /// The size of the file.
-    pub size_bytes: u64,
-    /// The average length of a chunk that it was cut with: both sides must cut alike.
-    pub chunk_bytes: u32,
+    /// It describes what a cut run left in the target's staging area, not the file at the path.
+    pub staged: bool,
     /// Its chunks.
     pub chunks: Vec<ChunkSum>,
+    /// For each chunk in turn, for each [`GRAIN_BYTES`] of it (the last may be shorter): the first eight bytes of the BLAKE3, as a
+    /// little-endian number. So a small edit costs a grain and not a chunk.
+    pub grains: Vec<u64>,
 }
+
+impl Signature {
+    /// The size of the file that it describes.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.chunks.iter().map(|chunk| u64::from(chunk.bytes)).sum()
+    }
+
+    /// Whether it can be what it says: no chunk is empty or longer than [`CHUNK_BYTES_MAX`], and each has its grains.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let lengths = self.chunks.iter().map(|chunk| chunk.bytes as usize);
+        let grains: usize = lengths.clone().map(|bytes| bytes.div_ceil(GRAIN_BYTES)).sum();
+        grains == self.grains.len() && lengths.clone().all(|bytes| (1..=CHUNK_BYTES_MAX).contains(&bytes))
+    }
+}
+
+/// A chunk is compared in grains of so many bytes if it is not the same as a whole.
+pub const GRAIN_BYTES: usize = 4096;
+/// No chunk is longer.
+pub const CHUNK_BYTES_MAX: usize = 1 << 18;
 
 /// One chunk of a file.
 ///

@@ -17,6 +17,7 @@ pub use entry::{Bytes, Carries, Entry, Kind, Owner, RelPath, Snapshot, Xattrs};
 pub use filter::{Filter, STAGING_PREFIX};
 pub use guard::{Refusal, check_places, check_standing, check_trees};
 pub use lot::{
-    Basis, ChunkSum, Fencing, Fsync, Kept, Landed, Landing, Lot, LotFile, Part, Piece, Room, Signature,
+    Basis, CHUNK_BYTES_MAX, ChunkSum, Fencing, Fsync, GRAIN_BYTES, Kept, Landed, Landing, Lot, LotFile, Part,
+    Piece, Room, Signature,
 };
 pub use survey::{Agreement, Counts, Delta, Survey};

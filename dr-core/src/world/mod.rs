@@ -209,15 +209,21 @@ pub trait Endpoint: Send + Sync {
     async fn digests(&self, paths: &[RelPath]) -> Result<Vec<Option<Digest>>> {
         endpoints::singly::digests(self, paths).await
     }
-    /// The chunks of what this end has at `path`, or what a cut run staged of `wanted` if that is more use: `chunk_bytes` is the
-    /// average length. None if there is nothing of use, or this endpoint knows no chunks.
-    async fn signature(
-        &self,
-        _path: &RelPath,
-        _wanted: &Entry,
-        _chunk_bytes: u32,
-    ) -> Result<Option<Signature>> {
+    /// As a target: the chunks of what this end has at `path`, or what a cut run staged of `wanted` if that is more use. None if
+    /// there is nothing of use, or this endpoint knows no chunks.
+    async fn signature(&self, _path: &RelPath, _wanted: &Entry) -> Result<Option<Signature>> {
         Ok(None)
+    }
+    /// As a source: of which of these versions of files it still knows the chunks, because it supplied them once. The entries are
+    /// those of the target (`change.from`); size and time tell versions apart.
+    async fn remembers(&self, versions: &[(RelPath, Entry)]) -> Result<Vec<bool>> {
+        Ok(vec![false; versions.len()])
+    }
+    /// As a source: learns the chunks of the version that the target has, from [`Self::signature`] there, so that it can supply
+    /// with [`crate::mirror::Basis::Chunks`]. `version` is `change.from`; if the signature is of what is staged, `change.to`.
+    /// False if it cannot use them.
+    async fn remember(&self, _path: &RelPath, _version: &Entry, _signature: &Signature) -> Result<bool> {
+        Ok(false)
     }
     /// What is free; none where it cannot be known.
     async fn room(&self) -> Result<Option<Room>> {
