@@ -64,7 +64,14 @@ fn reading(criterion: &mut Criterion) {
 
 fn comparing(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("compare two trees");
-    let carries = Carries { nanoseconds: true, owners: true, any_name: true, hard_links: true, xattrs: true, special: true };
+    let carries = Carries {
+        nanoseconds: true,
+        owners: true,
+        any_name: true,
+        hard_links: true,
+        xattrs: true,
+        special: true,
+    };
     for files in [1_000, 100_000] {
         let (source, target) = (tree(files, true), tree(files, false));
         group.throughput(Throughput::Elements(files));

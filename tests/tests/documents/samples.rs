@@ -151,7 +151,14 @@ fn proof() -> Proof {
 }
 
 fn file(size_bytes: u64, mode: u32) -> Entry {
-    Entry { kind: Kind::File { size_bytes, digest: None }, mode, mtime_s: 0, mtime_ns: 0, owner: None, xattrs: None }
+    Entry {
+        kind: Kind::File { size_bytes, digest: None },
+        mode,
+        mtime_s: 0,
+        mtime_ns: 0,
+        owner: None,
+        xattrs: None,
+    }
 }
 
 /// A mirror of so many pages and a few special cases.
