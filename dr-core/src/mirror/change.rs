@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::diff::{same_content, same_metadata, same_owner, same_time};
+use super::diff::{same_content, same_metadata, same_owner, same_time, same_xattrs};
 use super::entry::{Entry, Kind, RelPath};
 use super::lot::Fsync;
 use crate::estate::{Epoch, Location, MaxDelete, SiteId};
@@ -103,6 +103,7 @@ impl Change {
             && is_either(|one, now| one.mode == now.mode)
             && is_either(same_time)
             && is_either(same_owner)
+            && is_either(same_xattrs)
     }
 }
 

@@ -1,10 +1,12 @@
 //! What it takes to make one tree like another, in an order in which every step is safe.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
 
 use super::change::{Change, Options, Summary};
-use super::entry::{Carries, Entry, Kind, RelPath, Snapshot};
+use super::entries::{Alike, Row, is_below, side_by_side};
+use super::entry::{Carries, Entry, Kind, RelPath};
+use super::marks::Marks;
+use super::snapshot::Snapshot;
 
 /// What a mirror would do, and what it would leave although the source has it.
 ///
@@ -56,29 +58,23 @@ pub struct Held {
 /// ```
 #[must_use]
 pub fn diff(source: &Snapshot, target: &Snapshot, options: &Options, carries: Carries) -> Difference {
-    let mut comparison = Comparison {
+    let comparison = Comparison {
         source,
         target,
         options,
         carries,
         kept: kept_directories(target),
-        held: BTreeSet::new(),
+        holding: None,
         stirred: BTreeSet::new(),
         difference: Difference::default(),
     };
-    for (path, entry) in &source.entries {
-        comparison.bring(path, entry);
-    }
-    for (path, entry) in &target.entries {
-        comparison.clear(path, entry);
-    }
-    comparison.finish()
+    comparison.run()
 }
 
 /// The changes in groups: those of one group do not depend on each other, and each group needs the ones before it. Directories come
-/// first, parents before what is in them; then files; then symbolic links; then what takes the place of a directory; deletions
-/// come last, children before parents. Nothing vanishes before its replacement is in place, except where a directory
-/// and something else trade places.
+/// first, parents before what is in them; then files; then more names of files; then symbolic links and special files; then what
+/// takes the place of a directory; deletions come last, children before parents. Nothing vanishes before its replacement is in
+/// place, except where a directory and something else trade places.
 ///
 /// ```
 /// use dr_core::mirror::stages;
@@ -91,12 +87,22 @@ pub fn stages(changes: &[Change]) -> impl Iterator<Item = &[Change]> {
 /// What a change is to the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Sort {
-    Directory { depth: usize },
+    Directory {
+        depth: usize,
+    },
     File,
-    Symlink,
-    ReplaceDirectory,
+    /// A hard link to a file that is there by now.
+    HardLink,
+    /// Symbolic links, devices, FIFOs, sockets.
+    Node,
     Remove,
-    RemoveDirectory { height: usize },
+    RemoveDirectory {
+        height: usize,
+    },
+    /// Something else than a hard link takes the place of a directory.
+    ReplaceDirectory,
+    /// A hard link that takes the place of a directory, after all to which it may lead.
+    ReplaceByLink,
 }
 
 impl Sort {
@@ -106,9 +112,11 @@ impl Sort {
             None if was_directory => Self::RemoveDirectory { height: usize::MAX - depth(&change.path) },
             None => Self::Remove,
             Some(Kind::Directory) => Self::Directory { depth: depth(&change.path) },
+            Some(Kind::HardLink { .. }) if was_directory => Self::ReplaceByLink,
             Some(_) if was_directory => Self::ReplaceDirectory,
-            Some(Kind::Symlink { .. }) => Self::Symlink,
-            Some(_) => Self::File,
+            Some(Kind::HardLink { .. }) => Self::HardLink,
+            Some(Kind::File { .. }) => Self::File,
+            Some(_) => Self::Node,
         }
     }
 }
@@ -124,51 +132,126 @@ struct Comparison<'a> {
     carries: Carries,
     /// Directories of the target that hold what must stay.
     kept: BTreeSet<RelPath>,
-    /// Paths of the target that stay as they are, with everything below.
-    held: BTreeSet<RelPath>,
+    /// The path of the target that stays as it is, with everything below, if we are there.
+    holding: Option<RelPath>,
     /// Directories of the target whose listing changes.
     stirred: BTreeSet<RelPath>,
     difference: Difference,
 }
 
 impl Comparison<'_> {
+    /// Both trees once, side by side.
+    fn run(mut self) -> Difference {
+        let mut dark = Marks::new(self.source.unreadable.keys());
+        let mut excluded = Marks::new(self.source.excluded.iter());
+        let mut dark_there = Marks::new(self.target.unreadable.keys());
+        let mut excluded_there = Marks::new(self.target.excluded.iter());
+        let mut alike = Alike::default();
+        for (wanted, there) in side_by_side(&self.source.entries, &self.target.entries) {
+            let Some(path) = wanted.or(there).map(|row| row.path_bytes()) else { continue };
+            let dark = dark.seek(path);
+            let excluded = excluded.seek(path);
+            let blocked = dark_there.seek(path).is_at && there.is_none_or(|there| there.is_directory())
+                || excluded_there.seek(path).is_at;
+            if self.holding.as_ref().is_some_and(|held| !is_at_or_below(path, held)) {
+                self.holding = None;
+            }
+            if self.holding.is_some() {
+                continue;
+            }
+            let is_listed = wanted.is_some_and(|wanted| wanted.is_directory());
+            match (wanted, there) {
+                _ if dark.is_unknown(is_listed) => {}
+                (Some(_), _) if excluded.is_unknown(is_listed) => {}
+                (Some(wanted), Some(there)) if !blocked && wanted.is_plainly(&there, &mut alike) => {
+                    self.difference.summary.unchanged += 1;
+                }
+                (Some(wanted), there) => self.bring(wanted, there, blocked),
+                (None, Some(there)) if self.options.delete_excluded || !excluded.is_unknown(false) => {
+                    self.clear(there);
+                }
+                (None, _) => {}
+            }
+        }
+        self.finish()
+    }
+
     /// One path of the source.
-    fn bring(&mut self, path: &RelPath, entry: &Entry) {
-        if self.is_below_held(path) || self.is_unknown(path) {
-            return;
+    fn bring(&mut self, row: Row<'_>, there: Option<Row<'_>>, blocked: bool) {
+        let path = row.path();
+        let entry = row.entry();
+        if let Some(why) = self.obstacle(&path, &entry, blocked) {
+            return self.hold(path, why);
         }
-        if entry.kind == Kind::Other {
-            return self.hold(path, "it is a device, a FIFO or a socket");
-        }
-        if !self.carries.any_name && path.as_str().is_none() {
-            return self.hold(path, "its name is not UTF-8, and the target takes no other");
-        }
-        let there = self.target.entries.get(path);
-        let is_hidden =
-            self.target.unreadable.contains_key(path) && there.is_none_or(|there| there.is_directory());
-        if self.target.excluded.contains(path) || is_hidden {
-            return self
-                .hold(path, "the target has something in its place that is excluded or cannot be read");
-        }
-        let wanted = entry.as_carried(self.carries);
+        let wanted = self.as_arriving(self.source, entry).as_carried(self.carries);
+        let there = there.map(|there| there.entry());
         match there {
-            Some(there) if there.is_directory() && !wanted.is_directory() && self.must_stay(path) => {
+            Some(there) if there.is_directory() && !wanted.is_directory() && self.must_stay(&path) => {
                 self.hold(path, "the target has a directory in its place, with content that must stay");
             }
-            Some(there) if same_content(&wanted, &there.as_carried(self.carries)) => {
-                self.settle(path, wanted, there);
-            }
-            _ => {
+            Some(there) if self.is_same(&wanted, &there) => self.settle(path, wanted, there),
+            there => {
                 let summary = &mut self.difference.summary;
                 summary.bytes += wanted.size_bytes();
                 *(if there.is_none() { &mut summary.created } else { &mut summary.updated }) += 1;
-                self.push(path, there.cloned(), Some(wanted), true);
+                self.push(path, there, Some(wanted), true);
             }
         }
     }
 
+    /// Why the target cannot have what the source has.
+    fn obstacle(&self, path: &RelPath, entry: &Entry, blocked: bool) -> Option<&'static str> {
+        let is_special = matches!(entry.kind, Kind::Device { .. } | Kind::Fifo | Kind::Socket);
+        if entry.kind == Kind::Other || (is_special && !self.carries.special) {
+            Some("it is a device, a FIFO or a socket")
+        } else if !self.carries.any_name && path.as_str().is_none() {
+            Some("its name is not UTF-8, and the target takes no other")
+        } else if blocked {
+            Some("the target has something in its place that is excluded or cannot be read")
+        } else {
+            None
+        }
+    }
+
+    /// One more name of a file is a file of its own where names cannot be shared, or where the first one stays away.
+    fn as_arriving(&self, tree: &Snapshot, entry: Entry) -> Entry {
+        let Kind::HardLink { first } = &entry.kind else { return entry };
+        let is_held = || {
+            // They are in the order of the tree, and none is inside another.
+            let held = &self.difference.held;
+            let before = held.partition_point(|held| held.path <= *first);
+            held[..before].last().is_some_and(|held| is_at_or_below(first.as_bytes(), &held.path))
+        };
+        if self.carries.hard_links && !is_held() {
+            return entry;
+        }
+        tree.entries.get(first).unwrap_or(entry)
+    }
+
+    /// Whether the target has this content already. Another name of a file that will be another one must be linked anew.
+    fn is_same(&self, wanted: &Entry, there: &Entry) -> bool {
+        let there = match self.carries.hard_links {
+            true => there.clone(),
+            false => self.as_arriving(self.target, there.clone()),
+        };
+        let there = there.as_carried(self.carries);
+        let is_first_there = match &wanted.kind {
+            Kind::HardLink { first } => {
+                match (self.source.entries.get(first), self.target.entries.get(first)) {
+                    (Some(first), Some(first_there)) => {
+                        same_content(&first.as_carried(self.carries), &first_there.as_carried(self.carries))
+                    }
+                    // In a part of a tree, what is not listed did not change.
+                    (first, first_there) => first.is_none() && first_there.is_none(),
+                }
+            }
+            _ => true,
+        };
+        is_first_there && same_content(wanted, &there)
+    }
+
     /// A path whose content is right: its metadata may not be.
-    fn settle(&mut self, path: &RelPath, mut wanted: Entry, there: &Entry) {
+    fn settle(&mut self, path: RelPath, mut wanted: Entry, there: Entry) {
         let seen = there.as_carried(self.carries);
         let summary = &mut self.difference.summary;
         if same_metadata(&wanted, &seen) {
@@ -179,94 +262,92 @@ impl Comparison<'_> {
                 // As far as both ends know it is right: what is finer than that stays.
                 (wanted.mtime_s, wanted.mtime_ns) = (there.mtime_s, there.mtime_ns);
             }
-            self.push(path, Some(there.clone()), Some(wanted), false);
+            self.push(path, Some(there), Some(wanted), false);
         }
     }
 
-    /// One path of the target, which the source may not have.
-    fn clear(&mut self, path: &RelPath, there: &Entry) {
-        let is_wanted = self.source.entries.contains_key(path);
-        if is_wanted || path.is_root() || self.is_below_held(path) || self.is_unknown(path) {
-            return;
-        }
-        if !self.options.delete || (there.is_directory() && self.kept.contains(path)) {
+    /// One path of the target that the source does not have.
+    fn clear(&mut self, there: Row<'_>) {
+        let path = there.path();
+        let stays = there.is_directory() && self.kept.contains(&path);
+        if !self.options.delete || path.is_root() || stays {
             return;
         }
         self.difference.summary.deleted += 1;
-        self.push(path, Some(there.clone()), None, true);
+        self.push(path, Some(there.entry()), None, true);
     }
 
-    fn push(&mut self, path: &RelPath, from: Option<Entry>, to: Option<Entry>, stirs: bool) {
+    fn push(&mut self, path: RelPath, from: Option<Entry>, to: Option<Entry>, stirs: bool) {
         if stirs {
             self.stirred.extend(path.parent());
         }
-        self.difference.changes.push(Change { path: path.clone(), from, to });
+        self.difference.changes.push(Change { path, from, to });
     }
 
-    fn hold(&mut self, path: &RelPath, why: &'static str) {
-        self.held.insert(path.clone());
-        self.difference.held.push(Held { path: path.clone(), why });
-    }
-
-    fn is_below_held(&self, path: &RelPath) -> bool {
-        !self.held.is_empty() && lineage(path).any(|above| self.held.contains(&above))
-    }
-
-    /// Whether the source cannot say what is at this path: unreadable itself or below what is, or excluded on its side only.
-    fn is_unknown(&self, path: &RelPath) -> bool {
-        let is_listed_directory = self.source.entries.get(path).is_some_and(Entry::is_directory);
-        let is_dark =
-            |path: &RelPath| self.source.unreadable.contains_key(path) || self.source.excluded.contains(path);
-        if self.source.unreadable.is_empty() && self.source.excluded.is_empty() {
-            return false;
-        }
-        lineage(path).skip(usize::from(is_listed_directory)).any(|above| is_dark(&above))
+    fn hold(&mut self, path: RelPath, why: &'static str) {
+        self.holding = Some(path.clone());
+        self.difference.held.push(Held { path, why });
     }
 
     /// Whether a directory of the target may not make place for something else.
     fn must_stay(&self, path: &RelPath) -> bool {
-        if self.options.delete {
-            return self.kept.contains(path);
-        }
-        let after = (Bound::Excluded(path), Bound::Unbounded);
-        let near = self.target.entries.range::<RelPath, _>(after).map(|(next, _)| next);
-        self.kept.contains(path)
-            || near
-                .take_while(|next| next.as_bytes().starts_with(path.as_bytes()))
-                .any(|next| next.is_below(path))
+        self.kept.contains(path) || (!self.options.delete && self.target.entries.below(path).next().is_some())
     }
 
     /// Lists the directories to be set right afterwards, and puts everything in order.
     fn finish(self) -> Difference {
-        let Self { target, mut difference, stirred, .. } = self;
-        let listed: BTreeSet<RelPath> = difference.changes.iter().map(|change| change.path.clone()).collect();
-        for path in stirred.difference(&listed) {
-            let is_wanted = self.source.entries.get(path).is_some_and(Entry::is_directory);
-            if let Some(entry) = target.entries.get(path).filter(|entry| is_wanted && entry.is_directory()) {
-                let entry = Some(entry.clone());
-                difference.changes.push(Change { path: path.clone(), from: entry.clone(), to: entry });
-            }
-        }
-        let replaced: BTreeSet<RelPath> = difference
-            .changes
-            .iter()
-            .filter(|change| Sort::of(change) == Sort::ReplaceDirectory)
-            .map(|change| change.path.clone())
+        let Self { source, target, mut difference, stirred, .. } = self;
+        let is_directory = |tree: &Snapshot, path: &RelPath| {
+            tree.entries.row(path).filter(|row| row.is_directory()).map(|row| row.entry())
+        };
+        // Until here the changes are in the order of the tree.
+        let is_listed =
+            |path: &RelPath| difference.changes.binary_search_by(|change| change.path.cmp(path)).is_ok();
+        let quiet = stirred.iter().filter(|path| !is_listed(path) && is_directory(source, path).is_some());
+        let set_right: Vec<Change> = quiet
+            .filter_map(|path| {
+                let entry = Some(is_directory(target, path)?);
+                Some(Change { path: path.clone(), from: entry.clone(), to: entry })
+            })
             .collect();
-        difference.changes.sort_by_cached_key(|change| {
-            // What is in a directory that makes place goes before the one that takes it; all other deletions go last.
-            let makes_place =
-                change.to.is_none() && lineage(&change.path).any(|above| replaced.contains(&above));
-            let is_last = change.to.is_none() && !makes_place;
-            let group = match Sort::of(change) {
-                Sort::Directory { .. } | Sort::File | Sort::Symlink => 0,
-                _ if makes_place => 1,
-                _ => 2 + u8::from(is_last),
-            };
-            (group, Sort::of(change), change.path.clone())
-        });
+        difference.changes.extend(set_right);
+        difference.changes = in_order(difference.changes);
         difference
     }
+}
+
+/// Changes so that every one finds what it needs, and takes away nothing that another one needs.
+fn in_order(changes: Vec<Change>) -> Vec<Change> {
+    let makes_way =
+        |change: &&Change| matches!(Sort::of(change), Sort::ReplaceDirectory | Sort::ReplaceByLink);
+    let replaced: BTreeSet<RelPath> =
+        changes.iter().filter(makes_way).map(|change| change.path.clone()).collect();
+    let is_replaced = |path: &RelPath| !replaced.is_empty() && replaced.contains(path);
+    let group = |change: &Change| match Sort::of(change) {
+        // What is in a directory that makes place goes before the one that takes it; all other deletions go last.
+        Sort::Remove | Sort::RemoveDirectory { .. } => {
+            let is_in_replaced =
+                !replaced.is_empty() && lineage(&change.path).any(|above| is_replaced(&above));
+            if is_in_replaced { 1 } else { 4 }
+        }
+        Sort::ReplaceDirectory => 2,
+        Sort::ReplaceByLink => 3,
+        Sort::HardLink => match change.to.as_ref().map(|to| &to.kind) {
+            Some(Kind::HardLink { first }) if is_replaced(first) => 3,
+            _ => 0,
+        },
+        Sort::Directory { .. } | Sort::File | Sort::Node => 0,
+    };
+    let mut sorted: Vec<(u8, Sort, Change)> =
+        changes.into_iter().map(|change| (group(&change), Sort::of(&change), change)).collect();
+    sorted.sort_by(|(group, sort, change), (other_group, other_sort, other)| {
+        (group, sort).cmp(&(other_group, other_sort)).then_with(|| change.path.cmp(&other.path))
+    });
+    sorted.into_iter().map(|(_, _, change)| change).collect()
+}
+
+fn is_at_or_below(path: &[u8], above: &RelPath) -> bool {
+    path == above.as_bytes() || is_below(path, above.as_bytes())
 }
 
 /// A path, the directory it is in, and so on; the root too.
@@ -277,7 +358,7 @@ fn lineage(path: &RelPath) -> impl Iterator<Item = RelPath> {
 /// The directories of the target that cannot be removed: they lead to what is excluded, or could not be read.
 fn kept_directories(target: &Snapshot) -> BTreeSet<RelPath> {
     // A file that cannot be read can be removed all the same; a directory that cannot be listed cannot.
-    let is_opaque = |path: &&RelPath| target.entries.get(path).is_none_or(Entry::is_directory);
+    let is_opaque = |path: &&RelPath| target.entries.row(path).is_none_or(|row| row.is_directory());
     let unreadable = target.unreadable.keys().filter(is_opaque);
     let leading = target.excluded.iter().flat_map(|path| lineage(path).skip(1));
     unreadable.flat_map(lineage).chain(leading).collect()
@@ -293,22 +374,32 @@ pub(super) fn same_content(wanted: &Entry, there: &Entry) -> bool {
                     _ => same_time(wanted, there),
                 }
         }
-        (Kind::Directory, Kind::Directory) => true,
-        (Kind::Symlink { target }, Kind::Symlink { target: target_there }) => target == target_there,
-        (Kind::Other, Kind::Other) => true,
-        _ => false,
+        (wanted, there) => wanted == there,
     }
 }
 
-/// Whether mode, time and, where one is wanted, owner are equal. The mode of a symbolic link means nothing, and its time cannot be
-/// set everywhere.
+/// Whether mode, time and, where they are wanted, owner and attributes are equal. The mode of a symbolic link means nothing, and its
+/// time is 0 where it is not known (see [`Entry::as_carried`]).
 pub(super) fn same_metadata(wanted: &Entry, there: &Entry) -> bool {
-    let is_link = matches!(wanted.kind, Kind::Symlink { .. });
-    same_owner(wanted, there) && (is_link || (wanted.mode == there.mode && same_time(wanted, there)))
+    let is_same = match wanted.kind {
+        Kind::Symlink { .. } => {
+            let is_unknown = |entry: &Entry| (entry.mtime_s, entry.mtime_ns) == (0, 0);
+            is_unknown(wanted) || is_unknown(there) || same_time(wanted, there)
+        }
+        _ => wanted.mode == there.mode && same_time(wanted, there),
+    };
+    is_same && same_owner(wanted, there) && same_xattrs(wanted, there)
 }
 
 pub(super) fn same_owner(wanted: &Entry, there: &Entry) -> bool {
     wanted.owner.is_none_or(|owner| there.owner.is_none_or(|owner_there| owner == owner_there))
+}
+
+pub(super) fn same_xattrs(wanted: &Entry, there: &Entry) -> bool {
+    match (&wanted.xattrs, &there.xattrs) {
+        (Some(wanted), Some(there)) => wanted == there,
+        _ => true,
+    }
 }
 
 pub(super) fn same_time(wanted: &Entry, there: &Entry) -> bool {
@@ -316,282 +407,4 @@ pub(super) fn same_time(wanted: &Entry, there: &Entry) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::mirror::{Bytes, Progress};
-
-    const CARRIES: Carries = Carries {
-        nanoseconds: true,
-        owners: false,
-        any_name: true,
-        hard_links: true,
-        xattrs: true,
-        special: false,
-    };
-    /// What a file system sets when something in a directory changes.
-    const NOW: i64 = 999;
-
-    /// A tree on a disk: everything, also what a scan would not show.
-    type Disk = BTreeMap<RelPath, Entry>;
-
-    fn path(text: &str) -> RelPath {
-        if text.is_empty() { RelPath::root() } else { RelPath::new(text.as_bytes()).unwrap() }
-    }
-
-    fn entry(kind: Kind, mtime_s: i64) -> Entry {
-        Entry { kind, mode: 0o644, mtime_s, mtime_ns: 0, owner: None, xattrs: None }
-    }
-
-    fn file(size_bytes: u64, mtime_s: i64) -> Entry {
-        entry(Kind::File { size_bytes, digest: None }, mtime_s)
-    }
-
-    fn is_protected(path: &RelPath) -> bool {
-        path.as_bytes().split(|byte| *byte == b'/').any(|name| name == b"x")
-    }
-
-    /// What a scan shows of a disk: names `x` are excluded, `unreadable` paths cannot be read.
-    fn scan(disk: &Disk, unreadable: &BTreeSet<RelPath>) -> Snapshot {
-        let mut seen = Snapshot::default();
-        let is_dark = |path: &RelPath| unreadable.contains(path);
-        for (path, entry) in disk {
-            if lineage(path).skip(1).any(|above| is_dark(&above)) {
-                continue;
-            }
-            if is_protected(path) {
-                if !path.parent().is_some_and(|parent| is_protected(&parent)) {
-                    seen.excluded.insert(path.clone());
-                }
-                continue;
-            }
-            if is_dark(path) {
-                seen.unreadable.insert(path.clone(), "permission denied".into());
-            }
-            seen.entries.insert(path.clone(), entry.clone());
-        }
-        seen
-    }
-
-    fn has_content(disk: &Disk, path: &RelPath) -> bool {
-        disk.keys().any(|other| other.is_below(path))
-    }
-
-    /// Makes one change as a file system would, and refuses what one would refuse.
-    fn apply(disk: &mut Disk, change: &Change) {
-        let path = &change.path;
-        let there = disk.get(path);
-        assert_ne!(change.progress(there), Progress::Strange, "{change:?} but there is {there:?}");
-        if let Some(parent) = path.parent() {
-            assert!(disk.get(&parent).is_some_and(Entry::is_directory), "{path} has no directory to be in");
-            if there.is_none() || change.to.as_ref().is_none_or(|to| !to.is_directory()) {
-                disk.get_mut(&parent).unwrap().mtime_s = NOW;
-            }
-        }
-        match &change.to {
-            Some(to) if to.is_directory() => drop(disk.insert(path.clone(), to.clone())),
-            Some(to) => {
-                assert!(!has_content(disk, path), "{path} makes place although it is not empty");
-                disk.insert(path.clone(), to.clone());
-            }
-            None => {
-                assert!(!has_content(disk, path), "{path} is removed although it is not empty");
-                disk.remove(path);
-            }
-        }
-    }
-
-    fn arbitrary_entry() -> impl Strategy<Value = Entry> {
-        prop_oneof![
-            4 => (0..3_u64, 0..3_i64).prop_map(|(size, time)| file(size, time)),
-            5 => (0..3_i64).prop_map(|time| entry(Kind::Directory, time)),
-            1 => (0..2_u8).prop_map(|to| entry(Kind::Symlink { target: Bytes(vec![b'a' + to]) }, 0)),
-            1 => Just(entry(Kind::Other, 0)),
-        ]
-    }
-
-    /// Paths of up to four components; entries whose parent is no directory are dropped.
-    fn arbitrary_disk() -> impl Strategy<Value = Disk> {
-        let name = prop_oneof![6 => "[abc]", 1 => Just("a-".to_owned()), 1 => Just("x".to_owned())];
-        let some = (proptest::collection::vec(name, 1..5), arbitrary_entry());
-        proptest::collection::btree_map(some.0, some.1, 0..40).prop_map(|entries| {
-            let mut disk = Disk::from([(RelPath::root(), entry(Kind::Directory, 0))]);
-            for (names, entry) in entries {
-                let path = path(&names.join("/"));
-                if path.parent().is_some_and(|parent| disk.get(&parent).is_some_and(Entry::is_directory)) {
-                    disk.insert(path, entry);
-                }
-            }
-            disk
-        })
-    }
-
-    fn some_of(disk: &Disk, picks: &[prop::sample::Index]) -> BTreeSet<RelPath> {
-        let paths: Vec<&RelPath> = disk.keys().filter(|path| !path.is_root()).collect();
-        if paths.is_empty() {
-            return BTreeSet::new();
-        }
-        picks.iter().map(|pick| (*pick.get(&paths)).clone()).collect()
-    }
-
-    fn picks() -> impl Strategy<Value = Vec<prop::sample::Index>> {
-        proptest::collection::vec(any::<prop::sample::Index>(), 0..3)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
-        #[test]
-        fn applying_makes_the_target_like_the_source(
-            source in arbitrary_disk(), target in arbitrary_disk(),
-            dark in picks(), dark_there in picks(), delete in any::<bool>(),
-        ) {
-            let (dark, dark_there) = (some_of(&source, &dark), some_of(&target, &dark_there));
-            let seen = scan(&source, &dark);
-            let options = Options { delete, ..Options::default() };
-            let plan = diff(&seen, &scan(&target, &dark_there), &options, CARRIES);
-            let mut disk = target.clone();
-            for change in stages(&plan.changes).flatten() {
-                apply(&mut disk, change);
-            }
-            for change in plan.changes.iter().rev().filter(|change| change.to.as_ref().is_some_and(Entry::is_directory)) {
-                apply(&mut disk, change);
-            }
-
-            // What took the place of something unreadable can be read.
-            let is_directory = |disk: &Disk, path: &RelPath| disk.get(path).is_some_and(Entry::is_directory);
-            let dark_there: BTreeSet<RelPath> =
-                dark_there.into_iter().filter(|path| is_directory(&disk, path) == is_directory(&target, path)).collect();
-            // Twice is a no-op, and everything that was not held is there.
-            let again = diff(&seen, &scan(&disk, &dark_there), &options, CARRIES);
-            prop_assert_eq!(&again.changes, &vec![]);
-            let is_held = |path: &RelPath| plan.held.iter().any(|held| held.path == *path || path.is_below(&held.path));
-            for (path, entry) in &seen.entries {
-                if !is_held(path) && !seen.unreadable.contains_key(path) {
-                    prop_assert!(disk.get(path).is_some_and(|there| same_content(entry, there)), "{} is missing", path);
-                }
-            }
-            // What is excluded, below what could not be read, or of no concern stays.
-            let is_dark = |path: &RelPath| lineage(path).any(|above| dark.contains(&above));
-            for (path, entry) in &target {
-                let is_gone = !disk.contains_key(path);
-                prop_assert!(!(is_gone && (is_protected(path) || is_dark(path) || !delete)) , "{} was removed", path);
-                let is_listed = source.get(path).is_some_and(Entry::is_directory);
-                if is_dark(path) && !is_listed && !entry.is_directory() {
-                    prop_assert_eq!(disk.get(path), Some(entry));
-                }
-                let is_free = !is_protected(path) && !is_held(path) && !seen.excluded.iter().any(|hidden| path == hidden || path.is_below(hidden));
-                if delete && is_free && !entry.is_directory() && !dark_there.iter().any(|dark| path == dark || path.is_below(dark)) && !is_dark(path) {
-                    prop_assert!(is_gone || source.contains_key(path), "{} was left", path);
-                }
-            }
-        }
-
-        #[test]
-        fn a_stage_holds_only_what_is_independent(source in arbitrary_disk(), target in arbitrary_disk()) {
-            let none = BTreeSet::new();
-            let plan = diff(&scan(&source, &none), &scan(&target, &none), &Options::default(), CARRIES);
-            for stage in stages(&plan.changes) {
-                for one in stage {
-                    prop_assert!(stage.iter().all(|other| !other.path.is_below(&one.path)), "{} and what is in it", one.path);
-                }
-            }
-            prop_assert_eq!(stages(&plan.changes).map(<[Change]>::len).sum::<usize>(), plan.changes.len());
-        }
-    }
-
-    fn check(source: &[(&str, Entry)], target: &[(&str, Entry)], expected: &[&str]) -> Difference {
-        let tree = |entries: &[(&str, Entry)]| Snapshot {
-            entries: entries.iter().map(|(at, entry)| (path(at), entry.clone())).collect(),
-            ..Snapshot::default()
-        };
-        let difference = diff(&tree(source), &tree(target), &Options::default(), CARRIES);
-        let said: Vec<String> = difference
-            .changes
-            .iter()
-            .map(|change| match (&change.from, &change.to) {
-                (None, Some(_)) => format!("+{}", change.path),
-                (Some(_), None) => format!("-{}", change.path),
-                (from, to) if from == to => format!("={}", change.path),
-                _ => format!("~{}", change.path),
-            })
-            .collect();
-        assert_eq!(said, expected);
-        difference
-    }
-
-    #[test]
-    fn the_order_is_safe_at_every_point() {
-        let directory = || entry(Kind::Directory, 0);
-        let link = || entry(Kind::Symlink { target: Bytes(b"b".to_vec()) }, 0);
-        check(
-            &[("", directory()), ("d", directory()), ("d/new", file(1, 1)), ("l", link()), ("t", file(1, 1))],
-            &[
-                ("", directory()),
-                ("old", directory()),
-                ("old/f", file(1, 1)),
-                ("t", directory()),
-                ("t/f", file(2, 2)),
-            ],
-            &["=.", "+d", "+d/new", "+l", "-t/f", "~t", "-old/f", "-old"],
-        );
-        let difference = check(
-            &[("", directory()), ("d", directory()), ("d/f", file(7, 2))],
-            &[("", directory()), ("d", directory()), ("d/f", file(7, 1))],
-            &["=d", "~d/f"],
-        );
-        assert_eq!(
-            (difference.summary.updated, difference.summary.bytes, difference.summary.unchanged),
-            (1, 7, 2)
-        );
-    }
-
-    #[test]
-    fn only_what_both_ends_know_is_compared() {
-        let root = path("page");
-        let owner = |uid| Some(crate::mirror::Owner { uid, gid: uid });
-        let fine = Entry { mtime_ns: 5, owner: owner(1), ..file(1, -3) };
-        let coarse = Entry { owner: owner(2), ..file(1, 0) };
-        let tree = |entry: &Entry| Snapshot {
-            entries: [(root.clone(), entry.clone())].into(),
-            ..Snapshot::default()
-        };
-        let count = |carries| diff(&tree(&fine), &tree(&coarse), &Options::default(), carries).changes.len();
-        assert_eq!(
-            count(Carries {
-                nanoseconds: false,
-                owners: false,
-                any_name: true,
-                hard_links: false,
-                xattrs: false,
-                special: false
-            }),
-            0
-        );
-        assert_eq!(
-            count(Carries {
-                nanoseconds: true,
-                owners: false,
-                any_name: true,
-                hard_links: true,
-                xattrs: true,
-                special: false
-            }),
-            1
-        );
-        assert_eq!(
-            count(Carries {
-                nanoseconds: false,
-                owners: true,
-                any_name: true,
-                hard_links: false,
-                xattrs: false,
-                special: false
-            }),
-            1
-        );
-    }
-}
+mod tests;

@@ -1,17 +1,20 @@
 //! A tree as facts: entries by path, and paths that cannot leave it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::entries::{is_below, tree_order};
 use crate::digest::Digest;
 
 /// A path below the root of a tree: bytes, components separated by `/`, never empty, absolute, or with `.`, `..` or NUL in it.
 ///
-/// In JSON it is text where it is UTF-8, else `{"base64": "…"}`; the root itself is [`RelPath::root`], written as ".".
+/// Paths are ordered as a tree is walked: a directory is followed by all that is in it, then by the name after it. In JSON a path is
+/// text where it is UTF-8, else `{"base64": "…"}`; the root itself is [`RelPath::root`], written as ".".
 ///
 /// ```
 /// use dr_core::mirror::RelPath;
@@ -19,7 +22,7 @@ use crate::digest::Digest;
 /// assert_eq!(path.to_string(), "css/site.css");
 /// assert!(RelPath::new(b"../etc/passwd").is_err());
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RelPath(Vec<u8>);
 
 impl RelPath {
@@ -45,6 +48,11 @@ impl RelPath {
             }
         }
         Ok(Self(bytes.to_vec()))
+    }
+
+    /// A path of which the bytes were looked at before.
+    pub(super) fn known(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
     }
 
     /// This path with one more component.
@@ -80,10 +88,7 @@ impl RelPath {
     /// Whether this path leads through the directory `above`, which is not this path itself.
     #[must_use]
     pub fn is_below(&self, above: &Self) -> bool {
-        match self.0.strip_prefix(above.0.as_slice()) {
-            Some(rest) => !rest.is_empty() && (above.is_root() || rest[0] == b'/'),
-            None => false,
-        }
+        is_below(&self.0, &above.0)
     }
 
     /// The last component; empty for the root.
@@ -100,6 +105,18 @@ impl RelPath {
         }
         let cut = self.0.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
         Some(Self(self.0[..cut].to_vec()))
+    }
+}
+
+impl Ord for RelPath {
+    fn cmp(&self, other: &Self) -> Ordering {
+        tree_order(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for RelPath {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -244,6 +261,10 @@ impl Entry {
         if !carries.nanoseconds {
             carried.mtime_ns = 0;
             carried.mtime_s = carried.mtime_s.clamp(0, i64::from(u32::MAX));
+            if matches!(carried.kind, Kind::Symlink { .. }) {
+                // Where times are that coarse (SFTP), those of links cannot be set: 0 stands for "not known".
+                carried.mtime_s = 0;
+            }
         }
         carried
     }
@@ -261,7 +282,7 @@ impl Entry {
 /// use dr_core::mirror::Owner;
 /// assert_ne!(Owner { uid: 33, gid: 33 }, Owner { uid: 0, gid: 0 });
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Owner {
     /// User id.
@@ -368,22 +389,6 @@ impl JsonSchema for Bytes {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         RelPath::json_schema(generator)
     }
-}
-
-/// A tree as it was seen at one moment.
-///
-/// ```
-/// use dr_core::mirror::Snapshot;
-/// assert!(Snapshot::default().entries.is_empty());
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Everything below the root that the filter lets through, and the root itself as [`RelPath::root`] if it exists.
-    pub entries: BTreeMap<RelPath, Entry>,
-    /// What is there and could not be read, with the reason: never to be taken for "not there".
-    pub unreadable: BTreeMap<RelPath, String>,
-    /// What the filter left out, without what is below: a directory that holds such a path is never removed.
-    pub excluded: BTreeSet<RelPath>,
 }
 
 /// What an endpoint can carry; honest, so that two endpoints are compared only in what both know.

@@ -3,7 +3,8 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::change::Options;
-use super::entry::{RelPath, Snapshot};
+use super::entry::RelPath;
+use super::snapshot::Snapshot;
 use crate::error::{Error, ErrorKind};
 use crate::estate::{Epoch, Location, MaxDelete, SiteId};
 
@@ -225,22 +226,23 @@ pub fn check_trees(
             return Err(Refusal::Unreadable { place: place.clone(), why: why.clone() });
         }
     }
-    match source_tree.entries.get(&root) {
+    match source_tree.entries.row(&root) {
         None => return Err(Refusal::SourceMissing { source: source.clone() }),
         Some(entry) if !entry.is_directory() => {
             return Err(Refusal::SourceNotDirectory { source: source.clone() });
         }
         Some(_) => {}
     }
-    if target_tree.entries.get(&root).is_some_and(|entry| !entry.is_directory()) {
+    if target_tree.entries.row(&root).is_some_and(|entry| !entry.is_directory()) {
         return Err(Refusal::TargetNotDirectory { target: target.clone() });
     }
-    let below = |tree: &Snapshot| tree.entries.keys().filter(|path| !path.is_root()).count() as u64;
+    let below =
+        |tree: &Snapshot| tree.entries.rows().filter(|row| !row.path_bytes().is_empty()).count() as u64;
     let is_empty = below(source_tree) == 0 && source_tree.unreadable.is_empty();
     if options.delete && is_empty && below(target_tree) > 0 {
         return Err(Refusal::SourceEmptied { source: source.clone(), paths: below(target_tree) });
     }
-    let of = target_tree.entries.values().filter(|entry| !entry.is_directory()).count() as u64;
+    let of = target_tree.entries.rows().filter(|row| !row.is_directory()).count() as u64;
     let allowed = options.max_delete;
     let is_too_large_a_share = u128::from(deleted_files) * 100 > u128::from(of) * u128::from(allowed.percent);
     if deleted_files > allowed.files && is_too_large_a_share {

@@ -5,19 +5,24 @@
 
 mod change;
 mod diff;
+mod entries;
 mod entry;
 mod filter;
 mod guard;
 mod lot;
+mod marks;
+mod snapshot;
 mod survey;
 
 pub use change::{Change, Compress, Options, Owners, Progress, Side, Summary, Transfer};
 pub use diff::{Difference, Held, diff, stages};
-pub use entry::{Bytes, Carries, Entry, Kind, Owner, RelPath, Snapshot, Xattrs};
+pub use entries::{Entries, Row, Rows};
+pub use entry::{Bytes, Carries, Entry, Kind, Owner, RelPath, Xattrs};
 pub use filter::{Filter, STAGING_PREFIX};
 pub use guard::{Refusal, check_places, check_standing, check_trees};
 pub use lot::{
     Basis, CHUNK_BYTES_MAX, ChunkSum, Fencing, Fsync, GRAIN_BYTES, Kept, Landed, Landing, Lot, LotFile, Part,
     Piece, Room, Signature,
 };
+pub use snapshot::{Names, Snapshot};
 pub use survey::{Agreement, Counts, Delta, Survey};

@@ -1,7 +1,7 @@
 //! Finding what differs by what both ends agreed on last time.
 
 use super::change::{Change, Options};
-use super::entry::Snapshot;
+use super::snapshot::Snapshot;
 use crate::digest::Digest;
 
 /// What an end is asked: what changed in the tree since it and the other end last agreed.

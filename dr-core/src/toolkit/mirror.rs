@@ -264,10 +264,10 @@ fn report_owners(
         return;
     }
     let root = RelPath::root();
-    let account = target_tree.entries.get(&root).or_else(|| source_tree.entries.get(&root));
-    let Some(account) = account.and_then(|entry| entry.owner) else { return };
-    let is_lost = |(path, entry): &(&RelPath, &Entry)| {
-        let there = target_tree.entries.get(path).and_then(|there| there.owner).unwrap_or(account);
+    let account = target_tree.entries.row(&root).or_else(|| source_tree.entries.row(&root));
+    let Some(account) = account.and_then(|row| row.owner()) else { return };
+    let is_lost = |(path, entry): &(RelPath, Entry)| {
+        let there = target_tree.entries.row(path).and_then(|there| there.owner()).unwrap_or(account);
         entry.kind != Kind::Other && entry.owner.is_some_and(|owner| owner != there)
     };
     let lost = source_tree.entries.iter().filter(is_lost).count();

@@ -83,12 +83,12 @@ async fn files_land_as_they_are(tree: &dyn Endpoint) {
     assert_eq!(read(tree, &path("d/big")).await.unwrap(), b"shorter");
     tree.settle().await.unwrap();
     let seen = scan(tree, &Options::default()).await;
-    let paths: Vec<String> = seen.entries.keys().map(ToString::to_string).collect();
+    let paths: Vec<String> = seen.entries.rows().map(|row| row.path().to_string()).collect();
     assert_eq!(paths, [".", "d", "d/big", "d/small", "empty"]);
     assert!(seen.unreadable.is_empty() && seen.excluded.is_empty());
     let with_digests = scan(tree, &Options { checksum: true, ..Options::default() }).await;
-    let digest = |at: &str| match &with_digests.entries[&path(at)].kind {
-        Kind::File { digest, .. } => *digest,
+    let digest = |at: &str| match with_digests.entries.get(&path(at)).unwrap().kind {
+        Kind::File { digest, .. } => digest,
         _ => None,
     };
     assert_eq!(digest("d/small"), Some(Digest::of(b"hello\n")));

@@ -77,7 +77,7 @@ async fn look(
     control: &Control,
 ) -> Result<BTreeMap<RelPath, Entry>> {
     if transfer.changes.len() > LOOK_ONE_BY_ONE || transfer.options.checksum {
-        return Ok(target.scan(&transfer.options, control).await?.entries);
+        return Ok(target.scan(&transfer.options, control).await?.entries.iter().collect());
     }
     let looks = stream::iter(&transfer.changes).map(|change| async move {
         Ok::<_, Error>(target.stat(&change.path).await?.map(|entry| (change.path.clone(), entry)))

@@ -174,7 +174,8 @@ impl Tree {
         }
         let root = self.root().map_err(|error| self.trouble("scan", &root_path, error))?;
         let reads_all = self.is_superuser;
-        Scan { root, filter, checksum, reads_all, control, seen, told: Instant::now() }.walk()
+        let entries = vec![];
+        Scan { root, filter, checksum, reads_all, control, seen, entries, told: Instant::now() }.walk()
     }
 
     fn stat(&self, path: &RelPath) -> io::Result<Option<Entry>> {

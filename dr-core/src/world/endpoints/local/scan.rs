@@ -26,6 +26,8 @@ pub(super) struct Scan<'a> {
     pub(super) reads_all: bool,
     pub(super) control: &'a Control,
     pub(super) seen: Snapshot,
+    /// What was seen, in the order in which directories were entered.
+    pub(super) entries: Vec<(RelPath, Entry)>,
     pub(super) told: Instant,
 }
 
@@ -43,6 +45,7 @@ impl Scan<'_> {
             }
         }
         self.control.check("scan a tree")?;
+        self.seen.entries.extend(self.entries);
         Ok(self.seen)
     }
 
@@ -90,7 +93,7 @@ impl Scan<'_> {
             }
             self.seen.unreadable.insert(path.clone(), error.to_string());
         }
-        self.seen.entries.insert(path, entry);
+        self.entries.push((path, entry));
         self.tell();
     }
 
@@ -115,7 +118,7 @@ impl Scan<'_> {
             self.told = Instant::now();
             self.control.emit(&Event::Progress {
                 phase: "scan".into(),
-                done: self.seen.entries.len() as u64,
+                done: self.entries.len() as u64,
                 total: None,
                 unit: "files".into(),
             });

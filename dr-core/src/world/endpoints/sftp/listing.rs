@@ -44,12 +44,12 @@ impl Tree {
         options: &Options,
         control: &Control,
     ) -> Result<Snapshot> {
-        let mut seen = Snapshot::default();
+        let (mut seen, mut found_all) = (Snapshot::default(), vec![]);
         let root = RelPath::root();
         let there = self.look(&root).await.map_err(|fault| self.trouble("scan", &root, fault))?;
         let Some(there) = there else { return Ok(seen) };
         let mut waiting = if there.is_directory() { vec![root.clone()] } else { vec![] };
-        seen.entries.insert(root, there);
+        found_all.push((root, there));
         let mut under_way = FuturesUnordered::new();
         let mut told = Instant::now();
         loop {
@@ -58,16 +58,22 @@ impl Tree {
             {
                 under_way.push(self.list(directory, filter, options.checksum));
             }
-            let Some(Listed { directory, found }) = under_way.next().await else { return Ok(seen) };
+            let Some(Listed { directory, found }) = under_way.next().await else {
+                seen.entries.extend(found_all);
+                return Ok(seen);
+            };
             match found {
-                Ok(found) => found.into_iter().for_each(|found| take(&mut seen, &mut waiting, found)),
+                Ok(found) => {
+                    waiting.extend(found.iter().filter_map(Found::directory));
+                    found.into_iter().for_each(|found| take(&mut seen, &mut found_all, found));
+                }
                 Err(Fault::Status { code: status::NO_SUCH_FILE, .. }) => {}
                 Err(Fault::Status { message, .. }) => drop(seen.unreadable.insert(directory, message)),
                 Err(fault) => return Err(self.trouble("scan", &directory, fault)),
             }
             if told.elapsed() > Duration::from_millis(100) {
                 told = Instant::now();
-                let done = seen.entries.len() as u64;
+                let done = found_all.len() as u64;
                 control.emit(&Event::Progress {
                     phase: "scan".into(),
                     done,
@@ -172,19 +178,23 @@ impl Tree {
     }
 }
 
-fn take(seen: &mut Snapshot, waiting: &mut Vec<RelPath>, found: Found) {
-    match found {
-        Found::Entry(path, entry) => {
-            if entry.is_directory() {
-                waiting.push(path.clone());
-            }
-            seen.entries.insert(path, entry);
+impl Found {
+    /// The path, if this is a directory to be listed.
+    fn directory(&self) -> Option<RelPath> {
+        match self {
+            Self::Entry(path, entry) if entry.is_directory() => Some(path.clone()),
+            _ => None,
         }
+    }
+}
+
+/// Directories are answered in any order: the entries are sorted at the end.
+fn take(seen: &mut Snapshot, entries: &mut Vec<(RelPath, Entry)>, found: Found) {
+    match found {
+        Found::Entry(path, entry) => entries.push((path, entry)),
         Found::Excluded(path) => drop(seen.excluded.insert(path)),
         Found::Unreadable(path, entry, why) => {
-            if let Some(entry) = entry {
-                seen.entries.insert(path.clone(), entry);
-            }
+            entries.extend(entry.map(|entry| (path.clone(), entry)));
             seen.unreadable.insert(path, why);
         }
     }

@@ -1,0 +1,39 @@
+//! A tree as it was seen at one moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::entries::Entries;
+use super::entry::RelPath;
+
+/// A tree as it was seen at one moment. Its entries are packed: see [`Entries`].
+///
+/// ```
+/// use dr_core::mirror::Snapshot;
+/// assert!(Snapshot::default().entries.is_empty());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Everything below the root that the filter lets through, and the root itself as [`RelPath::root`] if it exists.
+    pub entries: Entries,
+    /// What is there and could not be read, with the reason: never to be taken for "not there".
+    pub unreadable: BTreeMap<RelPath, String>,
+    /// What the filter left out, without what is below: a directory that holds such a path is never removed.
+    pub excluded: BTreeSet<RelPath>,
+    /// What the machine calls the owners in it, where the endpoint was asked for names.
+    pub names: Names,
+}
+
+/// Users and groups by name: those that own something in a tree.
+///
+/// ```
+/// use dr_core::mirror::Names;
+/// let names = Names { users: [(33, "www-data".to_owned())].into(), ..Names::default() };
+/// assert_eq!(names.users[&33], "www-data");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Users by number.
+    pub users: BTreeMap<u32, String>,
+    /// Groups by number.
+    pub groups: BTreeMap<u32, String>,
+}
