@@ -71,6 +71,9 @@ codes! {
     MIRROR_FILE_NOT_MIRRORED = "mirror.file_not_mirrored", Warning,
         "A file is of a kind or has a name that this pair of endpoints cannot carry",
         "Exclude it, or run dr as root with an endpoint that can";
+    MIRROR_FILE_NOT_WRITTEN = "mirror.file_not_written", Error,
+        "A path of the target could not be made like the source; everything else was",
+        "Look at the reason: a right that the mirroring account lacks there, an immutable file, a kind that the file system has not";
     MIRROR_OWNER_NOT_KEPT = "mirror.owner_not_kept", Notice,
         "Owners of files could not be set on the target",
         "Mirror to an account that may set owners (root) if owners matter to the site";

@@ -11,6 +11,7 @@ use crate::run::{
 use crate::time::Timestamp;
 use crate::world::{Claim, Control, Reading, RunSummary, World};
 
+use super::mirror::Hands;
 use super::{Toolkit, perform};
 
 /// What became of a plan.
@@ -62,7 +63,7 @@ impl Toolkit {
         let run = new_run()?;
         // Claimed before it exists, so that nobody can take it up in between.
         let claim = self.world.journal.claim(run).await?;
-        Drive::new(&self.world, control, run, Machine::new(plan.clone(), by), vec![], claim).finish().await
+        Drive::new(self, control, run, Machine::new(plan.clone(), by), vec![], claim).finish().await
     }
 
     /// Goes on with a run that stopped or whose process died, in the direction it was going. A run that is over stays as it is.
@@ -133,13 +134,14 @@ impl Toolkit {
         let claim = self.world.journal.claim(run).await?;
         let (plan, lines) = self.world.journal.load(run).await?;
         let machine = Machine::replay(plan, &lines)?;
-        Ok(Drive::new(&self.world, control, run, machine, lines, claim))
+        Ok(Drive::new(self, control, run, machine, lines, claim))
     }
 }
 
 /// One process driving one run.
 struct Drive<'a> {
     world: &'a World,
+    hands: Hands,
     control: &'a Control,
     run: RunId,
     machine: Machine,
@@ -151,15 +153,16 @@ struct Drive<'a> {
 
 impl<'a> Drive<'a> {
     fn new(
-        world: &'a World,
+        toolkit: &'a Toolkit,
         control: &'a Control,
         run: RunId,
         machine: Machine,
         lines: Vec<Line>,
         claim: Box<dyn Claim>,
     ) -> Self {
+        let (world, hands) = (&toolkit.world, Hands::new(&toolkit.shelf));
         let clocks = world.clock.read();
-        Self { world, control, run, machine, lines, began: clocks, clocks, _claim: claim }
+        Self { world, hands, control, run, machine, lines, began: clocks, clocks, _claim: claim }
     }
 
     async fn finish(mut self) -> Result<Applied> {
@@ -174,7 +177,7 @@ impl<'a> Drive<'a> {
                 }
                 Next::Perform(work) => {
                     let (listening, found) = listen(self.control);
-                    let reply = perform(self.world, &work, &listening).await;
+                    let reply = perform(self.world, &self.hands, &work, &listening).await;
                     let now = self.now();
                     // What was cut short by cancelling is looked at when the run is taken up again.
                     if !self.control.cancel.is_cancelled() {
@@ -248,14 +251,18 @@ fn listen(control: &Control) -> (Control, Arc<Mutex<Vec<Finding>>>) {
     (listening, found)
 }
 
-async fn perform(world: &World, work: &Perform<'_>, control: &Control) -> Reply {
+async fn perform(world: &World, hands: &Hands, work: &Perform<'_>, control: &Control) -> Reply {
     let failed = |error: Error| match error.kind() {
         ErrorKind::OutcomeUnknown => Reply::Lost(error.to_record()),
         _ => Reply::Failed(error.to_record()),
     };
     match work.deed {
-        Deed::Observe => perform::observe(world, &work.what, control).await.map_or_else(failed, Reply::State),
-        Deed::Act => perform::act(world, &work.what, control).await.map_or_else(failed, |()| Reply::Done),
+        Deed::Observe => {
+            perform::observe(world, hands, &work.what, control).await.map_or_else(failed, Reply::State)
+        }
+        Deed::Act => {
+            perform::act(world, hands, &work.what, control).await.map_or_else(failed, |()| Reply::Done)
+        }
     }
 }
 

@@ -1,13 +1,19 @@
 //! Mirroring through the world.
 
 mod apply;
-mod copy;
+mod ends;
 mod fence;
+mod flow;
+mod meter;
+mod observe;
 
 use std::collections::BTreeMap;
 
-pub(super) use apply::{act, observe};
+pub(super) use apply::act;
+pub(super) use ends::{Hands, Shelf};
+pub(super) use observe::observe;
 
+use self::ends::Ends;
 use self::fence::Fence;
 use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
@@ -86,10 +92,8 @@ impl Toolkit {
         let mut report = Report::new(title.clone(), self.world.clock.read().wall);
         report.examined = vec![Subject::new("tree", source), Subject::new("tree", target)];
 
-        let (from, to) = tokio::try_join!(
-            self.world.endpoints.open(source, control),
-            self.world.endpoints.open(target, control)
-        )?;
+        let mut ends = Ends::open(&self.world, source, target, control).await?;
+        let (from, to) = (&ends.source, &ends.target);
         check_places(from.place().as_ref().unwrap_or(source), to.place().as_ref().unwrap_or(target))?;
         let (source_tree, target_tree) =
             tokio::try_join!(from.scan(options, control), to.scan(options, control))?;
@@ -105,6 +109,8 @@ impl Toolkit {
         let mut plan = Plan::new(title.clone(), report.at, OnFailure::Stop, vec![]);
         if !transfer.changes.is_empty() {
             plan.steps.push(Planned::needed(described(&title, &summary), Step::Mirror(transfer)));
+            ends.are_surveyed = true;
+            self.shelf.put(source, target, ends);
         }
         Ok(MirrorPlan { plan, report, summary })
     }

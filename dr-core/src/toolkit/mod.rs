@@ -42,12 +42,14 @@ pub struct Toolkit {
     pub world: World,
     /// What the operator owns; empty for a script that passes what it has in hand.
     pub estate: Estate,
+    /// Ends of mirrors that are planned and not applied yet.
+    shelf: mirror::Shelf,
 }
 
 impl Toolkit {
     /// The verbs over this world and this estate.
     #[must_use]
     pub fn new(world: World, estate: Estate) -> Self {
-        Self { world, estate }
+        Self { world, estate, shelf: mirror::Shelf::default() }
     }
 }

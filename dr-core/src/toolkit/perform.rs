@@ -1,5 +1,6 @@
 //! Steps meet the world: one function reads where the world stands, one does the step.
 
+use super::mirror::Hands;
 use super::{dns, failover, keys, mirror};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Step;
@@ -7,9 +8,14 @@ use crate::run::StepState;
 use crate::world::{Control, World};
 
 /// Where the world stands with respect to a step.
-pub(crate) async fn observe(world: &World, step: &Step, control: &Control) -> Result<StepState> {
+pub(super) async fn observe(
+    world: &World,
+    hands: &Hands,
+    step: &Step,
+    control: &Control,
+) -> Result<StepState> {
     match step {
-        Step::Mirror(transfer) => mirror::observe(world, transfer, control).await,
+        Step::Mirror(transfer) => mirror::observe(world, hands, transfer, control).await,
         Step::ChangeZone(change) => dns::observe_change(world, change).await,
         Step::AwaitAgreement(agreement) => dns::observe_agreement(world, agreement).await,
         Step::RaiseEpoch(raise) => failover::observe_raise(world, raise).await,
@@ -24,9 +30,9 @@ pub(crate) async fn observe(world: &World, step: &Step, control: &Control) -> Re
 }
 
 /// Does the step. `OutcomeUnknown` asks the machine to read back.
-pub(crate) async fn act(world: &World, step: &Step, control: &Control) -> Result<()> {
+pub(super) async fn act(world: &World, hands: &Hands, step: &Step, control: &Control) -> Result<()> {
     match step {
-        Step::Mirror(transfer) => mirror::act(world, transfer, control).await,
+        Step::Mirror(transfer) => mirror::act(world, hands, transfer, control).await,
         Step::ChangeZone(change) => dns::act(world, change).await,
         Step::RaiseEpoch(raise) => failover::act_raise(world, raise).await,
         Step::ChangeRole(change) => failover::act_role(world, change).await,

@@ -154,7 +154,7 @@ async fn a_file_that_never_holds_still_is_reported_and_left_as_it_was() {
     let scene = Scene::new(&[("page", "a"), ("other", "x")]);
     std::fs::write(scene.path("to/page"), "what visitors saw before").unwrap();
     let plan = scene.plan().await;
-    for content in ["ab", "abc", "abcd", "abcde", "abcdef", "abcdefg"] {
+    for content in ["ab", "abc", "abcd", "abcde", "abcdef", "abcdefg", "abcdefgh", "abcdefghi"] {
         scene.rewrite_on_read(&scene.path("from/page"), content);
     }
     let (outcome, found) = apply(&scene, &plan).await;

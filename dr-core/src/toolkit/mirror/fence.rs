@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{Epoch, Location, Remote, SiteId};
 use crate::failover::{Role, Standing};
-use crate::mirror::{Transfer, check_standing};
+use crate::mirror::{Fencing, Transfer, check_standing};
 use crate::time::Tick;
 use crate::world::World;
 
@@ -60,4 +60,10 @@ impl Fence {
         *asked = Some(now);
         Ok(())
     }
+}
+
+/// What an endpoint that has the standing beside the tree is told to watch by itself.
+pub(super) fn fencing(transfer: &Transfer) -> Option<Fencing> {
+    let (site, standing) = (transfer.site.clone()?, transfer.standing.clone()?);
+    Some(Fencing { site, epoch: transfer.epoch?, standing })
 }

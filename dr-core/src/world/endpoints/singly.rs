@@ -332,9 +332,11 @@ async fn take(
 
 async fn write<E: Endpoint + ?Sized>(endpoint: &E, lot: &Lot, order: Order) -> Result<(usize, Landed)> {
     let Order { file, entry, content } = order;
-    let change = Change { to: Some(entry.clone()), ..lot.files[file].change.clone() };
+    let planned = &lot.files[file].change;
+    let change = Change { to: Some(entry.clone()), ..planned.clone() };
     let there = endpoint.stat(&change.path).await?;
-    if change.progress(there.as_ref()) == Progress::Strange {
+    // What arrives may be newer than what was planned, and what was planned may have arrived before.
+    if [&change, planned].iter().all(|change| change.progress(there.as_ref()) == Progress::Strange) {
         return Ok((file, Landed::Strange));
     }
     let given_up = std::sync::Arc::new(std::sync::Mutex::new(None));

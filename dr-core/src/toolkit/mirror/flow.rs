@@ -1,0 +1,311 @@
+//! Lots and changes on their way from one end to the other, and what became of them.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use tokio::sync::mpsc;
+
+use super::ends::Ends;
+use super::fence::Fence;
+use super::meter::Meter;
+use crate::error::{Error, ErrorKind, Result};
+use crate::mirror::{
+    Basis, Carries, Change, Entry, Kept, Landed, Lot, LotFile, Part, Piece, Progress, RelPath,
+};
+use crate::world::{PieceReceiver, PieceSender, Way};
+
+/// A lot has up to so much content, and so many files: small enough that several are under way on every tree, large enough that a
+/// round trip is nothing against it.
+const LOT_BYTES: u64 = 4 << 20;
+const LOT_FILES: usize = 512;
+/// So many lots are under way at once: with all its pieces on the way, each holds at most [`PIECES`] batches.
+const LOTS: usize = 8;
+/// An SFTP server takes one file at a time, many of them at once within each lot: fewer lots, so that it has not too many open.
+const LOTS_BY_SFTP: usize = 2;
+/// So many batches wait between two ends of one lot.
+const PIECES: usize = 8;
+/// So many changes without content go in one call.
+const CHANGES: usize = 1024;
+/// So many paths are named when the target is not as it should be.
+const NAMED_PATHS: usize = 5;
+
+/// A mirror that is under way.
+pub(super) struct Flow<'a> {
+    pub(super) ends: &'a Ends,
+    pub(super) carries: Carries,
+    pub(super) fence: &'a Fence,
+    pub(super) meter: Meter<'a>,
+    pub(super) ledger: Mutex<Ledger>,
+}
+
+/// What became of every path so far.
+#[derive(Default)]
+pub(super) struct Ledger {
+    /// Not done, each with the reason.
+    pub(super) left: Vec<(RelPath, Left)>,
+    /// Those of them that nothing below can be done without.
+    blocked: BTreeSet<RelPath>,
+    /// Done: as the target says it is now.
+    pub(super) landed: Vec<Change>,
+    /// Files that were newer than planned when they were read: as they were read.
+    pub(super) newer: Vec<(RelPath, Entry)>,
+    /// Neither as before nor as planned.
+    strange: Vec<RelPath>,
+    /// Bytes that left the source, and that were written.
+    pub(super) sent_bytes: u64,
+    pub(super) written_bytes: u64,
+}
+
+/// Why a path is not as planned.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// The source did not supply it.
+    Kept(Kept),
+    /// The target could not.
+    Failed(String),
+    /// What it is in, or what is in it, was left.
+    Blocked,
+}
+
+impl Flow<'_> {
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes all changes of one stage; those that move content by lots.
+    pub(super) async fn stage(&self, stage: impl Iterator<Item = Change>) -> Result<()> {
+        let (files, others): (Vec<Change>, Vec<Change>) =
+            self.unblocked(stage).into_iter().partition(Change::moves_content);
+        self.change(others, true).await?;
+        if !files.is_empty() {
+            let again = self.move_all(files.into_iter().map(whole).collect(), true).await?;
+            self.move_all(again, false).await?;
+        }
+        self.judge_strange().await
+    }
+
+    /// Makes changes that others need and that are not final: only what cannot be done is noted.
+    pub(super) async fn prepare(&self, changes: impl Iterator<Item = Change>) -> Result<()> {
+        self.change(self.unblocked(changes), false).await?;
+        self.judge_strange().await
+    }
+
+    /// Makes changes that move no content and do not depend on each other.
+    async fn change(&self, changes: Vec<Change>, is_final: bool) -> Result<()> {
+        let batches: Vec<&[Change]> = changes.chunks(CHANGES).collect();
+        let made = stream::iter(batches).map(|batch| self.change_batch(batch, is_final).boxed());
+        made.buffer_unordered(LOTS).try_collect().await
+    }
+
+    async fn change_batch(&self, batch: &[Change], is_final: bool) -> Result<()> {
+        self.fence.hold().await?;
+        let landed = told(batch.len(), self.ends.target.change_all(batch).await?)?;
+        let mut ledger = self.ledger();
+        for (change, landed) in batch.iter().zip(landed) {
+            if is_final || !matches!(landed, Landed::Done { .. }) {
+                ledger.enter(change, landed, false);
+            }
+        }
+        drop(ledger);
+        if is_final {
+            self.meter.paths(batch.len());
+        }
+        Ok(())
+    }
+
+    /// Moves files lot by lot; gives those that are worth another try.
+    async fn move_all(&self, files: Vec<LotFile>, is_first: bool) -> Result<Vec<LotFile>> {
+        let by_sftp =
+            [&self.ends.source, &self.ends.target].iter().any(|end| matches!(end.way(), Way::Sftp { .. }));
+        let lots = if by_sftp { LOTS_BY_SFTP } else { LOTS };
+        let moved = stream::iter(cut(files)).map(|lot| self.move_one(lot, is_first).boxed());
+        let again: Vec<Vec<LotFile>> = moved.buffer_unordered(lots).try_collect().await?;
+        Ok(again.into_iter().flatten().collect())
+    }
+
+    /// One lot: what the source supplies lands, piece by piece.
+    async fn move_one(&self, lot: Lot, is_first: bool) -> Result<Vec<LotFile>> {
+        self.fence.hold().await?;
+        let (supplying, supplied) = mpsc::channel(PIECES);
+        let (passing, passed) = mpsc::channel(PIECES);
+        let (supply, pass, land) = tokio::join!(
+            self.ends.source.supply(&lot, supplying),
+            self.pass(&lot, supplied, passing),
+            self.ends.target.land(&lot, passed)
+        );
+        // The end that failed first says why; the other only misses it.
+        let landed = match (supply, pass, land) {
+            (_, Err(error), _) => return Err(error),
+            (Err(error), _, _) if error.kind() != ErrorKind::Cancelled => return Err(error),
+            (_, _, landed) => told(lot.files.len(), landed?)?,
+        };
+        let mut again = vec![];
+        let mut ledger = self.ledger();
+        for (file, landed) in lot.files.into_iter().zip(landed) {
+            if ledger.enter(&file.change, landed, is_first) {
+                again.push(LotFile { basis: Basis::Nothing, part: Part::Whole, ..file });
+            } else {
+                self.meter.paths(1);
+            }
+        }
+        Ok(again)
+    }
+
+    /// Hands pieces on, and looks at them as they pass: nothing lands that the fence does not allow, and what was read is noted.
+    async fn pass(&self, lot: &Lot, mut from: PieceReceiver, to: PieceSender) -> Result<()> {
+        while let Some(mut batch) = from.recv().await {
+            if self.note(lot, &mut batch) {
+                self.fence.hold().await?;
+            }
+            if to.send(batch).await.is_err() {
+                // The target has given up, and says why.
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something lands with this batch. What was read arrives as far as it can be carried, and belongs to whom it was planned.
+    fn note(&self, lot: &Lot, batch: &mut [Piece]) -> bool {
+        let (mut newer, mut sent, mut copied, mut lands) = (vec![], 0, 0, false);
+        for piece in batch {
+            match piece {
+                Piece::Data { bytes, .. } => sent += bytes.len() as u64,
+                Piece::Copy { bytes, .. } => copied += *bytes,
+                Piece::End { file, entry, .. } => {
+                    lands = true;
+                    let Some(LotFile { change, .. }) = lot.files.get(*file as usize) else { continue };
+                    let carried = entry.as_carried(self.carries);
+                    let owner = change.to.as_ref().and_then(|planned| planned.owner);
+                    let read = std::mem::replace(entry, Entry { owner, ..carried });
+                    if !is_as_planned(change, entry) {
+                        newer.push((change.path.clone(), read));
+                    }
+                }
+                Piece::Kept { .. } => {}
+            }
+        }
+        let mut ledger = self.ledger();
+        ledger.newer.extend(newer);
+        ledger.sent_bytes += sent;
+        drop(ledger);
+        self.meter.bytes(sent + copied);
+        lands
+    }
+
+    /// Leaves out what cannot be done because of what was left before.
+    fn unblocked(&self, stage: impl Iterator<Item = Change>) -> Vec<Change> {
+        let mut ledger = self.ledger();
+        if ledger.blocked.is_empty() {
+            return stage.collect();
+        }
+        let (blocked, free): (Vec<Change>, Vec<Change>) = stage.partition(|change| ledger.blocks(change));
+        ledger.left.extend(blocked.into_iter().map(|change| (change.path, Left::Blocked)));
+        free
+    }
+
+    /// Paths that are neither as before nor as planned: fine if they are like the source by now, else the end of the run.
+    async fn judge_strange(&self) -> Result<()> {
+        let paths = std::mem::take(&mut self.ledger().strange);
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let (source, target) =
+            tokio::try_join!(self.ends.source.look(&paths), self.ends.target.look(&paths))?;
+        let is_alike = |source: Option<Entry>, there: Option<&Entry>| {
+            let to = source.map(|entry| entry.as_carried(self.carries));
+            Change { path: RelPath::root(), from: None, to }.progress(there) == Progress::Done
+        };
+        let seen = paths.iter().zip(source.into_iter().zip(target));
+        let strange: Vec<&RelPath> = seen
+            .filter(|(_, (source, there))| !is_alike(source.clone(), there.as_ref()))
+            .map(|(path, _)| path)
+            .collect();
+        if strange.is_empty() {
+            return Ok(());
+        }
+        let message = format!("somebody else changed it meanwhile: {}", named(&strange));
+        Err(Error::new(ErrorKind::Conflict, "change the target", message)
+            .hint("look at what writes into the target, then plan the mirror again"))
+    }
+}
+
+impl Ledger {
+    /// Notes what became of a path; true if it is worth another try.
+    fn enter(&mut self, change: &Change, landed: Landed, is_first: bool) -> bool {
+        let why = match landed {
+            Landed::Done { bytes, entry } => {
+                self.written_bytes += bytes;
+                self.landed.push(Change { path: change.path.clone(), from: change.from.clone(), to: entry });
+                return false;
+            }
+            Landed::Staged => return false,
+            Landed::Strange => {
+                self.strange.push(change.path.clone());
+                return false;
+            }
+            Landed::Unlike | Landed::Kept(Kept::Restless) if is_first => return true,
+            Landed::Unlike => Left::Failed("what it was made from changed twice".to_owned()),
+            Landed::Kept(why) => Left::Kept(why),
+            Landed::Failed(why) => Left::Failed(why),
+        };
+        self.left.push((change.path.clone(), why));
+        self.blocked.insert(change.path.clone());
+        false
+    }
+
+    /// What is below a path that was left, and a directory that would have to go although something in it stays.
+    fn blocks(&self, change: &Change) -> bool {
+        let goes = change.from.as_ref().is_some_and(Entry::is_directory)
+            && !change.to.as_ref().is_some_and(Entry::is_directory);
+        let above = std::iter::successors(change.path.parent(), RelPath::parent);
+        above.into_iter().any(|above| self.blocked.contains(&above))
+            || goes && self.blocked.iter().any(|left| left.is_below(&change.path))
+    }
+}
+
+/// As many answers as there were questions.
+fn told(asked: usize, landed: Vec<Landed>) -> Result<Vec<Landed>> {
+    if landed.len() == asked {
+        return Ok(landed);
+    }
+    let why = format!("it was told of {asked} paths and answers for {}", landed.len());
+    Err(Error::new(ErrorKind::Protocol, "change the target", why))
+}
+
+fn is_as_planned(change: &Change, read: &Entry) -> bool {
+    change.to.as_ref().is_some_and(|planned| {
+        (planned.size_bytes(), planned.mtime_s) == (read.size_bytes(), read.mtime_s)
+            && (planned.mtime_ns == read.mtime_ns || planned.mtime_ns == 0)
+    })
+}
+
+fn whole(change: Change) -> LotFile {
+    LotFile { change, basis: Basis::Nothing, part: Part::Whole }
+}
+
+/// Files in the order of the tree, cut into lots.
+fn cut(files: Vec<LotFile>) -> impl Iterator<Item = Lot> {
+    let mut files = files.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let mut lot = Lot { files: vec![files.next()?] };
+        let size = |file: &LotFile| file.change.to.as_ref().map_or(0, Entry::size_bytes);
+        let mut bytes = size(&lot.files[0]);
+        while let Some(next) =
+            files.next_if(|next| lot.files.len() < LOT_FILES && bytes + size(next) <= LOT_BYTES)
+        {
+            bytes += size(&next);
+            lot.files.push(next);
+        }
+        Some(lot)
+    })
+}
+
+/// The first paths, and how many more there are.
+pub(super) fn named(paths: &[&RelPath]) -> String {
+    let names: Vec<String> = paths.iter().take(NAMED_PATHS).map(ToString::to_string).collect();
+    let more = paths.len().saturating_sub(NAMED_PATHS);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", names.join(", "))
+}

@@ -1,0 +1,158 @@
+//! The step of a mirror: where the target stands.
+
+use std::collections::HashSet;
+
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+
+use super::ends::{Ends, Hands};
+use super::flow::named;
+use crate::error::{Error, Result};
+use crate::mirror::{Change, Entry, Kind, Progress, RelPath, Transfer, stages};
+use crate::run::StepState;
+use crate::world::{Control, Endpoint, World};
+
+/// So many paths are asked for at once, in so many questions.
+const PATHS: usize = 2048;
+const QUESTIONS: usize = 4;
+/// The target said of every path what it became, read back by itself. Up to so many are asked for once more.
+const LOOK_AGAIN: usize = 4096;
+
+/// Where the target stands. A path that is neither as planned nor as before is compared with what the source has now: a live
+/// site goes on changing, and a target that is like its source is what was asked for.
+pub(crate) async fn observe(
+    world: &World,
+    hands: &Hands,
+    transfer: &Transfer,
+    control: &Control,
+) -> Result<StepState> {
+    let said = hands.said();
+    if said.is_some() && transfer.changes.len() > LOOK_AGAIN {
+        return Ok(StepState::To);
+    }
+    let ends = hands.ends(world, transfer, control).await?;
+    let is_left = |path: &RelPath| said.as_ref().is_some_and(|said| said.left.contains(path));
+    let operation = format!("look at {}", transfer.target);
+    let state = control.run(&operation, compare(&ends, hands, &transfer.changes, is_left)).await?;
+    if state != StepState::To {
+        hands.shelf.put(&transfer.source, &transfer.target, ends);
+    }
+    Ok(state)
+}
+
+async fn compare(
+    ends: &Ends,
+    hands: &Hands,
+    changes: &[Change],
+    is_left: impl Fn(&RelPath) -> bool,
+) -> Result<StepState> {
+    let now = look(&*ends.target, changes).await?;
+    let open: Vec<(&Change, Option<&Entry>)> = changes
+        .iter()
+        .zip(now.iter().map(Option::as_ref))
+        .filter(|(change, there)| change.progress(*there) != Progress::Done && !is_left(&change.path))
+        .collect();
+    if open.is_empty() {
+        return Ok(StepState::To);
+    }
+    let is_done =
+        |(change, there): (&Change, &Option<Entry>)| change.progress(there.as_ref()) == Progress::Done;
+    let numbers = changes.iter().zip(&now).enumerate().filter(|(_, seen)| is_done(*seen));
+    hands.found_done(numbers.map(|(number, _)| number).collect());
+    // A directory that is listed only to be set right afterwards is as before and as it will be.
+    let to_be_done = changes.iter().filter(|change| change.from != change.to).count();
+    if open.len() >= to_be_done
+        && open.iter().all(|(change, there)| change.progress(*there) == Progress::Ahead)
+    {
+        return Ok(StepState::From);
+    }
+    let carries = ends.source.carries().onto(ends.target.carries());
+    let paths: Vec<RelPath> = open.iter().map(|(change, _)| change.path.clone()).collect();
+    let current = ask(&*ends.source, &paths).await?;
+    let judged = open.iter().zip(current).map(|((change, there), current)| {
+        let current = current.map(|entry| entry.as_carried(carries));
+        let is_alike = Change { to: current.clone(), ..(*change).clone() }.progress(*there) == Progress::Done;
+        let is_overtaken = change.to.is_some() && change.progress(current.as_ref()) != Progress::Done;
+        let progress = change.progress(*there);
+        let is_done = is_alike || (is_overtaken && progress == Progress::Ahead);
+        (&change.path, if is_done { Progress::Done } else { progress })
+    });
+    let judged: Vec<(&RelPath, Progress)> = judged.collect();
+    let strange = judged.iter().filter(|(_, progress)| *progress == Progress::Strange);
+    let strange: Vec<&RelPath> = strange.map(|(path, _)| *path).collect();
+    Ok(if !strange.is_empty() {
+        StepState::Other(format!("neither as before nor as planned: {}", named(&strange)))
+    } else if judged.iter().all(|(_, progress)| *progress == Progress::Done) {
+        StepState::To
+    } else {
+        StepState::Partial
+    })
+}
+
+/// What stands at the paths of the step now. Where a directory is not there yet, nothing is asked of what will be in it: a first
+/// copy costs one look.
+async fn look(target: &dyn Endpoint, changes: &[Change]) -> Result<Vec<Option<Entry>>> {
+    let mut now: Vec<Option<Entry>> = vec![];
+    let mut missing: HashSet<&RelPath> = HashSet::new();
+    for stage in stages(changes) {
+        let is_askable = |change: &Change| {
+            missing.is_empty() || change.path.parent().is_none_or(|parent| !missing.contains(&parent))
+        };
+        let asked: Vec<bool> = stage.iter().map(is_askable).collect();
+        let paths: Vec<RelPath> = stage
+            .iter()
+            .zip(&asked)
+            .filter(|(_, asked)| **asked)
+            .map(|(change, _)| change.path.clone())
+            .collect();
+        let mut found = ask(target, &paths).await?.into_iter();
+        for (change, asked) in stage.iter().zip(asked) {
+            let there = if asked { found.next().flatten() } else { None };
+            if there.is_none() && change.to.as_ref().is_some_and(Entry::is_directory) {
+                missing.insert(&change.path);
+            }
+            now.push(there);
+        }
+    }
+    read_where_needed(target, changes, &mut now).await?;
+    Ok(now)
+}
+
+/// Where only the content tells old from new, it is read.
+async fn read_where_needed(
+    target: &dyn Endpoint,
+    changes: &[Change],
+    now: &mut [Option<Entry>],
+) -> Result<()> {
+    let is_needed = |(change, there): &(usize, &Option<Entry>)| {
+        there.as_ref().is_some_and(Entry::is_file) && changes[*change].shows_in_content_only()
+    };
+    let numbers: Vec<usize> = now
+        .iter()
+        .enumerate()
+        .filter(|(number, there)| is_needed(&(*number, *there)))
+        .map(|(number, _)| number)
+        .collect();
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    let paths: Vec<RelPath> = numbers.iter().map(|number| changes[*number].path.clone()).collect();
+    for (number, content) in numbers.into_iter().zip(target.digests(&paths).await?) {
+        if let Some(Entry { kind: Kind::File { digest, .. }, .. }) = &mut now[number] {
+            *digest = content;
+        }
+    }
+    Ok(())
+}
+
+/// What stands at these paths, in their order.
+async fn ask(endpoint: &dyn Endpoint, paths: &[RelPath]) -> Result<Vec<Option<Entry>>> {
+    let batches: Vec<&[RelPath]> = paths.chunks(PATHS).collect();
+    let looks = stream::iter(batches).map(|batch| endpoint.look(batch).boxed());
+    let found: Vec<Vec<Option<Entry>>> = looks.buffered(QUESTIONS).try_collect().await?;
+    let found: Vec<Option<Entry>> = found.into_iter().flatten().collect();
+    if found.len() == paths.len() {
+        return Ok(found);
+    }
+    let why = format!("it was asked for {} paths and answers for {}", paths.len(), found.len());
+    Err(Error::new(crate::error::ErrorKind::Protocol, "look at the tree", why))
+}
