@@ -20,6 +20,7 @@ use crate::mirror::Transfer;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "a plan has a handful of steps, and they do not move")]
 pub enum Step {
     /// Make a tree like another.
     Mirror(Transfer),

@@ -30,9 +30,12 @@ pub(crate) async fn observe(
         return Ok(StepState::To);
     }
     let ends = hands.ends(world, transfer, control).await?;
-    let is_left = |path: &RelPath| said.as_ref().is_some_and(|said| said.left.contains(path));
+    // What was told of in a finding, and what no look can tell.
+    let is_told = |change: &Change| {
+        said.as_ref().is_some_and(|said| said.left.contains(&change.path) || is_about_names(change))
+    };
     let operation = format!("look at {}", transfer.target);
-    let state = control.run(&operation, compare(&ends, hands, &transfer.changes, is_left)).await?;
+    let state = control.run(&operation, compare(&ends, hands, &transfer.changes, is_told)).await?;
     if state != StepState::To {
         hands.shelf.put(&transfer.source, &transfer.target, ends);
     }
@@ -43,25 +46,25 @@ async fn compare(
     ends: &Ends,
     hands: &Hands,
     changes: &[Change],
-    is_left: impl Fn(&RelPath) -> bool,
+    is_told: impl Fn(&Change) -> bool,
 ) -> Result<StepState> {
     let now = look(&*ends.target, changes).await?;
     let open: Vec<(&Change, Option<&Entry>)> = changes
         .iter()
         .zip(now.iter().map(Option::as_ref))
-        .filter(|(change, there)| change.progress(*there) != Progress::Done && !is_left(&change.path))
+        .filter(|(change, there)| progress(change, *there) != Progress::Done && !is_told(change))
         .collect();
     if open.is_empty() {
         return Ok(StepState::To);
     }
     let is_done =
-        |(change, there): (&Change, &Option<Entry>)| change.progress(there.as_ref()) == Progress::Done;
+        |(change, there): (&Change, &Option<Entry>)| progress(change, there.as_ref()) == Progress::Done;
     let numbers = changes.iter().zip(&now).enumerate().filter(|(_, seen)| is_done(*seen));
     hands.found_done(numbers.map(|(number, _)| number).collect());
     // A directory that is listed only to be set right afterwards is as before and as it will be.
     let to_be_done = changes.iter().filter(|change| change.from != change.to).count();
     if open.len() >= to_be_done
-        && open.iter().all(|(change, there)| change.progress(*there) == Progress::Ahead)
+        && open.iter().all(|(change, there)| progress(change, *there) == Progress::Ahead)
     {
         return Ok(StepState::From);
     }
@@ -69,11 +72,13 @@ async fn compare(
     let paths: Vec<RelPath> = open.iter().map(|(change, _)| change.path.clone()).collect();
     let current = ask(&*ends.source, &paths).await?;
     let judged = open.iter().zip(current).map(|((change, there), current)| {
-        let current = current.map(|entry| entry.as_carried(carries));
+        let owner = change.to.as_ref().and_then(|to| to.owner);
+        let current = current.map(|entry| Entry { owner, ..entry.as_carried(carries) });
         let is_alike = Change { to: current.clone(), ..(*change).clone() }.progress(*there) == Progress::Done;
         let is_overtaken = change.to.is_some() && change.progress(current.as_ref()) != Progress::Done;
-        let progress = change.progress(*there);
+        let progress = progress(change, *there);
         let is_done = is_alike || (is_overtaken && progress == Progress::Ahead);
+        let is_done = is_done && !is_about_names(change);
         (&change.path, if is_done { Progress::Done } else { progress })
     });
     let judged: Vec<(&RelPath, Progress)> = judged.collect();
@@ -86,6 +91,21 @@ async fn compare(
     } else {
         StepState::Partial
     })
+}
+
+/// Several names of one file look like several files: only a scan tells. Such a change is not done before it was done by us.
+fn is_about_names(change: &Change) -> bool {
+    let is_name = |entry: &Option<Entry>| matches!(entry, Some(Entry { kind: Kind::HardLink { .. }, .. }));
+    is_name(&change.from) || is_name(&change.to)
+}
+
+fn progress(change: &Change, there: Option<&Entry>) -> Progress {
+    match (there, change.progress(there)) {
+        (Some(there), Progress::Done | Progress::Strange) if is_about_names(change) && there.is_file() => {
+            Progress::Ahead
+        }
+        (_, progress) => progress,
+    }
 }
 
 /// What stands at the paths of the step now. Where a directory is not there yet, nothing is asked of what will be in it: a first
