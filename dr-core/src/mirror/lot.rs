@@ -84,8 +84,8 @@ pub struct Signature {
     pub staged: bool,
     /// Its chunks.
     pub chunks: Vec<ChunkSum>,
-    /// For each chunk in turn, for each [`GRAIN_BYTES`] of it (the last may be shorter): the first eight bytes of the BLAKE3, as a
-    /// little-endian number. So a small edit costs a grain and not a chunk.
+    /// For each chunk in turn, for each [`GRAIN_BYTES`] of it (the last may be shorter): the first eight bytes of its node in the tree of
+    /// the chunk's BLAKE3, as a little-endian number. So a small edit costs a grain and not a chunk.
     pub grains: Vec<u64>,
 }
 

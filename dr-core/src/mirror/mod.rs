@@ -4,6 +4,7 @@
 //! one [`Transfer`] step. Nothing here touches a disk or a socket.
 
 mod change;
+mod delta;
 mod diff;
 mod entries;
 mod entry;
@@ -12,9 +13,12 @@ mod guard;
 mod lot;
 mod marks;
 mod snapshot;
+mod lots;
+mod reuse;
 mod survey;
 
 pub use change::{Change, Compress, Options, Owners, Progress, Side, Summary, Transfer};
+pub use delta::{Index, Matcher, Span, sign};
 pub use diff::{Difference, Held, diff, stages};
 pub use entries::{Entries, Row, Rows};
 pub use entry::{Bytes, Carries, Entry, Kind, Owner, RelPath, Xattrs};
@@ -25,4 +29,6 @@ pub use lot::{
     Piece, Room, Signature,
 };
 pub use snapshot::{Names, Snapshot};
+pub use lots::{LotLimits, Lots, lots};
+pub use reuse::{Reuse, reusable};
 pub use survey::{Agreement, Counts, Delta, Survey};

@@ -1,0 +1,212 @@
+//! Renamed and duplicated files: what the target has already under another name.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use super::change::Change;
+use super::entry::{Entry, RelPath};
+
+/// Below this, reading two files to see whether they are alike costs more than sending one, unless they look alike.
+const UNLIKELY_BYTES_MIN: u64 = 1 << 16;
+
+/// A file that the target may have already.
+///
+/// ```
+/// use dr_core::mirror::{Reuse, RelPath};
+/// let reuse = Reuse { change: 0, path: RelPath::new(b"old.html").unwrap(), is_likely: true, leaves: true };
+/// assert!(reuse.is_likely, "it is enough to ask the source for its digest: the target looks when it lands");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reuse {
+    /// Which of the changes.
+    pub change: usize,
+    /// Where the target has it.
+    pub path: RelPath,
+    /// Size and time are the same. Otherwise only the size is, and both ends should be asked for digests.
+    pub is_likely: bool,
+    /// The same changes remove it from there, and nothing else is made from it.
+    pub leaves: bool,
+}
+
+/// What could be made from files of the target: those that the changes remove or replace, and `others` that stay, as far as they
+/// are known. At most one for each change.
+///
+/// ```
+/// use dr_core::mirror::{Change, Entry, Kind, RelPath, reusable};
+/// let path = |name: &str| RelPath::new(name.as_bytes()).unwrap();
+/// let page = Entry { kind: Kind::File { size_bytes: 5, digest: None }, mode: 0o644, mtime_s: 7, mtime_ns: 9, owner: None, xattrs: None };
+/// let changes = [
+///     Change { path: path("new.html"), from: None, to: Some(page.clone()) },
+///     Change { path: path("old.html"), from: Some(page), to: None },
+/// ];
+/// let found = reusable(&changes, []);
+/// assert_eq!((found[0].change, found[0].path.clone(), found[0].leaves), (0, path("old.html"), true));
+/// ```
+#[must_use]
+pub fn reusable<'a>(
+    changes: &'a [Change],
+    others: impl IntoIterator<Item = (&'a RelPath, &'a Entry)>,
+) -> Vec<Reuse> {
+    let removed: BTreeSet<&RelPath> =
+        changes.iter().filter(|change| change.to.is_none()).map(|change| &change.path).collect();
+    // What is removed comes first: it can be renamed instead of copied.
+    let replaced = |change: &Change| change.to.is_some() && change.moves_content();
+    let old = |change: &'a Change| change.from.as_ref().map(|entry| (&change.path, entry));
+    let mut known = Known::default();
+    known.add(changes.iter().filter(|change| change.to.is_none()).filter_map(old));
+    known.add(changes.iter().filter(|change| replaced(change)).filter_map(old));
+    known.add(others);
+    let mut found: Vec<Reuse> = changes
+        .iter()
+        .enumerate()
+        .filter_map(|(number, change)| {
+            let (path, is_likely) = known.find(change)?;
+            Some(Reuse { change: number, path: path.clone(), is_likely, leaves: false })
+        })
+        .collect();
+    let mut uses: BTreeMap<RelPath, usize> = BTreeMap::new();
+    for reuse in &found {
+        *uses.entry(reuse.path.clone()).or_default() += 1;
+    }
+    for reuse in &mut found {
+        reuse.leaves = removed.contains(&reuse.path) && uses.get(&reuse.path) == Some(&1);
+    }
+    found
+}
+
+/// Size and time.
+type Look = (u64, i64, u32);
+
+/// Files of the target, by what they look like.
+#[derive(Default)]
+struct Known<'a> {
+    by_look: HashMap<Look, VecDeque<&'a RelPath>>,
+    by_look_and_name: HashMap<(Look, &'a [u8]), VecDeque<&'a RelPath>>,
+    by_size: HashMap<u64, &'a RelPath>,
+}
+
+impl<'a> Known<'a> {
+    fn add(&mut self, files: impl IntoIterator<Item = (&'a RelPath, &'a Entry)>) {
+        for (path, entry) in files.into_iter().filter(|(_, entry)| entry.is_file()) {
+            let look = look_of(entry);
+            self.by_look.entry(look).or_default().push_back(path);
+            self.by_look_and_name.entry((look, path.file_name())).or_default().push_back(path);
+            if entry.size_bytes() >= UNLIKELY_BYTES_MIN {
+                self.by_size.entry(entry.size_bytes()).or_insert(path);
+            }
+        }
+    }
+
+    /// The best of them for this change, and whether it is likely.
+    fn find(&mut self, change: &'a Change) -> Option<(&'a RelPath, bool)> {
+        let to = change.to.as_ref().filter(|to| change.moves_content() && to.size_bytes() > 0)?;
+        let (look, path) = (look_of(to), &change.path);
+        let named = self.by_look_and_name.get_mut(&(look, path.file_name()));
+        let likely = named.and_then(|paths| take(paths, path));
+        if let Some(likely) = likely.or_else(|| take(self.by_look.get_mut(&look)?, path)) {
+            return Some((likely, true));
+        }
+        // What has an old version of its own is better compared with that.
+        let other = self.by_size.get(&to.size_bytes()).copied();
+        other.filter(|other| change.from.is_none() && *other != path).map(|other| (other, false))
+    }
+}
+
+fn look_of(entry: &Entry) -> Look {
+    (entry.size_bytes(), entry.mtime_s, entry.mtime_ns)
+}
+
+/// The first of these that is another file. It goes to the end, so that each is used once before any is used twice.
+fn take<'a>(paths: &mut VecDeque<&'a RelPath>, other_than: &RelPath) -> Option<&'a RelPath> {
+    let place = paths.iter().take(8).position(|path| *path != other_than)?;
+    let path = paths.remove(place)?;
+    paths.push_back(path);
+    Some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mirror::Kind;
+    use proptest::prelude::*;
+
+    fn path(name: &str) -> RelPath {
+        RelPath::new(name.as_bytes()).unwrap()
+    }
+
+    fn file(size_bytes: u64, mtime_s: i64) -> Option<Entry> {
+        let kind = Kind::File { size_bytes, digest: None };
+        Some(Entry { kind, mode: 0o644, mtime_s, mtime_ns: 0, owner: None, xattrs: None })
+    }
+
+    #[test]
+    fn a_renamed_directory_is_found_file_by_file() {
+        let mut changes = vec![];
+        for number in 0..100 {
+            // All look alike: only the names tell which is which.
+            let (new, old) = (path(&format!("new/{number}")), path(&format!("old/{number}")));
+            changes.push(Change { path: new, from: None, to: file(10, 1) });
+            changes.push(Change { path: old, from: file(10, 1), to: None });
+        }
+        let found = reusable(&changes, []);
+        assert_eq!(found.len(), 100);
+        for reuse in found {
+            assert_eq!(reuse.path.file_name(), changes[reuse.change].path.file_name());
+            assert!(reuse.leaves && reuse.is_likely);
+        }
+    }
+
+    #[test]
+    fn one_old_file_for_two_new_ones_stays_what_it_is() {
+        let changes = [
+            Change { path: path("a"), from: None, to: file(10, 1) },
+            Change { path: path("b"), from: None, to: file(10, 1) },
+            Change { path: path("old"), from: file(10, 1), to: None },
+        ];
+        let found = reusable(&changes, []);
+        assert_eq!(found.iter().map(|reuse| reuse.leaves).collect::<Vec<_>>(), [false, false]);
+    }
+
+    #[test]
+    fn only_large_files_are_looked_for_by_size_alone() {
+        let (small, large) = (path("small"), path("large"));
+        let kept = [(&small, file(100, 5).unwrap()), (&large, file(1 << 20, 5).unwrap())];
+        let changes = [
+            Change { path: path("a"), from: None, to: file(100, 1) },
+            Change { path: path("b"), from: None, to: file(1 << 20, 1) },
+            Change { path: path("c"), from: file(7, 0), to: file(1 << 20, 1) },
+        ];
+        let found = reusable(&changes, kept.iter().map(|(path, entry)| (*path, entry)));
+        assert_eq!(found, [Reuse { change: 1, path: large, is_likely: false, leaves: false }]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_found_is_there_and_leaves_for_one_only(
+            files in prop::collection::vec((0_u8..40, prop::option::of(0_u64..4), prop::option::of(0_u64..4), 0_i64..2), 0..40),
+        ) {
+            let mut changes: BTreeMap<RelPath, Change> = BTreeMap::new();
+            for (name, from, to, mtime_s) in files {
+                let sized = |kind: Option<u64>| kind.and_then(|kind| file(kind << 15, mtime_s));
+                let path = path(&format!("{}/{}", name % 5, name / 5));
+                changes.insert(path.clone(), Change { path, from: sized(from), to: sized(to) });
+            }
+            let changes: Vec<_> = changes.into_values().collect();
+            let mut leaving = BTreeSet::new();
+            let found = reusable(&changes, []);
+            for reuse in &found {
+                let wanted = &changes[reuse.change];
+                let basis = changes.iter().find(|change| change.path == reuse.path).unwrap();
+                prop_assert!(wanted.moves_content());
+                prop_assert_ne!(&wanted.path, &basis.path);
+                prop_assert_eq!(wanted.to.as_ref().unwrap().size_bytes(), basis.from.as_ref().unwrap().size_bytes());
+                if reuse.leaves {
+                    prop_assert!(basis.to.is_none());
+                    prop_assert!(leaving.insert(&reuse.path));
+                    prop_assert_eq!(found.iter().filter(|other| other.path == reuse.path).count(), 1);
+                }
+            }
+            let numbers: BTreeSet<_> = found.iter().map(|reuse| reuse.change).collect();
+            prop_assert_eq!(numbers.len(), found.len());
+        }
+    }
+}
