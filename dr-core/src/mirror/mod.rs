@@ -11,10 +11,10 @@ mod entry;
 mod filter;
 mod guard;
 mod lot;
-mod marks;
-mod snapshot;
 mod lots;
+mod marks;
 mod reuse;
+mod snapshot;
 mod survey;
 
 pub use change::{Change, Compress, Options, Owners, Progress, Side, Summary, Transfer};
@@ -28,7 +28,7 @@ pub use lot::{
     Basis, CHUNK_BYTES_MAX, ChunkSum, Fencing, Fsync, GRAIN_BYTES, Kept, Landed, Landing, Lot, LotFile, Part,
     Piece, Room, Signature,
 };
-pub use snapshot::{Names, Snapshot};
 pub use lots::{LotLimits, Lots, lots};
 pub use reuse::{Reuse, reusable};
+pub use snapshot::{Names, Snapshot};
 pub use survey::{Agreement, Counts, Delta, Survey};
