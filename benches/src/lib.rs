@@ -1,1 +1,3 @@
-//! stub
+//! What the measurements are made with; RESULTS.md holds the figures.
+
+pub mod dice;
