@@ -3,7 +3,6 @@
 //! Small files wait in memory until they are whole; larger ones are staged as they come. Each is compared with what was planned
 //! right before it is given its name.
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -18,7 +17,6 @@ use super::new_file::{NewFile, set_metadata};
 use super::reach::Reach;
 use super::root::entry_at;
 use super::staging::{Staged, Staging};
-use super::supply::is_as_planned;
 use super::{Stop, Tree};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,11 +24,15 @@ use crate::mirror::{
     Basis, Change, Entry, Fsync, Kept, Landed, Landing, Lot, LotFile, Part, Piece, Progress, RelPath,
 };
 use crate::world::PieceReceiver;
+use crate::world::endpoints::singly::{arriving, is_as_planned};
 
 /// Content of one file up to this size may wait in memory until it is whole.
 const HELD_BYTES: u64 = 1 << 20;
 /// So much may wait for all files of a lot together.
 const HELD_TOGETHER_BYTES: u64 = 16 << 20;
+
+/// A file may become so much larger than planned, and twice its size, while it waits for its turn.
+const GROWTH_BYTES: u64 = 64 << 20;
 
 /// Lands the files of one lot.
 pub(super) struct Lander<'a> {
@@ -139,8 +141,11 @@ impl<'a> Lander<'a> {
 
     fn data(&self, slot: Slot, wanted: &LotFile, offset: u64, bytes: Bytes) -> Result<Slot, Failed> {
         let length = bytes.len() as u64;
-        if offset.checked_add(length).is_none() || wanted.part == Part::Land {
+        let Some(end) = offset.checked_add(length).filter(|_| wanted.part != Part::Land) else {
             return Err(garbled("it sends content where none can be").into());
+        };
+        if wanted.part == Part::Whole && end > limit(wanted) {
+            return Ok(Slot::Lost(Landed::Kept(Kept::Restless)));
         }
         let incoming = match slot {
             Slot::Held(mut pieces, held)
@@ -214,6 +219,9 @@ impl<'a> Lander<'a> {
             return Err(garbled("it has content for what is removed").into());
         };
         let entry = arriving(planned, read);
+        if entry.size_bytes() > limit(wanted) {
+            return Ok(Landed::Kept(Kept::Restless));
+        }
         match (wanted.part, slot) {
             (Part::Land, _) => self.end_parts(wanted, read),
             (Part::Range { .. }, slot) => {
@@ -365,20 +373,19 @@ impl<'a> Lander<'a> {
 
     /// What stands at the path, compared with what was planned.
     fn stand(&mut self, wanted: &LotFile, entry: &Entry) -> io::Result<Stand> {
-        let change = &wanted.change;
-        let (directory, name) = self.reach.place(&change.path)?;
+        let planned = &wanted.change;
+        let (directory, name) = self.reach.place(&planned.path)?;
         let there = entry_at(directory, name)?;
-        let newer;
-        let change = if change.to.as_ref() == Some(entry) {
-            change
-        } else {
-            newer = Change { to: Some(entry.clone()), ..change.clone() };
-            &newer
-        };
+        let is_newer = planned.to.as_ref() != Some(entry);
+        let newer = is_newer.then(|| Change { to: Some(entry.clone()), ..planned.clone() });
+        let change = newer.as_ref().unwrap_or(planned);
         Ok(match change.progress(there.as_ref()) {
-            Progress::Strange => Stand::Over(Landed::Strange),
             Progress::Done if !change.shows_in_content_only() => {
                 Stand::Over(Landed::Done { bytes: 0, entry: there })
+            }
+            // What was planned may have arrived before what is newer.
+            Progress::Strange if !is_newer || planned.progress(there.as_ref()) == Progress::Strange => {
+                Stand::Over(Landed::Strange)
             }
             _ => Stand::Open { replaces: there.is_some() },
         })
@@ -433,14 +440,10 @@ fn wrong(incoming: Incoming, wanted: &LotFile) -> Result<Landed, Failed> {
     if has_basis { Ok(Landed::Unlike) } else { Err(corrupt(&wanted.change.path).into()) }
 }
 
-/// The file as it will be. If it is newer than what was planned, what the plan says of its owner still holds: it may be another
-/// one than at the source.
-fn arriving<'a>(planned: &'a Entry, read: &Entry) -> Cow<'a, Entry> {
-    if is_as_planned(planned, read) {
-        return Cow::Borrowed(planned);
-    }
-    let xattrs = planned.xattrs.as_ref().map(|planned| read.xattrs.as_ref().unwrap_or(planned).clone());
-    Cow::Owned(Entry { owner: planned.owner, xattrs, ..read.clone() })
+/// A file that outgrew its plan by more than this is not at rest; and nobody makes us hash an endless hole.
+fn limit(wanted: &LotFile) -> u64 {
+    let planned = wanted.change.to.as_ref().map_or(0, Entry::size_bytes);
+    planned.saturating_mul(2).saturating_add(GROWTH_BYTES)
 }
 
 /// The digest of a file of this size that has nothing but these pieces, which are in order.
@@ -452,6 +455,9 @@ fn held_digest(pieces: &[(u64, Bytes)], size: u64) -> Result<Digest> {
     }
     let (mut hasher, mut at) = (blake3::Hasher::new(), 0);
     for (offset, bytes) in pieces {
+        if *offset > size {
+            return Err(garbled("it sends more than the file has"));
+        }
         let gap = offset.checked_sub(at).ok_or_else(|| garbled("it sends bytes twice"))?;
         hash_zeros(&mut hasher, gap);
         hasher.update(bytes);

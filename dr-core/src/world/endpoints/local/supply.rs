@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::mirror::{Basis, Entry, Kept, Kind, Lot, LotFile, Owner, Part, Piece, RelPath};
 use crate::world::PieceSender;
 use crate::world::endpoints::BATCH_BYTES;
+use crate::world::endpoints::singly::is_as_planned;
 
 /// So often is a file read anew that changes while it is read.
 const TRIES: usize = 3;
@@ -306,10 +307,4 @@ fn file_entry(stat: &Stat) -> Option<Entry> {
         owner: Some(Owner { uid: stat.st_uid, gid: stat.st_gid }),
         xattrs: None,
     })
-}
-
-/// Whether a file is the version that was planned, by size and time.
-pub(super) fn is_as_planned(planned: &Entry, read: &Entry) -> bool {
-    (planned.size_bytes(), planned.mtime_s) == (read.size_bytes(), read.mtime_s)
-        && (planned.mtime_ns == read.mtime_ns || planned.mtime_ns == 0)
 }
