@@ -9,6 +9,7 @@
 
 mod contract;
 mod disk;
+mod lots;
 mod peers;
 
 use std::path::Path;
@@ -94,4 +95,19 @@ async fn a_lying_server_gets_nothing_out_of_us() {
         let seen = tree.scan(&dr_core::mirror::Options::default(), &dr_core::world::Control::silent()).await;
         assert_eq!(seen.unwrap_err().kind(), dr_core::ErrorKind::Protocol, "{names:?}");
     }
+}
+
+#[test]
+fn files_of_every_size_arrive() {
+    on_every_disk(lots::files_of_every_size_arrive);
+}
+
+#[test]
+fn each_file_of_a_lot_stands_for_itself() {
+    on_every_disk(lots::each_file_for_itself);
+}
+
+#[test]
+fn garbage_does_not_land() {
+    on_every_disk(lots::garbage_does_not_land);
 }

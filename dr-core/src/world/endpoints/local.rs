@@ -1,32 +1,46 @@
 //! A tree on this machine.
 //!
 //! Everything below the root is reached from an open descriptor of the root by openat2(2) with `RESOLVE_BENEATH` and
-//! `RESOLVE_NO_SYMLINKS`. Files are staged in a directory of our own on the same file system and renamed into place; one
-//! syncfs(2) at the end makes everything durable. Not carried yet: hard links as such, extended attributes, ACLs, holes.
+//! `RESOLVE_NO_SYMLINKS`. Files come into being without a name, or in a directory of our own on the same file system, and are
+//! linked or renamed into place whole; one syncfs(2) at the end makes everything durable. A lot is one task on a thread that may
+//! block, however many files it has.
 
+mod changes;
+mod fence;
+mod incoming;
+mod land;
+mod looks;
+mod new_file;
+mod one;
+mod reach;
 mod root;
 mod scan;
 mod staging;
+mod supply;
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use rustix::fs::{self, OFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use self::root::{Root, entry_at};
-use self::scan::Scan;
-use self::staging::{Staged, Staging};
+use self::fence::Fence;
+use self::land::Lander;
+use self::root::Root;
+use self::staging::Staging;
+use self::supply::Supplier;
 use super::from_content;
+use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Location;
-use crate::mirror::{Carries, Change, Entry, Filter, Kind, Options, RelPath, Snapshot};
-use crate::world::{Content, Control, Endpoint};
+use crate::mirror::{
+    Carries, Change, Entry, Filter, Fsync, Landed, Landing, Lot, Options, RelPath, Room, Snapshot,
+};
+use crate::world::{Content, Control, Endpoint, PieceReceiver, PieceSender};
 
 /// Files up to this size are read and written in one go, by one hop to a thread that may block.
 const SMALL_BYTES: usize = 256 * 1024;
@@ -49,8 +63,15 @@ pub struct LocalEndpoint(Arc<Tree>);
 struct Tree {
     /// Without symbolic links.
     path: PathBuf,
-    root: OnceLock<Root>,
+    root: RwLock<Option<Arc<Root>>>,
     staging: Mutex<Option<Arc<Staging>>>,
+    /// What was said before anything lands.
+    landing: Mutex<Arc<Landing>>,
+    fence: Fence,
+    /// Held by everything that lands; whoever settles waits until nothing does.
+    writing: RwLock<()>,
+    /// A file can be made without a name (O_TMPFILE): taken for so until a file system says no.
+    makes_unnamed: AtomicBool,
     is_superuser: bool,
 }
 
@@ -62,8 +83,12 @@ impl LocalEndpoint {
         let resolved = blocking(move || resolve(&path)).await?;
         Ok(Self(Arc::new(Tree {
             path: resolved,
-            root: OnceLock::new(),
+            root: RwLock::new(None),
             staging: Mutex::new(None),
+            landing: Mutex::new(Arc::default()),
+            fence: Fence::default(),
+            writing: RwLock::new(()),
+            makes_unnamed: AtomicBool::new(true),
             is_superuser: rustix::process::geteuid().is_root(),
         })))
     }
@@ -74,6 +99,41 @@ impl LocalEndpoint {
     ) -> Result<T> {
         let tree = Arc::clone(&self.0);
         blocking(move || work(&tree)).await
+    }
+
+    /// The same for work on many files; it stops soon after nobody waits for it any more.
+    async fn run_long<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Tree, &Stop) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let tree = Arc::clone(&self.0);
+        let waiting = Waiting(Stop::default());
+        let stop = waiting.0.clone();
+        let done = blocking(move || work(&tree, &stop)).await;
+        drop(waiting);
+        done
+    }
+}
+
+/// Says whether work is to stop.
+#[derive(Clone, Default)]
+struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    fn check(&self) -> Result<()> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Cancelled, "work on a tree", "nobody waits for it any more"));
+        }
+        Ok(())
+    }
+}
+
+/// Somebody waits for work; dropped, it stops.
+struct Waiting(Stop);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -136,7 +196,7 @@ impl Endpoint for LocalEndpoint {
         drop(file);
         let landing = path.clone();
         self.run(move |tree| {
-            let landed = tree.land(&landing, &entry, &staged);
+            let landed = tree.land_one(&landing, &entry, &staged);
             landed.map_err(|error| tree.trouble("write", &landing, error))
         })
         .await?;
@@ -156,152 +216,95 @@ impl Endpoint for LocalEndpoint {
     async fn settle(&self) -> Result<()> {
         self.run(Tree::settle).await
     }
+
+    async fn look(&self, paths: &[RelPath]) -> Result<Vec<Option<Entry>>> {
+        let paths = paths.to_vec();
+        self.run_long(move |tree, stop| looks::look(tree, &paths, stop)).await
+    }
+
+    async fn digests(&self, paths: &[RelPath]) -> Result<Vec<Option<Digest>>> {
+        let parts = looks::parts(paths).map(|part| {
+            let part = part.to_vec();
+            self.run_long(move |tree, stop| looks::digests(tree, &part, stop))
+        });
+        Ok(futures_util::future::try_join_all(parts).await?.concat())
+    }
+
+    async fn room(&self) -> Result<Option<Room>> {
+        self.run(|tree| looks::room(tree).map(Some)).await
+    }
+
+    async fn begin(&self, landing: &Landing) -> Result<()> {
+        let landing = landing.clone();
+        self.run(move |tree| tree.begin(landing)).await
+    }
+
+    async fn supply(&self, lot: &Lot, out: PieceSender) -> Result<()> {
+        let lot = lot.clone();
+        self.run_long(move |tree, stop| Supplier::new(tree, stop, out)?.supply(&lot)).await
+    }
+
+    async fn land(&self, lot: &Lot, pieces: PieceReceiver) -> Result<Vec<Landed>> {
+        let lot = lot.clone();
+        self.run_long(move |tree, stop| {
+            let _writing = tree.writing.read().unwrap_or_else(PoisonError::into_inner);
+            Lander::new(tree, &lot)?.land(pieces, stop)
+        })
+        .await
+    }
+
+    async fn change_all(&self, changes: &[Change]) -> Result<Vec<Landed>> {
+        let parts = looks::parts(changes).map(|part| {
+            let part = part.to_vec();
+            self.run_long(move |tree, stop| {
+                let _writing = tree.writing.read().unwrap_or_else(PoisonError::into_inner);
+                changes::make_all(tree, &part, stop)
+            })
+        });
+        Ok(futures_util::future::try_join_all(parts).await?.concat())
+    }
 }
 
-/// What runs on threads that may block.
+/// What the rest stands on.
 impl Tree {
-    fn scan(&self, filter: &Filter, checksum: bool, control: &Control) -> Result<Snapshot> {
-        let root_path = RelPath::root();
-        let there = entry_at(fs::CWD, self.path.as_os_str());
-        let Some(there) = there.map_err(|error| self.trouble("scan", &root_path, error))? else {
-            return Ok(Snapshot::default());
-        };
-        let is_directory = there.is_directory();
-        let mut seen = Snapshot::default();
-        seen.entries.insert(root_path.clone(), there);
-        if !is_directory {
-            return Ok(seen);
-        }
-        let root = self.root().map_err(|error| self.trouble("scan", &root_path, error))?;
-        let reads_all = self.is_superuser;
-        let entries = vec![];
-        Scan { root, filter, checksum, reads_all, control, seen, entries, told: Instant::now() }.walk()
-    }
-
-    fn stat(&self, path: &RelPath) -> io::Result<Option<Entry>> {
-        if path.is_root() {
-            return entry_at(fs::CWD, self.path.as_os_str());
-        }
-        match self.root().and_then(|root| root.place(path)) {
-            // Nothing, or something else than a directory, stands on the way: then nothing of this tree is at this path.
-            Err(error)
-                if matches!(
-                    Errno::from_io_error(&error),
-                    Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
-                ) =>
-            {
-                Ok(None)
-            }
-            place => place?.entry(),
-        }
-    }
-
-    /// None if it is no regular file.
-    fn read(&self, path: &RelPath) -> io::Result<Option<Content>> {
-        // A FIFO in place of the file must not make us wait for a writer.
-        let mut file = File::from(self.root()?.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK)?);
-        let found = file.metadata()?;
-        if !found.is_file() {
-            return Ok(None);
-        }
-        if found.len() > SMALL_BYTES as u64 {
-            return Ok(Some(Box::new(tokio::fs::File::from_std(file))));
-        }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(Some(Box::new(io::Cursor::new(bytes))))
-    }
-
-    fn write(&self, path: &RelPath, entry: &Entry, content: &[u8]) -> Result<u64> {
-        let (staged, mut file) = self.stage()?;
-        let written = file.write_all(content);
-        drop(file);
-        written
-            .and_then(|()| self.land(path, entry, &staged))
-            .map_err(|error| self.trouble("write", path, error))?;
-        Ok(content.len() as u64)
-    }
-
-    fn stage(&self) -> Result<(Staged, File)> {
-        let root = RelPath::root();
-        Staged::file(self.staging()?).map_err(|error| self.trouble("stage a file for", &root, error))
-    }
-
-    fn land(&self, path: &RelPath, entry: &Entry, staged: &Staged) -> io::Result<()> {
-        staged.set_metadata(entry)?;
-        staged.land(&self.root()?.place(path)?)
-    }
-
-    fn change(&self, change: &Change) -> Result<()> {
-        let path = &change.path;
-        let was_directory = change.from.as_ref().is_some_and(Entry::is_directory);
-        let done = match change.to.as_ref().map(|entry| (&entry.kind, entry)) {
-            None if path.is_root() => Err(io::Error::other("a mirror never removes the root")),
-            None => self.remove(path, was_directory),
-            Some((Kind::Directory, entry)) => self.make_directory(path, entry),
-            Some((Kind::Symlink { target }, entry)) => return self.make_symlink(path, entry, &target.0),
-            Some((Kind::File { .. }, entry)) => {
-                self.root().and_then(|root| root.place(path)?.set_metadata(entry))
-            }
-            Some((
-                Kind::Other | Kind::HardLink { .. } | Kind::Device { .. } | Kind::Fifo | Kind::Socket,
-                _,
-            )) => Err(io::Error::other("devices, FIFOs and sockets are not carried")),
-        };
-        done.map_err(|error| self.trouble("change", path, error))
-    }
-
-    fn remove(&self, path: &RelPath, is_directory: bool) -> io::Result<()> {
-        match self.root()?.place(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            place => place?.remove(is_directory),
-        }
-    }
-
-    fn make_directory(&self, path: &RelPath, entry: &Entry) -> io::Result<()> {
-        if path.is_root() && !self.path.exists() {
-            fs::mkdir(&self.path, fs::Mode::RWXU)?;
-        }
-        let place = self.root()?.place(path)?;
-        let there = place.entry()?;
-        if !there.as_ref().is_some_and(Entry::is_directory) {
-            if there.is_some() {
-                place.remove(false)?;
-            }
-            fs::mkdirat(&place.directory, place.name, fs::Mode::RWXU)?;
-        }
-        place.set_metadata(entry)
-    }
-
-    fn make_symlink(&self, path: &RelPath, entry: &Entry, target: &[u8]) -> Result<()> {
-        let trouble = |error| self.trouble("change", path, error);
-        let there = self.stat(path).map_err(trouble)?;
-        if there.is_some_and(|there| there.kind == entry.kind) {
-            return self.root().and_then(|root| root.place(path)?.set_metadata(entry)).map_err(trouble);
-        }
-        let staged = Staged::symlink(self.staging()?, target).map_err(trouble)?;
-        self.land(path, entry, &staged).map_err(trouble)
+    fn begin(&self, landing: Landing) -> Result<()> {
+        self.fence.watch(landing.fence.clone())?;
+        *self.landing.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(landing);
+        // A tree that does not exist yet is locked as soon as its root is made.
+        if self.path.exists() { self.staging().map(drop) } else { Ok(()) }
     }
 
     fn settle(&self) -> Result<()> {
-        let Some(root) = self.root.get() else { return Ok(()) };
-        let synced = root.open_at(&RelPath::root(), OFlags::RDONLY | OFlags::DIRECTORY);
-        synced
-            .and_then(|directory| Ok(fs::syncfs(directory)?))
-            .map_err(|error| self.trouble("make durable", &RelPath::root(), error))?;
+        let _settling = self.writing.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(root) = self.root.read().unwrap_or_else(PoisonError::into_inner).clone() else {
+            return Ok(());
+        };
+        if self.landing().fsync != Fsync::Never {
+            let synced = root.open_at(&RelPath::root(), OFlags::RDONLY | OFlags::DIRECTORY);
+            synced
+                .and_then(|directory| Ok(rustix::fs::syncfs(directory)?))
+                .map_err(|error| self.trouble("make durable", &RelPath::root(), error))?;
+        }
         match self.staging.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(staging) => staging.remove(&self.path, root),
-            None => Staging::sweep(&self.path, root),
+            Some(staging) => staging.remove(&self.path, &root),
+            None => Staging::sweep(&self.path, &root),
         }
         Ok(())
     }
 
-    fn root(&self) -> io::Result<&Root> {
-        if let Some(root) = self.root.get() {
-            return Ok(root);
+    fn landing(&self) -> Arc<Landing> {
+        Arc::clone(&self.landing.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn root(&self) -> io::Result<Arc<Root>> {
+        if let Some(root) = &*self.root.read().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(Arc::clone(root));
         }
-        let opened = Root::open(&self.path)?;
-        Ok(self.root.get_or_init(|| opened))
+        let mut slot = self.root.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(root) = &*slot {
+            return Ok(Arc::clone(root));
+        }
+        Ok(Arc::clone(slot.insert(Arc::new(Root::open(&self.path)?))))
     }
 
     fn staging(&self) -> Result<Arc<Staging>> {
@@ -310,9 +313,28 @@ impl Tree {
             return Ok(Arc::clone(staging));
         }
         let root = self.root().map_err(|error| self.trouble("write into", &RelPath::root(), error))?;
-        let staging = Arc::new(Staging::open(&self.path, root)?);
+        let staging = Arc::new(Staging::open(&self.path, &root)?);
         *slot = Some(Arc::clone(&staging));
         Ok(staging)
+    }
+
+    /// What went wrong with one path is told of that path; what would go wrong with every other one is an error.
+    fn of_one(&self, verb: &str, path: &RelPath, error: io::Error) -> Result<Landed> {
+        let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+        let is_for_all = matches!(
+            errno,
+            Some(
+                Errno::NOSPC
+                    | Errno::DQUOT
+                    | Errno::IO
+                    | Errno::ROFS
+                    | Errno::NFILE
+                    | Errno::MFILE
+                    | Errno::NOMEM
+            )
+        );
+        let trouble = self.trouble(verb, path, error);
+        if is_for_all { Err(trouble) } else { Ok(Landed::Failed(trouble.to_string())) }
     }
 
     /// Names the path and says what to do.

@@ -1,5 +1,6 @@
 //! Lots for endpoints that know one file at a time.
 
+use std::borrow::Cow;
 use std::pin::pin;
 
 use bytes::{Bytes, BytesMut};
@@ -276,9 +277,20 @@ fn garbled(why: &str) -> Error {
     Error::new(ErrorKind::Corrupt, "land files", format!("what the source says makes no sense: {why}"))
 }
 
-fn is_as_planned(planned: &Entry, read: &Entry) -> bool {
+/// Whether a file is the version that was planned, by size and time.
+pub(super) fn is_as_planned(planned: &Entry, read: &Entry) -> bool {
     (planned.size_bytes(), planned.mtime_s) == (read.size_bytes(), read.mtime_s)
         && (planned.mtime_ns == read.mtime_ns || planned.mtime_ns == 0)
+}
+
+/// The file as it will be. If it is newer than what was planned, what the plan says of its owner still holds: it may be another
+/// one than at the source.
+pub(super) fn arriving<'a>(planned: &'a Entry, read: &Entry) -> Cow<'a, Entry> {
+    if is_as_planned(planned, read) {
+        return Cow::Borrowed(planned);
+    }
+    let xattrs = planned.xattrs.as_ref().map(|planned| read.xattrs.as_ref().unwrap_or(planned).clone());
+    Cow::Owned(Entry { owner: planned.owner, xattrs, ..read.clone() })
 }
 
 fn order(
@@ -333,6 +345,10 @@ async fn take(
 async fn write<E: Endpoint + ?Sized>(endpoint: &E, lot: &Lot, order: Order) -> Result<(usize, Landed)> {
     let Order { file, entry, content } = order;
     let planned = &lot.files[file].change;
+    let entry = match &planned.to {
+        Some(to) => arriving(to, &entry).into_owned(),
+        None => entry,
+    };
     let change = Change { to: Some(entry.clone()), ..planned.clone() };
     let there = endpoint.stat(&change.path).await?;
     // What arrives may be newer than what was planned, and what was planned may have arrived before.

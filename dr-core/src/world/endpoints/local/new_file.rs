@@ -1,0 +1,89 @@
+//! A file that comes into being: invisible until it is whole.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
+use rustix::io::Errno;
+
+use super::Tree;
+use super::staging::{Staged, Staging};
+use crate::mirror::Entry;
+
+/// A file that nobody sees yet.
+pub(super) enum NewFile {
+    /// It has no name at all: the cheapest where nothing is at its place.
+    Unnamed(File),
+    /// It has a name in the staging directory, to be renamed over what is there.
+    Named(Staged, File),
+}
+
+impl NewFile {
+    /// A file to land in `directory`; `replaces` if something is at its place.
+    pub(super) fn create(
+        tree: &Tree,
+        staging: &Arc<Staging>,
+        directory: BorrowedFd<'_>,
+        entry: &Entry,
+        replaces: bool,
+    ) -> io::Result<Self> {
+        if !replaces && tree.makes_unnamed.load(Ordering::Relaxed) {
+            let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+            match fs::openat(directory, ".", flags, Mode::from_raw_mode(entry.mode & 0o777)) {
+                // The file system has no such files, or the kernel does not know them.
+                Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+                    tree.makes_unnamed.store(false, Ordering::Relaxed);
+                }
+                made => return Ok(Self::Unnamed(made?.into())),
+            }
+        }
+        let (staged, file) = Staged::file(Arc::clone(staging))?;
+        Ok(Self::Named(staged, file))
+    }
+
+    pub(super) fn file(&self) -> &File {
+        match self {
+            Self::Unnamed(file) | Self::Named(_, file) => file,
+        }
+    }
+
+    /// Gives it its name. An error of kind `AlreadyExists` if it was to replace nothing and something is there.
+    pub(super) fn land(&self, tree: &Tree, directory: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
+        match self {
+            Self::Named(staged, _) => staged.land(directory, name),
+            Self::Unnamed(file) => {
+                if tree.is_superuser {
+                    match fs::linkat(file, "", directory, name, AtFlags::EMPTY_PATH) {
+                        Err(Errno::NOENT | Errno::PERM) => {}
+                        done => return Ok(done?),
+                    }
+                }
+                let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
+                Ok(fs::linkat(fs::CWD, itself, directory, name, AtFlags::SYMLINK_FOLLOW)?)
+            }
+        }
+    }
+}
+
+/// Sets owner, mode and time of an open file, as far as `entry` has them and they differ; the owner first, because that takes
+/// setuid bits away, and the time last.
+pub(super) fn set_metadata(file: BorrowedFd<'_>, entry: &Entry) -> io::Result<()> {
+    let there = fs::fstat(file)?;
+    let mut is_chowned = false;
+    if let Some(owner) = entry.owner.filter(|owner| (there.st_uid, there.st_gid) != (owner.uid, owner.gid)) {
+        fs::fchown(file, Some(Uid::from_raw(owner.uid)), Some(Gid::from_raw(owner.gid)))?;
+        is_chowned = true;
+    }
+    if there.st_mode & 0o7777 != entry.mode || (is_chowned && entry.mode & 0o6000 != 0) {
+        fs::fchmod(file, Mode::from_raw_mode(entry.mode))?;
+    }
+    let times = Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: fs::UTIME_OMIT },
+        last_modification: Timespec { tv_sec: entry.mtime_s, tv_nsec: i64::from(entry.mtime_ns) },
+    };
+    Ok(fs::futimens(file.as_fd(), &times)?)
+}

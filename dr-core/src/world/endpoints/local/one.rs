@@ -1,0 +1,144 @@
+//! One path at a time: what runs on threads that may block.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use rustix::fs::{self, OFlags};
+use rustix::io::Errno;
+
+use super::root::entry_at;
+use super::scan::Scan;
+use super::staging::Staged;
+use super::{SMALL_BYTES, Tree};
+use crate::error::Result;
+use crate::mirror::{Change, Entry, Filter, Kind, RelPath, Snapshot};
+use crate::world::{Content, Control};
+
+impl Tree {
+    pub(super) fn scan(&self, filter: &Filter, checksum: bool, control: &Control) -> Result<Snapshot> {
+        let root_path = RelPath::root();
+        let there = entry_at(fs::CWD, self.path.as_os_str());
+        let Some(there) = there.map_err(|error| self.trouble("scan", &root_path, error))? else {
+            return Ok(Snapshot::default());
+        };
+        let is_directory = there.is_directory();
+        let mut seen = Snapshot::default();
+        seen.entries.insert(root_path.clone(), there);
+        if !is_directory {
+            return Ok(seen);
+        }
+        let root = self.root().map_err(|error| self.trouble("scan", &root_path, error))?;
+        let reads_all = self.is_superuser;
+        let entries = vec![];
+        Scan { root: &root, filter, checksum, reads_all, control, seen, entries, told: Instant::now() }.walk()
+    }
+
+    pub(super) fn stat(&self, path: &RelPath) -> io::Result<Option<Entry>> {
+        if path.is_root() {
+            return entry_at(fs::CWD, self.path.as_os_str());
+        }
+        match self.root().and_then(|root| root.place(path)) {
+            // Nothing, or something else than a directory, stands on the way: then nothing of this tree is at this path.
+            Err(error)
+                if matches!(
+                    Errno::from_io_error(&error),
+                    Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
+                ) =>
+            {
+                Ok(None)
+            }
+            place => place?.entry(),
+        }
+    }
+
+    /// None if it is no regular file.
+    pub(super) fn read(&self, path: &RelPath) -> io::Result<Option<Content>> {
+        // A FIFO in place of the file must not make us wait for a writer.
+        let mut file = File::from(self.root()?.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK)?);
+        let found = file.metadata()?;
+        if !found.is_file() {
+            return Ok(None);
+        }
+        if found.len() > SMALL_BYTES as u64 {
+            return Ok(Some(Box::new(tokio::fs::File::from_std(file))));
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(Some(Box::new(io::Cursor::new(bytes))))
+    }
+
+    pub(super) fn write(&self, path: &RelPath, entry: &Entry, content: &[u8]) -> Result<u64> {
+        let (staged, mut file) = self.stage()?;
+        let written = file.write_all(content);
+        drop(file);
+        written
+            .and_then(|()| self.land_one(path, entry, &staged))
+            .map_err(|error| self.trouble("write", path, error))?;
+        Ok(content.len() as u64)
+    }
+
+    pub(super) fn stage(&self) -> Result<(Staged, File)> {
+        let root = RelPath::root();
+        Staged::file(self.staging()?).map_err(|error| self.trouble("stage a file for", &root, error))
+    }
+
+    pub(super) fn land_one(&self, path: &RelPath, entry: &Entry, staged: &Staged) -> io::Result<()> {
+        staged.set_metadata(entry)?;
+        let root = self.root()?;
+        let place = root.place(path)?;
+        staged.land(place.directory.as_fd(), place.name)
+    }
+
+    pub(super) fn change(&self, change: &Change) -> Result<()> {
+        let path = &change.path;
+        let was_directory = change.from.as_ref().is_some_and(Entry::is_directory);
+        let done = match change.to.as_ref().map(|entry| (&entry.kind, entry)) {
+            None if path.is_root() => Err(io::Error::other("a mirror never removes the root")),
+            None => self.remove(path, was_directory),
+            Some((Kind::Directory, entry)) => self.make_directory(path, entry),
+            Some((Kind::Symlink { target }, entry)) => return self.make_symlink(path, entry, &target.0),
+            Some((Kind::File { .. }, entry)) => {
+                self.root().and_then(|root| root.place(path)?.set_metadata(entry))
+            }
+            Some((
+                Kind::Other | Kind::HardLink { .. } | Kind::Device { .. } | Kind::Fifo | Kind::Socket,
+                _,
+            )) => Err(io::Error::other("devices, FIFOs and sockets are not carried")),
+        };
+        done.map_err(|error| self.trouble("change", path, error))
+    }
+
+    pub(super) fn remove(&self, path: &RelPath, is_directory: bool) -> io::Result<()> {
+        match self.root()?.place(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            place => place?.remove(is_directory),
+        }
+    }
+
+    pub(super) fn make_directory(&self, path: &RelPath, entry: &Entry) -> io::Result<()> {
+        if path.is_root() && !self.path.exists() {
+            fs::mkdir(&self.path, fs::Mode::RWXU)?;
+        }
+        let place = self.root()?.place(path)?;
+        let there = place.entry()?;
+        if !there.as_ref().is_some_and(Entry::is_directory) {
+            if there.is_some() {
+                place.remove(false)?;
+            }
+            fs::mkdirat(&place.directory, place.name, fs::Mode::RWXU)?;
+        }
+        place.set_metadata(entry)
+    }
+
+    pub(super) fn make_symlink(&self, path: &RelPath, entry: &Entry, target: &[u8]) -> Result<()> {
+        let trouble = |error| self.trouble("change", path, error);
+        let there = self.stat(path).map_err(trouble)?;
+        if there.is_some_and(|there| there.kind == entry.kind) {
+            return self.root().and_then(|root| root.place(path)?.set_metadata(entry)).map_err(trouble);
+        }
+        let staged = Staged::symlink(self.staging()?, target).map_err(trouble)?;
+        self.land_one(path, entry, &staged).map_err(trouble)
+    }
+}
