@@ -58,7 +58,7 @@ fn comparing(criterion: &mut Criterion) {
     group.sample_size(10).throughput(Throughput::Bytes(BYTES as u64));
     group.bench_function("sign", |bencher| bencher.iter(|| sign(black_box(&old))));
     for (name, new) in [("unchanged", &old), ("edited", &edited), ("another", &other)] {
-        println!("{name}: {} of {BYTES} bytes travel", compare(Some(&index), new));
+        let name = format!("{name}, {} KiB travel", compare(Some(&index), new) >> 10);
         group.bench_function(name, |bencher| bencher.iter(|| compare(Some(&index), black_box(new))));
     }
     group.finish();

@@ -1,8 +1,9 @@
 //! Renamed and duplicated files: what the target has already under another name.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::change::Change;
+use super::entries::{Entries, Row};
 use super::entry::{Entry, RelPath};
 
 /// Below this, reading two files to see whether they are alike costs more than sending one, unless they look alike.
@@ -27,97 +28,113 @@ pub struct Reuse {
     pub leaves: bool,
 }
 
-/// What could be made from files of the target: those that the changes remove or replace, and `others` that stay, as far as they
-/// are known. At most one for each change.
+/// What could be made from files of the target: those that the changes remove or replace, and all `others` of them that are known.
+/// At most one for each change.
 ///
 /// ```
-/// use dr_core::mirror::{Change, Entry, Kind, RelPath, reusable};
+/// use dr_core::mirror::{Change, Entries, Entry, Kind, RelPath, reusable};
 /// let path = |name: &str| RelPath::new(name.as_bytes()).unwrap();
 /// let page = Entry { kind: Kind::File { size_bytes: 5, digest: None }, mode: 0o644, mtime_s: 7, mtime_ns: 9, owner: None, xattrs: None };
 /// let changes = [
 ///     Change { path: path("new.html"), from: None, to: Some(page.clone()) },
 ///     Change { path: path("old.html"), from: Some(page), to: None },
 /// ];
-/// let found = reusable(&changes, []);
+/// let found = reusable(&changes, &Entries::default());
 /// assert_eq!((found[0].change, found[0].path.clone(), found[0].leaves), (0, path("old.html"), true));
 /// ```
 #[must_use]
-pub fn reusable<'a>(
-    changes: &'a [Change],
-    others: impl IntoIterator<Item = (&'a RelPath, &'a Entry)>,
-) -> Vec<Reuse> {
-    let removed: BTreeSet<&RelPath> =
-        changes.iter().filter(|change| change.to.is_none()).map(|change| &change.path).collect();
+pub fn reusable(changes: &[Change], others: &Entries) -> Vec<Reuse> {
+    let wanted = changes.iter().filter_map(wanted);
+    let mut known = Known { wanted: wanted.map(Entry::size_bytes).collect(), ..Known::default() };
     // What is removed comes first: it can be renamed instead of copied.
-    let replaced = |change: &Change| change.to.is_some() && change.moves_content();
-    let old = |change: &'a Change| change.from.as_ref().map(|entry| (&change.path, entry));
-    let mut known = Known::default();
-    known.add(changes.iter().filter(|change| change.to.is_none()).filter_map(old));
-    known.add(changes.iter().filter(|change| replaced(change)).filter_map(old));
-    known.add(others);
+    let removed = changes.iter().filter(|change| change.to.is_none());
+    let replaced = changes.iter().filter(|change| change.to.is_some() && change.moves_content());
+    for change in removed.clone().chain(replaced) {
+        if let Some(from) = change.from.as_ref().filter(|from| from.is_file()) {
+            known.add(change.path.as_bytes(), look_of(from));
+        }
+    }
+    let changed: HashSet<&[u8]> = changes.iter().map(|change| change.path.as_bytes()).collect();
+    for row in others.rows().filter(Row::is_file) {
+        let (mtime_s, mtime_ns) = row.mtime();
+        if !changed.contains(row.path_bytes()) {
+            known.add(row.path_bytes(), (row.size_bytes(), mtime_s, mtime_ns));
+        }
+    }
     let mut found: Vec<Reuse> = changes
         .iter()
         .enumerate()
         .filter_map(|(number, change)| {
             let (path, is_likely) = known.find(change)?;
-            Some(Reuse { change: number, path: path.clone(), is_likely, leaves: false })
+            Some(Reuse { change: number, path: RelPath::new(path).ok()?, is_likely, leaves: false })
         })
         .collect();
-    let mut uses: BTreeMap<RelPath, usize> = BTreeMap::new();
+    let mut uses: HashMap<RelPath, usize> = HashMap::new();
     for reuse in &found {
         *uses.entry(reuse.path.clone()).or_default() += 1;
     }
+    let removed: HashSet<&RelPath> = removed.map(|change| &change.path).collect();
     for reuse in &mut found {
         reuse.leaves = removed.contains(&reuse.path) && uses.get(&reuse.path) == Some(&1);
     }
     found
 }
 
+/// What has to be moved for a change, if it is anything.
+fn wanted(change: &Change) -> Option<&Entry> {
+    change.to.as_ref().filter(|to| change.moves_content() && to.size_bytes() > 0)
+}
+
 /// Size and time.
 type Look = (u64, i64, u32);
-
-/// Files of the target, by what they look like.
-#[derive(Default)]
-struct Known<'a> {
-    by_look: HashMap<Look, VecDeque<&'a RelPath>>,
-    by_look_and_name: HashMap<(Look, &'a [u8]), VecDeque<&'a RelPath>>,
-    by_size: HashMap<u64, &'a RelPath>,
-}
-
-impl<'a> Known<'a> {
-    fn add(&mut self, files: impl IntoIterator<Item = (&'a RelPath, &'a Entry)>) {
-        for (path, entry) in files.into_iter().filter(|(_, entry)| entry.is_file()) {
-            let look = look_of(entry);
-            self.by_look.entry(look).or_default().push_back(path);
-            self.by_look_and_name.entry((look, path.file_name())).or_default().push_back(path);
-            if entry.size_bytes() >= UNLIKELY_BYTES_MIN {
-                self.by_size.entry(entry.size_bytes()).or_insert(path);
-            }
-        }
-    }
-
-    /// The best of them for this change, and whether it is likely.
-    fn find(&mut self, change: &'a Change) -> Option<(&'a RelPath, bool)> {
-        let to = change.to.as_ref().filter(|to| change.moves_content() && to.size_bytes() > 0)?;
-        let (look, path) = (look_of(to), &change.path);
-        let named = self.by_look_and_name.get_mut(&(look, path.file_name()));
-        let likely = named.and_then(|paths| take(paths, path));
-        if let Some(likely) = likely.or_else(|| take(self.by_look.get_mut(&look)?, path)) {
-            return Some((likely, true));
-        }
-        // What has an old version of its own is better compared with that.
-        let other = self.by_size.get(&to.size_bytes()).copied();
-        other.filter(|other| change.from.is_none() && *other != path).map(|other| (other, false))
-    }
-}
 
 fn look_of(entry: &Entry) -> Look {
     (entry.size_bytes(), entry.mtime_s, entry.mtime_ns)
 }
 
+/// Files of the target with a size that is wanted, by what they look like.
+#[derive(Default)]
+struct Known<'a> {
+    wanted: HashSet<u64>,
+    by_look: HashMap<Look, VecDeque<&'a [u8]>>,
+    by_look_and_name: HashMap<(Look, &'a [u8]), VecDeque<&'a [u8]>>,
+    by_size: HashMap<u64, &'a [u8]>,
+}
+
+impl<'a> Known<'a> {
+    fn add(&mut self, path: &'a [u8], look: Look) {
+        if !self.wanted.contains(&look.0) {
+            return;
+        }
+        self.by_look.entry(look).or_default().push_back(path);
+        self.by_look_and_name.entry((look, name_of(path))).or_default().push_back(path);
+        if look.0 >= UNLIKELY_BYTES_MIN {
+            self.by_size.entry(look.0).or_insert(path);
+        }
+    }
+
+    /// The best of them for this change, and whether it is likely.
+    fn find(&mut self, change: &'a Change) -> Option<(&'a [u8], bool)> {
+        let (look, path) = (look_of(wanted(change)?), change.path.as_bytes());
+        let named = self.by_look_and_name.get_mut(&(look, name_of(path)));
+        let likely = named.and_then(|paths| take(paths, path));
+        let likely = likely.or_else(|| take(self.by_look.get_mut(&look)?, path));
+        if let Some(likely) = likely {
+            return Some((likely, true));
+        }
+        // What has an old version of its own is better compared with that.
+        let other = self.by_size.get(&look.0).copied();
+        other.filter(|other| change.from.is_none() && *other != path).map(|other| (other, false))
+    }
+}
+
+fn name_of(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
+}
+
 /// The first of these that is another file. It goes to the end, so that each is used once before any is used twice.
-fn take<'a>(paths: &mut VecDeque<&'a RelPath>, other_than: &RelPath) -> Option<&'a RelPath> {
-    let place = paths.iter().take(8).position(|path| *path != other_than)?;
+fn take<'a>(paths: &mut VecDeque<&'a [u8]>, other_than: &[u8]) -> Option<&'a [u8]> {
+    let place = paths.iter().take(2).position(|path| *path != other_than)?;
     let path = paths.remove(place)?;
     paths.push_back(path);
     Some(path)
@@ -128,6 +145,7 @@ mod tests {
     use super::*;
     use crate::mirror::Kind;
     use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
 
     fn path(name: &str) -> RelPath {
         RelPath::new(name.as_bytes()).unwrap()
@@ -147,7 +165,7 @@ mod tests {
             changes.push(Change { path: new, from: None, to: file(10, 1) });
             changes.push(Change { path: old, from: file(10, 1), to: None });
         }
-        let found = reusable(&changes, []);
+        let found = reusable(&changes, &Entries::default());
         assert_eq!(found.len(), 100);
         for reuse in found {
             assert_eq!(reuse.path.file_name(), changes[reuse.change].path.file_name());
@@ -162,20 +180,20 @@ mod tests {
             Change { path: path("b"), from: None, to: file(10, 1) },
             Change { path: path("old"), from: file(10, 1), to: None },
         ];
-        let found = reusable(&changes, []);
+        let found = reusable(&changes, &Entries::default());
         assert_eq!(found.iter().map(|reuse| reuse.leaves).collect::<Vec<_>>(), [false, false]);
     }
 
     #[test]
     fn only_large_files_are_looked_for_by_size_alone() {
         let (small, large) = (path("small"), path("large"));
-        let kept = [(&small, file(100, 5).unwrap()), (&large, file(1 << 20, 5).unwrap())];
+        let kept = [(small, file(100, 5).unwrap()), (large.clone(), file(1 << 20, 5).unwrap())];
         let changes = [
             Change { path: path("a"), from: None, to: file(100, 1) },
             Change { path: path("b"), from: None, to: file(1 << 20, 1) },
             Change { path: path("c"), from: file(7, 0), to: file(1 << 20, 1) },
         ];
-        let found = reusable(&changes, kept.iter().map(|(path, entry)| (*path, entry)));
+        let found = reusable(&changes, &Entries::from(kept));
         assert_eq!(found, [Reuse { change: 1, path: large, is_likely: false, leaves: false }]);
     }
 
@@ -192,7 +210,7 @@ mod tests {
             }
             let changes: Vec<_> = changes.into_values().collect();
             let mut leaving = BTreeSet::new();
-            let found = reusable(&changes, []);
+            let found = reusable(&changes, &Entries::default());
             for reuse in &found {
                 let wanted = &changes[reuse.change];
                 let basis = changes.iter().find(|change| change.path == reuse.path).unwrap();
