@@ -97,7 +97,7 @@ pub(crate) enum Command {
     /// Name servers: check a zone, change its records
     #[command(subcommand)]
     Dns(Dns),
-    /// SSH keys: generate, install, verify
+    /// SSH keys: generate, install, verify, audit
     #[command(subcommand)]
     Keys(Keys),
     /// Look at a service once, at the address given
@@ -236,18 +236,29 @@ pub(crate) enum Keys {
         /// Ask for the account's password on the terminal
         #[arg(long, conflicts_with = "password_file")]
         password: bool,
-        /// The key may do nothing but run commands: no forwarding, no terminal (restrict, sshd(8))
-        #[arg(long)]
-        restrict: bool,
-        /// The key may run this command and no other
-        #[arg(long, value_name = "COMMAND")]
-        command: Option<String>,
+        /// What the key may do
+        #[command(flatten)]
+        allow: KeyAllow,
         /// If the key is there with other options, replace them
         #[arg(long)]
         replace: bool,
         /// The file on the host
         #[arg(long, default_value = ".ssh/authorized_keys", value_name = "PATH")]
         file: String,
+    },
+    /// Who can log in as whom, where, by which key, and what is wrong with that
+    Audit {
+        /// Accounts to look from: user@host; as root all accounts of the host are seen [default: every host of the estate]
+        remotes: Vec<Remote>,
+        /// Look at this authorized_keys file on this machine, and at no host
+        #[arg(long, value_name = "FILE", conflicts_with = "remotes")]
+        file: Option<PathBuf>,
+        /// The keys that are expected, one a line as in a .pub file: any other one is a finding
+        #[arg(long, value_name = "FILE")]
+        known: Option<PathBuf>,
+        /// Compare with the inventory in this file, then write the new one there
+        #[arg(long, value_name = "FILE")]
+        record: Option<PathBuf>,
     },
     /// Log in afresh with a key and nothing else
     Verify {
@@ -256,6 +267,46 @@ pub(crate) enum Keys {
         /// The account: user@host or user@host:port
         remote: Remote,
     },
+}
+
+/// What `dr keys install` lets a key do.
+#[derive(Args, Debug)]
+pub(crate) struct KeyAllow {
+    /// Nothing but commands: no forwarding, no terminal (restrict, sshd(8))
+    #[arg(long)]
+    pub(crate) restrict: bool,
+    /// This command and no other; brings --restrict
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
+    /// Mirroring this directory and nothing else; brings --restrict
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub(crate) mirror: Option<String>,
+    /// With --mirror: what answers on the host
+    #[arg(long, value_enum, default_value = "agent", requires = "mirror")]
+    pub(crate) by: MirrorByWord,
+    /// With --mirror: the key may read the directory and not write it
+    #[arg(long, requires = "mirror")]
+    pub(crate) read_only: bool,
+    /// Only from here: an address, a network, or a pattern for names; ! before it excludes (repeatable)
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) from: Vec<String>,
+    /// Only until then: 2027-01-31, 2027-01-31T12:00:00Z, or a span from now such as 90d
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires: Option<String>,
+    /// Connections through the host to here and nowhere else: HOST:PORT (repeatable); brings --restrict
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) permit_open: Vec<String>,
+}
+
+/// What answers on the host when a key may only mirror.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum MirrorByWord {
+    /// dr itself: confined to the directory
+    Agent,
+    /// rsync's rrsync: confined to the directory
+    Rrsync,
+    /// sshd's own SFTP server: begins in the directory and is not confined to it
+    Sftp,
 }
 
 /// `dr probe`.

@@ -8,6 +8,7 @@
 //! | what | who |
 //! |---|---|
 //! | [`Sshd`] | OpenSSH, one login (the user running the tests), a home directory of its own |
+//! | [`SshHost`] | OpenSSH with an `/etc/ssh`, accounts, passwords and PAM of its own (for root) |
 //! | [`Nginx`] | a web server with named sites, one directory each |
 //! | [`bind::primary`] | the primary name server, changed by TSIG-signed dynamic updates |
 //! | [`bind::secondary`], [`nsd`], [`knot`], [`pdns`], [`yadifa`] | the five secondaries |
@@ -36,6 +37,7 @@ mod port;
 mod process;
 pub mod proxy;
 mod server;
+mod ssh_host;
 mod sshd;
 pub mod yadifa;
 mod zone;
@@ -48,5 +50,6 @@ pub use port::Port;
 pub use process::is_running;
 pub use proxy::Proxy;
 pub use server::Server;
+pub use ssh_host::SshHost;
 pub use sshd::{Login, Sshd};
 pub use zone::{Tsig, Zone};

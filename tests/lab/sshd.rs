@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::port::Port;
 use crate::server::{Program, Server, directory, text, user};
 
-const SSHD: &str = "/usr/sbin/sshd";
+pub(crate) const SSHD: &str = "/usr/sbin/sshd";
 const SFTP_SERVER: &str = "/usr/lib/openssh/sftp-server";
 
 /// How an sshd lets people in. `Login::default()` is what most tests want.
@@ -154,7 +154,7 @@ fn home_below_the_build() -> TempDir {
     tempfile::Builder::new().prefix("dr-lab-home-").tempdir_in(parent).expect("a directory below the build")
 }
 
-fn host_key(dir: &Path, kind: &str) -> String {
+pub(crate) fn host_key(dir: &Path, kind: &str) -> String {
     let file = dir.join(format!("host_{kind}"));
     let made =
         Command::new("ssh-keygen").args(["-q", "-N", "", "-C", "", "-t", kind, "-f", text(&file)]).status();
@@ -232,7 +232,7 @@ fn with_field(file: &str, field: usize, value: &str) -> String {
 }
 
 /// crypt(3) with SHA-512, by Perl, which no Debian is without. The password goes in by a pipe.
-fn hash(password: &str) -> String {
+pub(crate) fn hash(password: &str) -> String {
     let mut perl = Command::new("perl")
         .args(["-e", "print crypt(<STDIN>, '$6$oflab$')"])
         .stdin(Stdio::piped())
@@ -245,7 +245,7 @@ fn hash(password: &str) -> String {
     String::from_utf8(perl.wait_with_output().expect("perl ends").stdout).expect("a hash is text")
 }
 
-fn greets(server: SocketAddr) -> bool {
+pub(crate) fn greets(server: SocketAddr) -> bool {
     let greeting = || -> std::io::Result<String> {
         let stream = TcpStream::connect_timeout(&server, Duration::from_millis(500))?;
         stream.set_read_timeout(Some(Duration::from_secs(2)))?;

@@ -189,8 +189,10 @@ async fn install_keys(stage: &mut Stage<'_>, scene: &mut Scene) -> Result<()> {
     let public = open(scene, scene.passwords.clone())?.generate_key(&path, "dr demo", None).await?;
     stage.tell("Keys", &format!("made an ed25519 key, {}", public.fingerprint()));
     let installer = open(scene, scene.passwords.clone())?;
-    let options =
-        InstallOptions { allow: KeyOptions { restrict: true, command: None }, ..InstallOptions::default() };
+    let options = InstallOptions {
+        allow: KeyOptions { restrict: true, ..KeyOptions::default() },
+        ..InstallOptions::default()
+    };
     for host in [&stage.names.uk, &stage.names.us] {
         let remote = &scene.estate.hosts[host].ssh;
         let plan = installer.plan_key_install(remote, &public.to_string(), &options, stage.control).await?;

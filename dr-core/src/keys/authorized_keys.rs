@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 
-use super::options::{KeyOptions, LineOptions};
+use super::options::KeyOptions;
 use super::public::{PublicKey, skip_blanks};
+use super::rights::{self, Rights};
 
 /// An authorized_keys file.
 ///
@@ -30,7 +31,7 @@ pub struct AuthorizedKeys {
 /// use dr_core::keys::{AuthorizedKeys, Existing, KeyOptions, PublicKey};
 /// let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
 /// let (key, file) = (line.parse::<PublicKey>().unwrap(), AuthorizedKeys::parse(format!("no-pty {line}\n").as_bytes()));
-/// let restricted = KeyOptions { restrict: true, command: None };
+/// let restricted = KeyOptions { restrict: true, ..KeyOptions::default() };
 /// assert_eq!(file.with_key(&key, &restricted, Existing::Keep), file);
 /// let replaced = file.with_key(&key, &restricted, Existing::Replace);
 /// assert_eq!(replaced.to_bytes(), format!("restrict {line}\n").into_bytes());
@@ -52,6 +53,7 @@ pub enum Existing {
 /// let file = AuthorizedKeys::parse(line.as_bytes());
 /// let entry = file.entries().next().unwrap();
 /// assert_eq!((entry.line, entry.options.as_ref(), entry.key.comment()), (1, "restrict", "mirror"));
+/// assert!(!entry.rights.pty);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
@@ -61,8 +63,8 @@ pub struct Entry<'a> {
     pub options: Cow<'a, str>,
     /// The key.
     pub key: &'a PublicKey,
-    /// It is a certificate authority: certificates that it signed are let in, the key itself is not.
-    pub authority: bool,
+    /// What they allow.
+    pub rights: Rights,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,11 +97,12 @@ impl AuthorizedKeys {
     /// Every line that lets a key or its certificates in.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.lines.iter().enumerate().filter_map(|(index, line)| match &line.content {
-            Content::Key { options, key, authority } => Some(Entry {
+            Content::Key { options, key, .. } => Some(Entry {
                 line: index + 1,
                 options: String::from_utf8_lossy(options),
                 key,
-                authority: *authority,
+                // They were read before, or this would be no key.
+                rights: Rights::parse(options).unwrap_or_default(),
             }),
             _ => None,
         })
@@ -182,13 +185,13 @@ impl Content {
         if let Some(key) = PublicKey::read(line) {
             return Self::Key { options: vec![], key, authority: false };
         }
-        let Some((options, rest)) = LineOptions::split(line) else {
+        let Some((options, rest)) = rights::split(line) else {
             return Self::Broken("a quote is not closed");
         };
         let Some(key) = PublicKey::read(rest) else {
             return Self::Broken("there is no key that sshd could read");
         };
-        match LineOptions::parse(options) {
+        match Rights::parse(options) {
             Ok(found) => Self::Key { options: options.to_vec(), key, authority: found.authority },
             Err(why) => Self::Broken(why),
         }
@@ -238,7 +241,7 @@ mod tests {
 
     #[test]
     fn options_are_replaced_when_asked_for_and_twins_go() {
-        let forced = KeyOptions { restrict: true, command: Some("say \"hi\"".into()) };
+        let forced = KeyOptions::forced("say \"hi\"");
         let line = format!("restrict,command=\"say \\\"hi\\\"\" {KEY} me\n");
         let check =
             |before: &str, after: String| assert_eq!(installed(before, &forced, Existing::Replace), after);
@@ -285,7 +288,7 @@ mod tests {
             let before = AuthorizedKeys::parse(&content);
             prop_assert_eq!(before.to_bytes(), content);
             let existing = if replace { Existing::Replace } else { Existing::Keep };
-            let options = KeyOptions { restrict, command: None };
+            let options = KeyOptions { restrict, ..KeyOptions::default() };
             let after = before.with_key(&key(), &options, existing);
             prop_assert!(after.has(&key()));
             let again = AuthorizedKeys::parse(&after.to_bytes());

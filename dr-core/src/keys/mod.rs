@@ -3,15 +3,26 @@
 //! The words are OpenSSH's. Nothing here touches a socket or a disk.
 
 mod authorized_keys;
+mod effective;
+mod inventory;
+mod judge;
 mod known_hosts;
 mod modes;
 mod options;
 mod public;
+mod rights;
 mod steps;
+mod strict;
 
 pub use authorized_keys::{AuthorizedKeys, Entry, Existing};
+pub use effective::Effective;
+pub use inventory::{Access, AccountLogin, AccountSeen, BrokenLine, FileSeen, HostSeen, Inventory, KeyFile};
 pub use known_hosts::{KnownHosts, Place, Verdict};
 pub use modes::too_open;
-pub use options::KeyOptions;
+#[cfg(feature = "world")]
+pub(crate) use options::shell_word;
+pub use options::{KeyOptions, MirrorBy};
 pub use public::PublicKey;
+pub use rights::{Expiry, Rights};
 pub use steps::{AuthorizedKeysChange, Content, Proof};
+pub use strict::{Group, PathSeen, StrictModes, User};

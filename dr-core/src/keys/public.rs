@@ -109,6 +109,29 @@ impl PublicKey {
         self
     }
 
+    /// Its size in bits as `ssh-keygen -l` shows it: for RSA and DSA the length of the modulus.
+    ///
+    /// ```
+    /// # use dr_core::keys::PublicKey;
+    /// # let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ me@uk";
+    /// assert_eq!(line.parse::<PublicKey>().unwrap().bits(), 256);
+    /// ```
+    #[must_use]
+    pub fn bits(&self) -> u32 {
+        let modulus = match self.algorithm {
+            "ssh-rsa" => Fields(&self.blob).nth(2),
+            "ssh-dss" => Fields(&self.blob).nth(1),
+            "ecdsa-sha2-nistp384" => return 384,
+            "ecdsa-sha2-nistp521" => return 521,
+            _ => return 256,
+        };
+        let modulus = modulus.unwrap_or_default();
+        let start = modulus.iter().position(|byte| *byte != 0).unwrap_or(modulus.len());
+        let bytes = &modulus[start..];
+        let bits = u32::try_from(bytes.len() * 8).unwrap_or(u32::MAX);
+        bits - bytes.first().map_or(0, |byte| byte.leading_zeros())
+    }
+
     /// The fingerprint as `ssh-keygen -l` shows it: `SHA256:` and the digest of the bytes in base64 without padding.
     #[must_use]
     pub fn fingerprint(&self) -> String {

@@ -91,6 +91,39 @@ codes! {
     KEY_NOT_RESTRICTED = "keys.not_restricted", Notice,
         "A key may do everything the account may do",
         "Begin its line in authorized_keys with restrict, and give it only what it needs";
+    KEY_WEAK = "keys.weak", Warning,
+        "A key is of a kind or a size that will be broken: DSA, or RSA under 3072 bits",
+        "Make an ed25519 key with dr keys generate and bring it there with dr keys rotate";
+    KEY_TWICE = "keys.twice", Warning,
+        "A key stands on several lines: sshd takes the first that lets it in, so a restriction on another one is worth nothing",
+        "Keep one line; dr keys install --replace does it for a key of yours";
+    KEY_EXPIRED = "keys.expired", Notice,
+        "A line whose expiry-time is over still stands there",
+        "Remove it, and look for the same key on another line";
+    KEY_EXPIRES_SOON = "keys.expires_soon", Warning,
+        "A key will stop working soon",
+        "Renew it with dr keys rotate, or give it a later expiry-time with dr keys install --replace";
+    KEY_LINE_BROKEN = "keys.line_broken", Warning,
+        "A line of a key file is skipped by sshd, so the key on it opens nothing",
+        "Correct the line or remove it; sshd(8) describes the format";
+    KEY_UNKNOWN = "keys.unknown", Error,
+        "A key that nobody has listed lets somebody in",
+        "Find out whose it is; then add it to the known keys or take it out with dr keys revoke";
+    KEY_SHARED = "keys.shared", Notice,
+        "One key opens several hosts, so whoever gets it gets all of them",
+        "Give every purpose a key of its own, or restrict the lines with from= and command=";
+    KEY_FORWARDS_AGENT = "keys.forwards_agent", Info,
+        "A key may bring an ssh-agent along, which root on that host can then use",
+        "Add no-agent-forwarding or restrict to the line, or AllowAgentForwarding no to sshd_config";
+    KEY_CHANGED = "keys.changed", Notice,
+        "Who can log in is not what it was at the last audit",
+        "If nobody meant to change it, treat the host as broken into";
+    PASSWORD_LOGIN = "login.password", Warning,
+        "An account can be entered with a password, so it can be guessed",
+        "Install a key for everybody who needs the account, then dr keys lock-down";
+    ROOT_PASSWORD_LOGIN = "login.root_password", Error,
+        "root can be entered with a password, which all the world guesses at",
+        "dr keys install, then dr keys lock-down; at least PermitRootLogin prohibit-password";
     HOST_UNREACHABLE = "host.unreachable", Error,
         "A host cannot be reached by SSH",
         "Look at the host and the line; if it is lost, fail over";

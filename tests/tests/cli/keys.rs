@@ -129,3 +129,47 @@ fn who_cannot_be_trusted_or_reached_gets_nothing() {
     let not_a_key = desk.write("not.pub", "hello\n");
     desk.exits(2, &["keys", "install", &not_a_key, &account]).has(&["not.pub"]);
 }
+
+#[test]
+fn an_audit_lists_every_key_and_what_is_wrong() {
+    let (desk, sshd) = (Desk::new(), Sshd::start());
+    let access = desk.key_for(&[&sshd]);
+    let access = access.each_ref().map(String::as_str);
+    let (new, account) = (desk.path("new"), account(&sshd));
+    let public = format!("{new}.pub");
+    desk.exits(0, &["keys", "generate", &new, "--no-passphrase", "-C", "the new one"]);
+    let allow = ["--mirror", "/srv/a b", "--read-only", "--from", "127.0.0.0/8", "--expires", "90d"];
+    desk.exits(0, &[&["keys", "install", &public, &account], &allow[..], &access[..]].concat());
+    let line = fs::read_to_string(sshd.authorized_keys()).unwrap();
+    assert!(
+        line.contains(
+            "restrict,command=\"dr agent --stdio --root '/srv/a b' --read-only\",from=\"127.0.0.0/8\","
+        ),
+        "{line}"
+    );
+    let wrong = desk.exits(2, &["keys", "install", &public, &account, "--expires", "soon"]);
+    wrong.has(&["soon"]);
+    desk.exits(2, &["keys", "install", &public, &account, "--from", "127.0.0.1/8"]).has(&["mask"]);
+
+    let file = sshd.authorized_keys();
+    let file = file.to_str().unwrap();
+    let known = desk.write("known", &fs::read_to_string(&public).unwrap());
+    let said = desk.exits(1, &["keys", "audit", "--file", file, "--known", &known]);
+    said.has(&["line 1", "the new one", "only 'dr agent", "keys.unknown", "keys.not_restricted"]);
+    let lines = desk.json(0, &["keys", "audit", "--file", file]);
+    let rows = last(&lines, "result")["access"].as_array().unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!(rows[1]["rights"]["from"], "127.0.0.0/8");
+    assert_eq!(last(&lines, "report")["figures"]["keys"], 2);
+
+    let record = desk.path("record");
+    desk.exits(0, &["keys", "audit", "--file", file, "--record", &record]);
+    sshd.authorize(&fs::read_to_string(&public).unwrap().replace("ssh-ed25519", "pty ssh-ed25519"));
+    let said =
+        desk.exits(1, &["keys", "audit", "--file", file, "--record", &record, "--fail-on", "notice", "-n"]);
+    said.has(&["keys.changed", "may do something else", "keys.twice"]);
+    desk.exits(18, &["keys", "audit", "--file", &desk.path("none")]).has(&["none"]);
+    let not_keys = desk.write("not_keys", "hello\n");
+    desk.exits(2, &["keys", "audit", "--file", file, "--known", &not_keys]).has(&["line 1"]);
+    desk.exits(2, &["keys", "audit"]).has(&["no host"]);
+}

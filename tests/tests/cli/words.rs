@@ -12,6 +12,8 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("dns set", &["<OWNER>", "--ttl", "--server", "--key ", "--key-file", "--key-algorithm", "--within"]),
     ("keys generate", &["--comment", "--no-passphrase", "--passphrase-file"]),
     ("keys install", &["--password-file", "--password", "--restrict", "--command", "--replace", "--file"]),
+    ("keys install", &["--mirror", "--by", "--read-only", "--from", "--expires", "--permit-open"]),
+    ("keys audit", &["--file", "--known", "--record"]),
     ("keys verify", &["<KEY>", "<REMOTE>"]),
     ("probe", &["--tcp", "--http", "--dns", "--port", "--contains", "--within"]),
     ("failover status", &["[SITES]"]),

@@ -62,6 +62,7 @@ fn schemas_are_current() {
         ("estate", schemars::schema_for!(dr_core::Estate)),
         ("report", schemars::schema_for!(dr_core::Report)),
         ("plan", schemars::schema_for!(dr_core::Plan)),
+        ("inventory", schemars::schema_for!(dr_core::keys::Inventory)),
         ("event", schemars::schema_for!(dr_core::run::Event)),
         ("settings", schemars::schema_for!(dr_core::toolkit::ToolkitSettings)),
         ("check_zone", schemars::schema_for!(dr_core::toolkit::CheckZone)),

@@ -16,7 +16,7 @@ use dr_core::{Plan, Secret};
 use dr_tests::Login;
 
 /// Real hosts, a real clock and a real journal; what keys have nothing to do with is in memory.
-fn toolkit(access: Access, desk: &Desk) -> Toolkit {
+pub(crate) fn toolkit(access: Access, desk: &Desk) -> Toolkit {
     let world = World {
         clock: Arc::new(SystemClock::new()),
         journal: Arc::new(SqliteJournal::open(&desk.path("journal")).unwrap()),
@@ -103,7 +103,7 @@ async fn options_are_kept_or_replaced_as_asked() {
     access.identities.push(new.clone());
     sshd.authorize(&format!("no-pty {}", public(&new)));
     let (toolkit, there) = (toolkit(access, &desk), remote(&sshd));
-    let allow = KeyOptions { restrict: true, command: Some("echo only this".into()) };
+    let allow = KeyOptions::forced("echo only this");
     let mut options = InstallOptions { allow, ..InstallOptions::default() };
     assert!(plan(&toolkit, &there, &public(&new), &options).await.is_empty(), "it is there, and opens");
     options.replace = true;

@@ -175,6 +175,32 @@ fn files_with(key: &str, other: &str) -> Vec<Vec<u8>> {
         format!("command=\"a\",command=\"b\" {key}\n"),
         format!("command=\"a\"x {key}\n"),
         format!("environment=\"A=b\",environment=\"B=c\" {key}\n"),
+        format!("from=\"127.0.0.0/8\" {key}\n"),
+        format!("from=\"127.0.0.1/8\" {key}\n"),
+        format!("from=\"!10.0.0.1,127.0.0.1\" {key}\n"),
+        format!("from=\"127.0.0.1,10.0.0.1/33\" {key}\n"),
+        format!("from=\"10.0.0.1/33,127.0.0.1\" {key}\n"),
+        format!("from=\"a/b,127.0.0.1\" {key}\n"),
+        format!("expiry-time=\"20990101\" {key}\n"),
+        format!("expiry-time=\"209901011200\" {key}\n"),
+        format!("expiry-time=\"20990101120000Z\" {key}\n"),
+        format!("expiry-time=\"20990101UTC\" {key}\n"),
+        format!("expiry-time=\"2099\" {key}\n"),
+        format!("expiry-time=\"20991332\" {key}\n"),
+        format!("expiry-time=\"2099-01-01\" {key}\n"),
+        format!("permitopen=\"host:22\",permitopen=\"[::1]:*\" {key}\n"),
+        format!("permitopen=\"host:ssh\" {key}\n"),
+        format!("permitopen=\"host\" {key}\n"),
+        format!("permitopen=\":22\" {key}\n"),
+        format!("permitopen=\"host:70000\" {key}\n"),
+        format!("permitlisten=\"8080\",permitlisten=\"localhost:80\" {key}\n"),
+        format!("tunnel=\"any\" {key}\n"),
+        format!("tunnel=\"0\" {key}\n"),
+        format!("tunnel=\"tun0\" {key}\n"),
+        format!("environment=\"=x\" {key}\n"),
+        format!("environment=\"A-B=x\" {key}\n"),
+        format!("environment=\"A\" {key}\n"),
+        format!("principals=\"web\" {key}\n"),
         format!("restrict\t{key}\n"),
         format!("restrict  \t {key}\n"),
         format!("ssh-rsa {base64}\n"),
@@ -221,7 +247,7 @@ async fn lines_mean_to_us_what_they_mean_to_sshd() {
             differ.push(format!("{shown:?}: sshd says {sshd_says}"));
         }
         // Whatever the file was like, our line in it works, and without it nobody gets in.
-        let options = KeyOptions { restrict: true, command: Some("echo \"a b\" \\\\ # c".into()) };
+        let options = KeyOptions::forced("echo \"a b\" \\\\ # c");
         assert!(opens(&file.with_key(&public, &options, Existing::Replace).to_bytes()).await, "{shown:?}");
         let without = file.without_key(&public).to_bytes();
         if without != content && opens(&without).await {
@@ -239,7 +265,7 @@ async fn a_forced_command_is_read_back_by_sshd_as_it_was_written() {
     let empty = AuthorizedKeys::parse(b"");
     for text in ["say \"hi\" # \\ 'x', y", "\"", "a\\\\\"b", "\\\" , no-pty"] {
         let quoted = text.replace('\'', "'\\''");
-        let options = KeyOptions { restrict: true, command: Some(format!("printf %s '{quoted}'")) };
+        let options = KeyOptions::forced(format!("printf %s '{quoted}'"));
         options.check().unwrap();
         fs::write(sshd.authorized_keys(), empty.with_key(&key, &options, Existing::Keep).to_bytes()).unwrap();
         let shell = shell(access(&sshd, &path));
@@ -247,7 +273,7 @@ async fn a_forced_command_is_read_back_by_sshd_as_it_was_written() {
         assert_eq!(String::from_utf8(said.stdout).unwrap(), text);
     }
     for bad in ["", "a\nb", "ends in \\"] {
-        let options = KeyOptions { restrict: false, command: Some(bad.to_owned()) };
+        let options = KeyOptions { command: Some(bad.to_owned()), ..KeyOptions::default() };
         assert!(options.check().is_err(), "{bad:?}");
     }
 }

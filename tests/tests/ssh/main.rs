@@ -15,6 +15,7 @@ use dr_core::{Error, ErrorKind, Remote};
 use dr_tests::Sshd;
 use tempfile::TempDir;
 
+mod audit;
 mod commands;
 mod files;
 mod host_keys;

@@ -1,6 +1,11 @@
 //! Keys through the world: make one, bring it to a host, prove that it opens.
 
+mod audit;
+mod gather;
+
 use std::path::Path;
+
+pub use audit::AuditOptions;
 
 use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,7 +31,7 @@ const PROOF_WITHIN: Period = Period::from_secs(60);
 /// ```
 /// use dr_core::{keys::KeyOptions, toolkit::InstallOptions};
 /// let only_this = InstallOptions {
-///     allow: KeyOptions { restrict: true, command: Some("dr agent --stdio".into()) },
+///     allow: KeyOptions::forced("dr agent --stdio --root /srv/shop"),
 ///     ..InstallOptions::default()
 /// };
 /// assert_eq!(only_this.path, ".ssh/authorized_keys");

@@ -1,13 +1,15 @@
-//! `dr keys`: generate, install, verify.
+//! `dr keys`: generate, install, verify, audit.
+
+mod audit;
 
 use std::path::Path;
 
-use dr_core::keys::{KeyOptions, PublicKey};
+use dr_core::keys::{KeyOptions, MirrorBy, PublicKey};
 use dr_core::toolkit::InstallOptions;
-use dr_core::{Error, ErrorKind, Estate, Remote, Result, Secret};
+use dr_core::{Error, ErrorKind, Estate, Period, Remote, Result, Secret, Timestamp};
 
 use super::show_and_apply;
-use crate::args::{Common, Keys};
+use crate::args::{Common, KeyAllow, Keys, MirrorByWord};
 use crate::console::Console;
 use crate::context;
 
@@ -32,15 +34,17 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
             console.result(&text, &serde_json::json!({ "path": path, "fingerprint": fingerprint }));
             Ok(0)
         }
-        Keys::Install { key, remote, password_file, password, restrict, command, replace, file } => {
-            let allow = KeyOptions { restrict, command };
-            let options = InstallOptions { allow, replace, path: file };
+        Keys::Install { key, remote, password_file, password, allow, replace, file } => {
+            let options = InstallOptions { allow: options(allow)?, replace, path: file };
             let secret = match (password_file, password) {
                 (Some(file), _) => Some(context::secret_file(&file)?),
                 (None, true) => Some(context::ask_secret(&format!("password of {remote}: "))?),
                 (None, false) => None,
             };
             install(common, console, estate, &key, &remote, secret, options).await
+        }
+        Keys::Audit { remotes, file, known, record } => {
+            audit::run(common, console, estate, audit::Words { remotes, file, known, record }).await
         }
         Keys::Verify { key, remote } => {
             let toolkit = context::toolkit(common, estate)?;
@@ -71,6 +75,31 @@ async fn install(
     let control = console.control();
     let plan = toolkit.plan_key_install(remote, &line, &options, &control).await?;
     show_and_apply(&toolkit, &plan, &common, console, &control).await
+}
+
+fn options(words: KeyAllow) -> Result<KeyOptions> {
+    let by = match words.by {
+        MirrorByWord::Agent => MirrorBy::Agent,
+        MirrorByWord::Rrsync => MirrorBy::Rrsync,
+        MirrorByWord::Sftp => MirrorBy::Sftp,
+    };
+    let base = match &words.mirror {
+        Some(root) => KeyOptions::mirroring(by, root, words.read_only),
+        None => KeyOptions { restrict: words.restrict, command: words.command, ..KeyOptions::default() },
+    };
+    let expires = words.expires.as_deref().map(moment).transpose()?;
+    Ok(KeyOptions { from: words.from, expires, permit_open: words.permit_open, ..base })
+}
+
+/// A moment as people write it: a date, a time in UTC, or a span from now.
+fn moment(text: &str) -> Result<Timestamp> {
+    let date = || format!("{text}T00:00:00Z").parse::<Timestamp>().ok();
+    let span = || text.parse::<Period>().ok().map(|span| dr_core::toolkit::now() + span.as_duration());
+    text.parse().ok().or_else(date).or_else(span).ok_or_else(|| {
+        let why = format!("'{}' is no time", text.escape_debug());
+        Error::new(ErrorKind::Usage, "read --expires", why)
+            .hint("2027-01-31, 2027-01-31T12:00:00Z, or 90d from now")
+    })
 }
 
 fn public_line(path: &Path) -> Result<String> {

@@ -1,0 +1,96 @@
+//! `dr keys audit`: a table of who can log in where, and what is wrong with that.
+
+use std::path::{Path, PathBuf};
+
+use dr_core::keys::{Access, AuthorizedKeys, Inventory};
+use dr_core::toolkit::AuditOptions;
+use dr_core::{Error, ErrorKind, Estate, Remote, Result};
+
+use crate::args::Common;
+use crate::console::Console;
+use crate::context;
+
+/// Of the lines so many are shown, unless all are asked for.
+const SHOWN: usize = 100;
+
+pub(super) struct Words {
+    pub(super) remotes: Vec<Remote>,
+    pub(super) file: Option<PathBuf>,
+    pub(super) known: Option<PathBuf>,
+    pub(super) record: Option<PathBuf>,
+}
+
+pub(super) async fn run(common: &Common, console: &Console, estate: Estate, words: Words) -> Result<u8> {
+    let console = console.under(&estate.policy);
+    let known = words.known.as_deref().map(known_keys).transpose()?.unwrap_or_default();
+    let options = AuditOptions { known, record: words.record, keep_record: common.dry_run };
+    let toolkit = context::toolkit(common, estate)?;
+    let (inventory, report) = match words.file {
+        Some(file) => toolkit.audit_key_file(&file, &options)?,
+        None => toolkit.audit_keys(&words.remotes, &options, &console.control()).await?,
+    };
+    if !console.is_monitoring() {
+        let value = serde_json::to_value(&inventory)
+            .map_err(|why| Error::new(ErrorKind::Internal, "write the inventory as JSON", why.to_string()))?;
+        console.result(&table(&inventory, common.verbose), &value);
+    }
+    Ok(console.report(&report))
+}
+
+fn known_keys(path: &Path) -> Result<Vec<String>> {
+    let operation = || format!("read the known keys in {}", path.display());
+    let content = std::fs::read(path).map_err(|error| Error::io(operation(), error))?;
+    let file = AuthorizedKeys::parse(&content);
+    if let Some((line, why)) = file.broken().next() {
+        return Err(Error::new(ErrorKind::Usage, operation(), format!("line {line}: {why}"))
+            .hint("one key a line, as in a .pub file; # begins a remark"));
+    }
+    let known: Vec<String> = file.entries().map(|entry| entry.key.fingerprint()).collect();
+    if known.is_empty() {
+        return Err(Error::new(ErrorKind::Usage, operation(), "there is no key in it"));
+    }
+    Ok(known)
+}
+
+/// One line for each key that is let in, below the account that it opens.
+fn table(inventory: &Inventory, all: bool) -> String {
+    let mut page = String::new();
+    let limit = if all { usize::MAX } else { SHOWN };
+    let shown = &inventory.access[..inventory.access.len().min(limit)];
+    for lines in shown.chunk_by(|a, b| (&a.host, &a.account, &a.file) == (&b.host, &b.account, &b.file)) {
+        let Some(first) = lines.first() else { continue };
+        let place = match first.account.as_str() {
+            "" => first.file.clone(),
+            account => format!("{account} on {} ({})", first.host, first.file),
+        };
+        page.push_str(&clean(&place));
+        page.push('\n');
+        for line in lines {
+            page.push_str(&row(line, inventory));
+        }
+    }
+    match inventory.access.len().saturating_sub(limit) {
+        0 if inventory.access.is_empty() => page.push_str("no key is let in\n"),
+        0 => {}
+        more => page.push_str(&format!("... and {more} more; --verbose shows all\n")),
+    }
+    page.trim_end().to_owned()
+}
+
+fn row(line: &Access, inventory: &Inventory) -> String {
+    let kind = line.algorithm.trim_start_matches("ssh-");
+    let over = if line.is_expired(inventory.at) { " (over)" } else { "" };
+    let rights = clean(&line.rights.to_words());
+    format!(
+        "  line {:<4} {} {kind} {}  {}: {rights}{over}\n",
+        line.line,
+        line.key,
+        line.bits,
+        clean(&line.comment)
+    )
+}
+
+/// What stands in a file of somebody else's must not speak to the terminal.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}

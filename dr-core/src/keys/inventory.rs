@@ -1,0 +1,282 @@
+//! Who can log in as whom, where, by which key, held back by what, and from which line.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::authorized_keys::AuthorizedKeys;
+use super::effective::Effective;
+use super::rights::Rights;
+use super::strict::{Group, PathSeen, StrictModes, User};
+use crate::time::Timestamp;
+
+/// What was seen of one host.
+///
+/// ```
+/// use dr_core::keys::{HostSeen, Inventory};
+/// let nothing = HostSeen { host: "uk".into(), ..HostSeen::default() };
+/// assert!(Inventory::of(&[nothing], Default::default()).access.is_empty());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostSeen {
+    /// What the host is called.
+    pub host: String,
+    /// How many minutes its clock is east of UTC.
+    pub zone_minutes: i32,
+    /// Its accounts.
+    pub users: Vec<User>,
+    /// Its groups.
+    pub groups: Vec<Group>,
+    /// What was seen of those accounts that were looked at.
+    pub accounts: Vec<AccountSeen>,
+}
+
+/// What was seen of one account.
+///
+/// ```
+/// use dr_core::keys::AccountSeen;
+/// let seen = AccountSeen { account: "ann".into(), ..AccountSeen::default() };
+/// assert!(seen.effective.is_none(), "sshd was not asked");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountSeen {
+    /// Its name.
+    pub account: String,
+    /// What sshd does for it; none if sshd could not be asked.
+    pub effective: Option<Effective>,
+    /// Its key files, those that exist.
+    pub files: Vec<FileSeen>,
+}
+
+/// A key file and the way to it.
+///
+/// ```
+/// use dr_core::keys::FileSeen;
+/// let seen = FileSeen { path: "/root/.ssh/authorized_keys".into(), ..FileSeen::default() };
+/// assert!(seen.way.is_empty());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileSeen {
+    /// Where sshd looks for it.
+    pub path: String,
+    /// What is in it.
+    pub content: Vec<u8>,
+    /// Its real path and every directory above it.
+    pub way: Vec<PathSeen>,
+    /// The real path of the home directory.
+    pub home: String,
+}
+
+/// Who can log in where.
+///
+/// ```
+/// use dr_core::keys::Inventory;
+/// let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ ann";
+/// let inventory = Inventory::of_file("keys", format!("restrict {key}\n").as_bytes(), Default::default());
+/// let access = &inventory.access[0];
+/// assert_eq!((access.line, access.bits, access.comment.as_str()), (1, 256, "ann"));
+/// assert_eq!(access.rights.to_words(), "restrict");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Inventory {
+    /// When it was taken.
+    pub at: Timestamp,
+    /// Every line that lets a key in, by host, account, file and line.
+    pub access: Vec<Access>,
+    /// Every key file.
+    pub files: Vec<KeyFile>,
+    /// What sshd does for every account.
+    pub accounts: Vec<AccountLogin>,
+}
+
+/// A line that lets a key in.
+///
+/// ```
+/// use dr_core::keys::Inventory;
+/// let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ ann";
+/// let inventory = Inventory::of_file("keys", format!("expiry-time=\"20200101\" {key}\n").as_bytes(), "2026-11-22T00:00:00Z".parse().unwrap());
+/// assert!(inventory.access[0].is_expired(inventory.at));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Access {
+    /// The host.
+    pub host: String,
+    /// The account that one logs in to.
+    pub account: String,
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The key's fingerprint.
+    pub key: String,
+    /// Its kind, as SSH names it.
+    pub algorithm: String,
+    /// Its size; 0 where it cannot be told.
+    pub bits: u32,
+    /// What stands beside it: anyone can write anything there.
+    pub comment: String,
+    /// What it may do.
+    pub rights: Rights,
+    /// Until when, by the host's time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+}
+
+impl Access {
+    /// Whether its time is over.
+    #[must_use]
+    pub fn is_expired(&self, at: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= at)
+    }
+}
+
+/// A key file.
+///
+/// ```
+/// use dr_core::keys::Inventory;
+/// let inventory = Inventory::of_file("keys", b"# none\nrubbish\n", Default::default());
+/// assert_eq!(inventory.files[0].broken[0].line, 2);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyFile {
+    /// The host.
+    pub host: String,
+    /// The account.
+    pub account: String,
+    /// Where it is.
+    pub file: String,
+    /// How many lines let a key in.
+    pub keys: usize,
+    /// Lines that are meant to be something and that sshd skips.
+    pub broken: Vec<BrokenLine>,
+    /// Whether sshd reads it at all.
+    pub strict_modes: StrictModes,
+}
+
+/// A line that sshd skips.
+///
+/// ```
+/// use dr_core::keys::BrokenLine;
+/// assert_eq!(BrokenLine { line: 3, why: "a quote is not closed".into() }.line, 3);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BrokenLine {
+    /// Its number, from 1.
+    pub line: usize,
+    /// Why.
+    pub why: String,
+}
+
+/// What sshd does for an account, beside keys.
+///
+/// ```
+/// use dr_core::keys::{AccountSeen, Effective, HostSeen, Inventory, User};
+/// let account = AccountSeen {
+///     account: "ann".into(),
+///     effective: Some(Effective::parse("passwordauthentication yes\n")),
+///     files: vec![],
+/// };
+/// let host = HostSeen { host: "uk".into(), accounts: vec![account], ..HostSeen::default() };
+/// let inventory = Inventory::of(&[host], Default::default());
+/// assert_eq!(inventory.accounts[0].password_by.as_deref(), Some("PasswordAuthentication"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountLogin {
+    /// The host.
+    pub host: String,
+    /// The account.
+    pub account: String,
+    /// It is root, or root by another name.
+    pub is_root: bool,
+    /// The keyword of sshd_config by which a password lets it in; none if no password does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_by: Option<String>,
+    /// sshd lets the agent of whoever logs in be used from the host.
+    pub agent_forwarding: bool,
+    /// A program that is asked for further keys, which are not seen here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_command: Option<String>,
+}
+
+impl Inventory {
+    /// Of these hosts, at this time.
+    #[must_use]
+    pub fn of(hosts: &[HostSeen], at: Timestamp) -> Self {
+        let mut inventory = Self { at, ..Self::default() };
+        for host in hosts {
+            for account in &host.accounts {
+                let user = host.users.iter().find(|user| user.name == account.account);
+                if let Some(effective) = &account.effective {
+                    inventory.accounts.push(login(host, account, user, effective));
+                }
+                for file in &account.files {
+                    let strict_modes = user.map_or_else(StrictModes::default, |user| {
+                        StrictModes::judge(&file.way, user, &file.home, &host.users, &host.groups)
+                    });
+                    let place = (host.host.as_str(), account.account.as_str(), file.path.as_str());
+                    inventory.read(place, &file.content, host.zone_minutes, strict_modes);
+                }
+            }
+        }
+        inventory
+    }
+
+    /// Of one file here, whoever it may belong to.
+    #[must_use]
+    pub fn of_file(path: &str, content: &[u8], at: Timestamp) -> Self {
+        let mut inventory = Self { at, ..Self::default() };
+        inventory.read(("", "", path), content, 0, StrictModes::default());
+        inventory
+    }
+
+    fn read(
+        &mut self,
+        place: (&str, &str, &str),
+        content: &[u8],
+        zone_minutes: i32,
+        strict_modes: StrictModes,
+    ) {
+        let (host, account, path) = place;
+        let file = AuthorizedKeys::parse(content);
+        let before = self.access.len();
+        self.access.extend(file.entries().map(|entry| Access {
+            host: host.to_owned(),
+            account: account.to_owned(),
+            file: path.to_owned(),
+            line: entry.line,
+            key: entry.key.fingerprint(),
+            algorithm: entry.key.algorithm().to_owned(),
+            bits: entry.key.bits(),
+            comment: entry.key.comment().to_owned(),
+            expires: entry.rights.expires.map(|expiry| expiry.at(zone_minutes)),
+            rights: entry.rights,
+        }));
+        self.files.push(KeyFile {
+            host: host.to_owned(),
+            account: account.to_owned(),
+            file: path.to_owned(),
+            keys: self.access.len() - before,
+            broken: file.broken().map(|(line, why)| BrokenLine { line, why: why.to_owned() }).collect(),
+            strict_modes,
+        });
+    }
+}
+
+fn login(host: &HostSeen, seen: &AccountSeen, user: Option<&User>, effective: &Effective) -> AccountLogin {
+    let is_root = user.map_or(seen.account == "root", |user| user.uid == 0);
+    AccountLogin {
+        host: host.host.clone(),
+        account: seen.account.clone(),
+        is_root,
+        password_by: effective.takes_passwords(is_root).map(str::to_owned),
+        agent_forwarding: effective.value("allowagentforwarding") != Some("no"),
+        keys_command: effective
+            .value("authorizedkeyscommand")
+            .filter(|command| *command != "none")
+            .map(str::to_owned),
+    }
+}

@@ -1,0 +1,254 @@
+//! What is not as it should be about who can log in where.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use super::inventory::{Access, Inventory, KeyFile};
+use crate::report::{Code, Finding, Subject, code};
+use crate::time::Timestamp;
+
+/// Smaller RSA keys are weak (NIST SP 800-57 part 1, table 4: 128 bits of strength from 2031 on).
+const RSA_BITS_MIN: u32 = 3072;
+/// A key that ends within so long is spoken of.
+const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+/// Of the lines behind one finding so many are named.
+const NAMED: usize = 8;
+
+impl Inventory {
+    /// Everything that is not as it should be. `known` holds the fingerprints of the keys that are expected; without any, none
+    /// is called unknown.
+    ///
+    /// ```
+    /// use dr_core::{keys::Inventory, report::code};
+    /// let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ ann";
+    /// let text = format!("restrict,expiry-time=\"20200101\" {key}\n{key}\n");
+    /// let inventory = Inventory::of_file("keys", text.as_bytes(), "2026-11-22T00:00:00Z".parse().unwrap());
+    /// let codes: Vec<_> = inventory.findings(&[]).iter().map(|finding| finding.code).collect();
+    /// assert!(codes.contains(&code::KEY_TWICE), "the second line lets in what the first has locked out");
+    /// ```
+    #[must_use]
+    pub fn findings(&self, known: &[String]) -> Vec<Finding> {
+        let mut findings = vec![];
+        for file in &self.files {
+            of_file(file, &mut findings);
+        }
+        let known: BTreeSet<&str> = known.iter().map(String::as_str).collect();
+        for lines in self.access.chunk_by(|a, b| (&a.host, &a.account) == (&b.host, &b.account)) {
+            of_lines(lines, self, &known, &mut findings);
+        }
+        self.shared(&mut findings);
+        self.logins(&mut findings);
+        findings
+    }
+
+    /// What is different from an earlier inventory: keys that came, went, or may do something else.
+    ///
+    /// ```
+    /// use dr_core::keys::Inventory;
+    /// let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ ann";
+    /// let file = |text: String| Inventory::of_file("keys", text.as_bytes(), Default::default());
+    /// let (before, now) = (file(format!("restrict {key}\n")), file(format!("# moved\n{key}\n")));
+    /// let found = now.changes_since(&before);
+    /// assert!(found[0].message.contains("may do something else"), "{}", found[0].message);
+    /// assert!(now.changes_since(&now).is_empty());
+    /// ```
+    #[must_use]
+    pub fn changes_since(&self, earlier: &Self) -> Vec<Finding> {
+        let hosts =
+            |inventory: &Self| inventory.files.iter().map(|file| file.host.clone()).collect::<BTreeSet<_>>();
+        // A host that was not seen this time, or not seen before, has not changed for all that is known.
+        let both: BTreeSet<String> = hosts(self).intersection(&hosts(earlier)).cloned().collect();
+        let (now, before) = (by_place(self), by_place(earlier));
+        let mut changes: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+        let places: BTreeSet<_> =
+            now.keys().chain(before.keys()).filter(|place| both.contains(place.0)).collect();
+        for place in places {
+            let what = match (before.get(place), now.get(place)) {
+                (None, Some(lines)) => format!("{} came", shown(lines[0])),
+                (Some(lines), None) => format!("{} is gone", shown(lines[0])),
+                (Some(old), Some(new)) if rights_of(old) != rights_of(new) => {
+                    let (was, is) = (rights_of(old).join(" or "), rights_of(new).join(" or "));
+                    format!("{} may do something else ({was} became {is})", shown(new[0]))
+                }
+                _ => continue,
+            };
+            changes.entry((place.0, place.1)).or_default().push(what);
+        }
+        let said = format!("since {}", earlier.at);
+        let finding = |((host, account), items): ((&str, &str), Vec<String>)| {
+            grouped(
+                code::KEY_CHANGED,
+                subject(host, account, if account.is_empty() { "the file" } else { "" }),
+                &items,
+                &said,
+            )
+        };
+        changes.into_iter().map(finding).collect()
+    }
+
+    /// Keys that open more than one host: whoever holds one of them holds all.
+    fn shared(&self, findings: &mut Vec<Finding>) {
+        let mut places: HashMap<&str, BTreeSet<(&str, &str)>> = HashMap::new();
+        for access in &self.access {
+            places.entry(&access.key).or_default().insert((&access.host, &access.account));
+        }
+        let mut shared: Vec<_> = places
+            .into_iter()
+            .filter(|(_, places)| places.iter().map(|place| place.0).collect::<BTreeSet<_>>().len() > 1)
+            .collect();
+        shared.sort_unstable_by_key(|(key, _)| *key);
+        for (key, places) in shared {
+            let items: Vec<String> =
+                places.iter().map(|(host, account)| format!("{account} on {host}")).collect();
+            findings.push(grouped(code::KEY_SHARED, Subject::new("key", key), &items, "it opens"));
+        }
+    }
+
+    fn logins(&self, findings: &mut Vec<Finding>) {
+        for account in &self.accounts {
+            let subject = subject(&account.host, &account.account, "");
+            if let Some(keyword) = &account.password_by {
+                let code = if account.is_root { code::ROOT_PASSWORD_LOGIN } else { code::PASSWORD_LOGIN };
+                let message = format!("sshd lets it in with a password (by {keyword})");
+                findings.push(Finding::new(code, subject.clone(), message).with("keyword", keyword));
+            }
+        }
+    }
+
+    fn forwards_agents(&self, host: &str, account: &str) -> bool {
+        let of = self.accounts.iter().find(|login| login.host == host && login.account == account);
+        of.is_none_or(|login| login.agent_forwarding)
+    }
+}
+
+/// The lines of each key in each account: by host, account and key.
+type Places<'a> = BTreeMap<(&'a str, &'a str, &'a str), Vec<&'a Access>>;
+
+fn by_place(inventory: &Inventory) -> Places<'_> {
+    let mut places = Places::new();
+    for access in &inventory.access {
+        places.entry((&access.host, &access.account, &access.key)).or_default().push(access);
+    }
+    places
+}
+
+fn rights_of(lines: &[&Access]) -> Vec<String> {
+    lines.iter().map(|line| line.rights.to_words()).collect()
+}
+
+fn of_file(file: &KeyFile, findings: &mut Vec<Finding>) {
+    let subject = subject(&file.host, &file.account, &file.file);
+    let strict = &file.strict_modes;
+    let message = match (&strict.upstream, &strict.debian) {
+        (Some(why), Some(_)) => Some(format!("sshd ignores all its keys: {why}")),
+        (Some(why), None) => Some(format!(
+            "sshd ignores all its keys unless it is Debian's or a child of it: {why}, and nobody else is in that group"
+        )),
+        _ => None,
+    };
+    findings.extend(message.map(|message| Finding::new(code::KEY_FILE_TOO_OPEN, subject.clone(), message)));
+    if !file.broken.is_empty() {
+        let items: Vec<String> =
+            file.broken.iter().map(|broken| format!("line {}: {}", broken.line, broken.why)).collect();
+        findings.push(grouped(code::KEY_LINE_BROKEN, subject, &items, "sshd skips"));
+    }
+}
+
+/// The lines of one account.
+fn of_lines(lines: &[Access], inventory: &Inventory, known: &BTreeSet<&str>, findings: &mut Vec<Finding>) {
+    let Some(first) = lines.first() else { return };
+    let at = inventory.at;
+    let subject =
+        subject(&first.host, &first.account, if first.account.is_empty() { &first.file } else { "" });
+    let mut say = |code: Code, said: &str, wanted: &dyn Fn(&Access) -> bool| {
+        let items: Vec<String> = lines.iter().filter(|line| wanted(line)).map(placed).collect();
+        if !items.is_empty() {
+            findings.push(grouped(code, subject.clone(), &items, said));
+        }
+    };
+    say(code::KEY_WEAK, "too weak", &is_weak);
+    say(code::KEY_EXPIRED, "past its time", &|line| line.is_expired(at));
+    say(code::KEY_EXPIRES_SOON, "at its end within two weeks", &|line| {
+        line.expires.is_some_and(|expires| expires > at && expires <= at + SOON)
+    });
+    say(code::KEY_UNKNOWN, "not among the known ones", &|line| {
+        !known.is_empty() && !known.contains(line.key.as_str())
+    });
+    say(code::KEY_NOT_RESTRICTED, "allowed to do everything the account may", &|line| {
+        !line.rights.is_limited()
+    });
+    let forwards = inventory.forwards_agents(&first.host, &first.account);
+    say(code::KEY_FORWARDS_AGENT, "allowed to bring an agent along", &|line| {
+        forwards && line.rights.agent_forwarding && !line.rights.authority
+    });
+    twins(lines, at, &subject, findings);
+}
+
+/// sshd takes the first line that lets a key in, so what one line holds back, another one of the same key gives.
+fn twins(lines: &[Access], at: Timestamp, subject: &Subject, findings: &mut Vec<Finding>) {
+    let mut by_key: HashMap<&str, Vec<&Access>> = HashMap::with_capacity(lines.len());
+    for line in lines.iter().filter(|line| !line.rights.authority) {
+        by_key.entry(&line.key).or_default().push(line);
+    }
+    let mut twins: Vec<_> = by_key.into_values().filter(|lines| lines.len() > 1).collect();
+    twins.sort_unstable_by_key(|lines| lines[0].line);
+    let items: Vec<String> = twins
+        .iter()
+        .map(|lines| {
+            let numbers: Vec<String> = lines.iter().map(|line| line.line.to_string()).collect();
+            let differ = lines.iter().any(|line| line.rights != lines[0].rights);
+            let void =
+                lines.iter().any(|line| line.is_expired(at)) && !lines.iter().all(|line| line.is_expired(at));
+            let harm = match (void, differ) {
+                (true, _) => ", of which one is past its time and another is not, so the key still opens",
+                (false, true) => ", which allow different things: the first that lets it in counts",
+                (false, false) => "",
+            };
+            format!("{} on the lines {}{harm}", lines[0].key, numbers.join(", "))
+        })
+        .collect();
+    if !items.is_empty() {
+        findings.push(grouped(code::KEY_TWICE, subject.clone(), &items, "more than once there"));
+    }
+}
+
+fn is_weak(line: &Access) -> bool {
+    match line.algorithm.as_str() {
+        "ssh-dss" => true,
+        "ssh-rsa" => line.bits < RSA_BITS_MIN,
+        _ => false,
+    }
+}
+
+fn subject(host: &str, account: &str, file: &str) -> Subject {
+    match (account, file) {
+        ("", file) => Subject::new("file", file),
+        (_, "") => Subject::new("account", format!("{account} on {host}")),
+        (_, file) => Subject::new("file", format!("{file} on {host}")),
+    }
+}
+
+/// One finding for all lines alike, with the first of them.
+fn grouped(code: Code, subject: Subject, items: &[String], said: &str) -> Finding {
+    let more = items.len().saturating_sub(NAMED);
+    let mut message = format!("{said}: {}", items[..items.len().min(NAMED)].join("; "));
+    if more > 0 {
+        message = format!("{message}; and {more} more");
+    }
+    Finding::new(code, subject, message).with("count", items.len())
+}
+
+fn placed(line: &Access) -> String {
+    format!("line {}, {}", line.line, shown(line))
+}
+
+fn shown(line: &Access) -> String {
+    let kind = line.algorithm.trim_start_matches("ssh-");
+    match line.comment.as_str() {
+        "" => format!("{} ({kind})", line.key),
+        comment => {
+            let comment: String = comment.chars().filter(|c| !c.is_control()).take(60).collect();
+            format!("{} ({comment}, {kind})", line.key)
+        }
+    }
+}
