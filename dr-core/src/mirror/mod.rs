@@ -18,7 +18,7 @@ mod snapshot;
 mod survey;
 
 pub use change::{Change, Compress, Options, Owners, Progress, Side, Summary, Transfer};
-pub use delta::{Index, Matcher, Span, sign};
+pub use delta::{Index, Matcher, SignedRange, Span, WORTH_COMPARING_BYTES, sign};
 pub use diff::{Difference, Held, diff, stages};
 pub use entries::{Entries, Row, Rows};
 pub use entry::{Bytes, Carries, Entry, Kind, Owner, RelPath, Xattrs};

@@ -115,6 +115,15 @@ impl Matcher {
         self.go(false, spans);
     }
 
+    /// Goes on behind a hole of so many bytes, which are zero and of which nothing is said.
+    pub fn skip(&mut self, bytes: u64, spans: &mut Vec<Span>) {
+        self.go(true, spans);
+        self.signing.zeros(bytes);
+        self.offset = self.offset.saturating_add(bytes);
+        self.expected = self.index.as_ref().and_then(|index| index.starting_at(self.offset));
+        self.old = self.offset;
+    }
+
     /// Says the rest, and gives the signature of all of the content.
     #[must_use]
     pub fn finish(mut self, spans: &mut Vec<Span>) -> Signature {

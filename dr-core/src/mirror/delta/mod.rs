@@ -11,10 +11,15 @@
 
 mod index;
 mod matching;
+mod packed;
 mod signing;
 #[cfg(test)]
 mod tests;
 
 pub use index::Index;
 pub use matching::{Matcher, Span};
+pub use packed::SignedRange;
 pub use signing::sign;
+
+/// Files up to this size are sent whole when they change: comparing them takes as long.
+pub const WORTH_COMPARING_BYTES: u64 = 1 << 20;

@@ -94,6 +94,22 @@ impl Signing {
         self.signature.grains.extend_from_slice(grains);
     }
 
+    /// So many zeros, as chunks of the greatest length: all of those are alike.
+    pub(super) fn zeros(&mut self, bytes: u64) {
+        let (full, rest) = (bytes / CHUNK_BYTES_MAX as u64, bytes % CHUNK_BYTES_MAX as u64);
+        let zeros = vec![0; if full > 0 { CHUNK_BYTES_MAX } else { rest as usize }];
+        if full > 0 {
+            self.chunk(&zeros);
+            let Self { signature, grains } = self;
+            let chunk = signature.chunks.last().copied();
+            for _ in 1..full {
+                signature.chunks.extend(chunk);
+                signature.grains.extend(grains.iter().map(short));
+            }
+        }
+        self.chunk(&zeros[..rest as usize]);
+    }
+
     pub(super) fn finish(self) -> Signature {
         self.signature
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{Index, Matcher, Span, sign};
+use super::{Index, Matcher, SignedRange, Span, sign};
 use crate::mirror::{ChunkSum, GRAIN_BYTES, Signature};
 
 /// Content that nothing else is like.
@@ -161,6 +161,51 @@ fn a_new_signature_serves_as_well_as_one_made_anew() {
         assert!(literal_bytes(&spans) < 5000 + 4 * GRAIN_BYTES, "round {round}: {}", literal_bytes(&spans));
         signature = next;
     }
+}
+
+#[test]
+fn holes_are_in_the_signature_and_not_in_the_spans() {
+    let (before, after) = (noise(100_000, 18), noise(50_000, 19));
+    for hole in [1, 4096, 300_000, 1_000_000] {
+        let content = [before.clone(), vec![0; hole], after.clone()].concat();
+        let look = |index: Option<Arc<Index>>| {
+            let mut matcher = Matcher::new(index, 0);
+            let mut spans = vec![];
+            matcher.space().extend_from_slice(&before);
+            matcher.look(&mut spans);
+            matcher.skip(hole as u64, &mut spans);
+            matcher.space().extend_from_slice(&after);
+            (matcher.finish(&mut spans), spans)
+        };
+        let (signature, spans) = look(None);
+        assert_eq!(literal_bytes(&spans), before.len() + after.len());
+        assert!(signature.is_sound());
+        let mut start = 0;
+        for chunk in &signature.chunks {
+            let end = start + chunk.bytes as usize;
+            assert_eq!(chunk.sum, blake3::hash(&content[start..end]).as_bytes()[..16]);
+            start = end;
+        }
+        assert_eq!(start, content.len());
+        let (again, spans) = look(Index::new(signature.clone()).map(Arc::new));
+        assert_eq!((again, literal_bytes(&spans)), (signature, 0));
+    }
+}
+
+#[test]
+fn damaged_bytes_are_no_signature() {
+    let part = SignedRange { range: 70..70_070, signature: sign(&noise(70_000, 20)) };
+    let packed = part.pack();
+    assert_eq!(SignedRange::unpack(&packed), Some(part.clone()));
+    assert_eq!(SignedRange::range_of(&packed[..SignedRange::HEAD]), Some(70..70_070));
+    for place in (0..packed.len()).step_by(37) {
+        let mut damaged = packed.clone();
+        damaged[place] ^= 1;
+        assert_eq!(SignedRange::unpack(&damaged), None, "byte {place}");
+        assert_eq!(SignedRange::unpack(&packed[..place]), None, "cut at {place}");
+    }
+    let elsewhere = SignedRange { range: 70..80_000, ..part };
+    assert_eq!(SignedRange::unpack(&elsewhere.pack()), None, "it does not cover its range");
 }
 
 /// Something done to content: where and how much of it, in 1024ths, and what.

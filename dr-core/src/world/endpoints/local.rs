@@ -15,13 +15,16 @@ mod one;
 mod reach;
 mod root;
 mod scan;
+mod signing;
 mod staging;
 mod supply;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use rustix::fs::OFlags;
@@ -30,15 +33,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use self::fence::Fence;
 use self::land::Lander;
+use self::reach::Reach;
 use self::root::Root;
-use self::staging::Staging;
+use self::signing::Signatures;
+use self::staging::{Staged, Staging};
 use self::supply::Supplier;
 use super::from_content;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Location;
 use crate::mirror::{
-    Carries, Change, Entry, Filter, Fsync, Landed, Landing, Lot, Options, RelPath, Room, Snapshot,
+    Carries, Change, Entry, Filter, Fsync, Landed, Landing, Lot, Options, RelPath, Room, Signature,
+    SignedRange, Snapshot, WORTH_COMPARING_BYTES,
 };
 use crate::world::{Content, Control, Endpoint, PieceReceiver, PieceSender};
 
@@ -73,6 +79,8 @@ struct Tree {
     /// A file can be made without a name (O_TMPFILE): taken for so until a file system says no.
     makes_unnamed: AtomicBool,
     is_superuser: bool,
+    /// Chunks of large files, where something may be remembered at all.
+    signatures: OnceLock<Signatures>,
 }
 
 impl LocalEndpoint {
@@ -90,7 +98,16 @@ impl LocalEndpoint {
             writing: RwLock::new(()),
             makes_unnamed: AtomicBool::new(true),
             is_superuser: rustix::process::geteuid().is_root(),
+            signatures: OnceLock::new(),
         })))
+    }
+
+    /// The same tree, with a directory for what this end remembers between runs. It is never inside a tree that is mirrored, and
+    /// its loss costs time only.
+    #[must_use]
+    pub fn with_state(self, directory: &Path) -> Self {
+        let _ = self.0.signatures.set(Signatures::new(directory));
+        self
     }
 
     async fn run<T: Send + 'static>(
@@ -230,6 +247,36 @@ impl Endpoint for LocalEndpoint {
         Ok(futures_util::future::try_join_all(parts).await?.concat())
     }
 
+    async fn signature(&self, path: &RelPath, wanted: &Entry) -> Result<Option<Signature>> {
+        let (path, wanted) = (path.clone(), wanted.clone());
+        self.run_long(move |tree, stop| tree.signature(&path, &wanted, stop)).await
+    }
+
+    async fn remembers(&self, versions: &[(RelPath, Entry)]) -> Result<Vec<bool>> {
+        let versions = versions.to_vec();
+        self.run(move |tree| {
+            let Some(signatures) = tree.signatures() else { return Ok(vec![false; versions.len()]) };
+            let has = |(path, version): &(RelPath, Entry)| {
+                signatures.has(&signing::key(&tree.path, path, version, false), version.size_bytes())
+            };
+            Ok(versions.iter().map(has).collect())
+        })
+        .await
+    }
+
+    async fn remember(&self, path: &RelPath, version: &Entry, signature: &Signature) -> Result<bool> {
+        let key = signing::key(&self.0.path, path, version, signature.staged);
+        let range = 0..signature.size_bytes();
+        if (range.end != version.size_bytes() && !signature.staged) || !signature.is_sound() {
+            return Ok(false);
+        }
+        let part = SignedRange { range, signature: signature.clone() };
+        self.run(move |tree| {
+            Ok(tree.signatures().is_some_and(|signatures| signatures.keep(&key, &part).is_ok()))
+        })
+        .await
+    }
+
     async fn room(&self) -> Result<Option<Room>> {
         self.run(|tree| looks::room(tree).map(Some)).await
     }
@@ -290,6 +337,33 @@ impl Tree {
             None => Staging::sweep(&self.path, &root),
         }
         Ok(())
+    }
+
+    fn signatures(&self) -> Option<&Signatures> {
+        self.signatures.get()
+    }
+
+    fn signature(&self, path: &RelPath, wanted: &Entry, stop: &Stop) -> Result<Option<Signature>> {
+        let begun = Staged::begun(self.staging()?, path, wanted);
+        let begun = begun.map_err(|error| self.trouble("read", path, error))?;
+        let (file, staged) = match begun {
+            // What came of the very version that is wanted is of more use than another version.
+            Some((_staged, file)) => (file, true),
+            None => match Reach::new(self.root().map_err(|error| self.trouble("read", path, error))?)
+                .open_to_read(path, self.is_superuser)
+            {
+                Ok(file) => (file.into(), false),
+                Err(_) => return Ok(None),
+            },
+        };
+        let found = file.metadata().map_err(|error| self.trouble("read", path, error))?;
+        if !found.is_file() || found.len() <= WORTH_COMPARING_BYTES {
+            return Ok(None);
+        }
+        // It could not be read, or became shorter: the file is sent whole.
+        Ok(signing::sign_file(&file, found.len(), stop)?
+            .ok()
+            .map(|signature| Signature { staged, ..signature }))
     }
 
     fn landing(&self) -> Arc<Landing> {

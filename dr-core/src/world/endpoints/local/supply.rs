@@ -3,6 +3,7 @@
 //! A small file is read whole before anything of it is sent, and read anew if it changed meanwhile; many of them share one buffer
 //! and go in one batch. A large one is sent as it is read: if it changes on the way, the target is told to keep what it has.
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,10 +15,13 @@ use rustix::io::Errno;
 
 use super::incoming::hash_zeros;
 use super::reach::Reach;
-use super::{Stop, Tree};
+use super::{Stop, Tree, signing};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
-use crate::mirror::{Basis, Entry, Kept, Kind, Lot, LotFile, Owner, Part, Piece, RelPath};
+use crate::mirror::{
+    Basis, Change, Entry, Kept, Kind, Lot, LotFile, Matcher, Owner, Part, Piece, RelPath, SignedRange, Span,
+    WORTH_COMPARING_BYTES,
+};
 use crate::world::PieceSender;
 use crate::world::endpoints::BATCH_BYTES;
 use crate::world::endpoints::singly::is_as_planned;
@@ -67,7 +71,7 @@ impl<'a> Supplier<'a> {
                 _ if !is_planned => return Ok(Some(Kept::Restless)),
                 Part::Range { offset, bytes } => {
                     let until = offset.saturating_add(bytes).min(entry.size_bytes());
-                    return self.supply_large(&opened, &found, entry, file, offset..until);
+                    return self.supply_large(wanted, &opened.into(), &found, entry, file, offset..until);
                 }
                 Part::Land => {
                     self.batch.tell(Piece::End { file, entry, digest: Digest::of(b"") })?;
@@ -82,7 +86,7 @@ impl<'a> Supplier<'a> {
             }
             if entry.size_bytes() > WHOLE_BYTES {
                 let all = 0..entry.size_bytes();
-                return self.supply_large(&opened, &found, entry, file, all);
+                return self.supply_large(wanted, &opened.into(), &found, entry, file, all);
             }
             match self.supply_small(opened.as_fd(), &found, entry, file) {
                 Ok(true) => return self.batch.send_if_full().map(|()| None),
@@ -140,7 +144,8 @@ impl<'a> Supplier<'a> {
     /// Sends these bytes of a file as they are read, without its holes.
     fn supply_large(
         &mut self,
-        opened: &OwnedFd,
+        wanted: &LotFile,
+        opened: &File,
         before: &Stat,
         entry: Entry,
         file: u32,
@@ -148,6 +153,7 @@ impl<'a> Supplier<'a> {
     ) -> Result<Option<Kept>> {
         self.batch.send()?;
         let mut hasher = blake3::Hasher::new();
+        let mut compared = Compared::begin(self.tree, wanted, &entry, &range);
         let mut at = range.start;
         let _ = fs::fadvise(opened, at, std::num::NonZero::new(range.end - at), Advice::Sequential);
         let is_sparse = u64::try_from(before.st_blocks).unwrap_or(0) * 512 < entry.size_bytes();
@@ -158,27 +164,46 @@ impl<'a> Supplier<'a> {
                 Err(error) => return Ok(Some(Kept::Unreadable(error.to_string()))),
             };
             hash_zeros(&mut hasher, data.start - at);
+            if let Some(compared) = compared.as_mut().filter(|_| data.start > at) {
+                self.batch.tell_spans(file, compared.skip(data.start - at))?;
+            }
             at = data.start;
             while at < data.end {
                 self.stop.check()?;
-                let length = (data.end - at).min(BATCH_BYTES as u64);
-                let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(BATCH_BYTES));
-                match rustix::io::retry_on_intr(|| rustix::io::pread(opened, spare_capacity(&mut bytes), at))
-                {
-                    Ok(0) => return Ok(Some(Kept::Restless)),
-                    Ok(_) => {}
+                let read = match &mut compared {
+                    None => read_piece(opened, at..data.end).map(|bytes| {
+                        hasher.update(&bytes);
+                        let length = bytes.len();
+                        (length, vec![Span::Data { offset: at, bytes }])
+                    }),
+                    Some(compared) => compared.read(opened, at..data.end, &mut hasher),
+                };
+                match read {
+                    Ok((0, _)) => return Ok(Some(Kept::Restless)),
+                    Ok((length, spans)) => {
+                        at += length as u64;
+                        self.batch.tell_spans(file, spans)?;
+                    }
                     Err(error) => return Ok(Some(Kept::Unreadable(error.to_string()))),
                 }
-                hasher.update(&bytes);
-                let offset = at;
-                at += bytes.len() as u64;
-                self.batch.tell(Piece::Data { file, offset, bytes: bytes.into() })?;
-                self.batch.send()?;
             }
         }
+        let signed = compared.map(Compared::finish);
+        let signed = match signed {
+            Some((spans, signed)) => {
+                self.batch.tell_spans(file, spans)?;
+                Some(signed)
+            }
+            None => None,
+        };
         match fs::fstat(opened) {
             Ok(after) if is_same(before, &after) => {
                 let digest = Digest::from_bytes(*hasher.finalize().as_bytes());
+                if let Some((signatures, signed)) = self.tree.signatures().zip(signed) {
+                    // Nothing depends on it: without, the next transfer of this file takes longer.
+                    let key = signing::key(&self.tree.path, &wanted.change.path, &entry, false);
+                    let _ = signatures.keep(&key, &signed);
+                }
                 self.batch.tell(Piece::End { file, entry, digest })?;
                 Ok(None)
             }
@@ -186,6 +211,67 @@ impl<'a> Supplier<'a> {
             Err(error) => Ok(Some(Kept::Unreadable(error.to_string()))),
         }
     }
+}
+
+/// A large file, or a range of one, compared with what the target has of it while it is read.
+struct Compared {
+    matcher: Matcher,
+    range: Range<u64>,
+}
+
+impl Compared {
+    /// None where nothing can be remembered: then nothing is worth comparing either.
+    fn begin(tree: &Tree, wanted: &LotFile, entry: &Entry, range: &Range<u64>) -> Option<Self> {
+        let signatures = tree.signatures().filter(|_| entry.size_bytes() > WORTH_COMPARING_BYTES)?;
+        let Change { path, from, to } = &wanted.change;
+        let index = match wanted.basis {
+            Basis::Chunks { staged } => {
+                let version = if staged { to.as_ref() } else { from.as_ref() };
+                version.and_then(|version| {
+                    let key = signing::key(&tree.path, path, version, staged);
+                    // What is staged may be shorter than the version it is to become.
+                    signatures.index(&key, (!staged).then(|| version.size_bytes()))
+                })
+            }
+            _ => None,
+        };
+        Some(Self { matcher: Matcher::new(index, range.start), range: range.clone() })
+    }
+
+    /// Reads some of what is at `part`; gives how much, and what is certain by now.
+    fn read(
+        &mut self,
+        opened: &File,
+        part: Range<u64>,
+        hasher: &mut blake3::Hasher,
+    ) -> io::Result<(usize, Vec<Span>)> {
+        let length = signing::fill(&mut self.matcher, opened, part.start, part.end)?;
+        let space = self.matcher.space();
+        hasher.update(&space[space.len() - length..]);
+        let mut spans = vec![];
+        self.matcher.look(&mut spans);
+        Ok((length, spans))
+    }
+
+    fn skip(&mut self, bytes: u64) -> Vec<Span> {
+        let mut spans = vec![];
+        self.matcher.skip(bytes, &mut spans);
+        spans
+    }
+
+    fn finish(self) -> (Vec<Span>, SignedRange) {
+        let mut spans = vec![];
+        let signature = self.matcher.finish(&mut spans);
+        (spans, SignedRange { range: self.range, signature })
+    }
+}
+
+/// Some of what is at `part`.
+fn read_piece(opened: &File, part: Range<u64>) -> io::Result<Bytes> {
+    let length = (part.end - part.start).min(BATCH_BYTES as u64);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(BATCH_BYTES));
+    rustix::io::retry_on_intr(|| rustix::io::pread(opened, spare_capacity(&mut bytes), part.start))?;
+    Ok(bytes.into())
 }
 
 /// What went wrong with a file: reading it here, or sending it.
@@ -228,6 +314,25 @@ impl Batch {
     fn tell(&mut self, piece: Piece) -> Result<()> {
         self.pieces.push(piece);
         if self.pieces.len() >= 1024 { self.send() } else { Ok(()) }
+    }
+
+    /// Sends parts of a large file.
+    fn tell_spans(&mut self, file: u32, spans: Vec<Span>) -> Result<()> {
+        for span in spans {
+            match span {
+                Span::Copy { offset, from, bytes } => self.tell(Piece::Copy { file, offset, from, bytes })?,
+                Span::Data { mut offset, mut bytes } => {
+                    while bytes.len() > BATCH_BYTES {
+                        let piece = Piece::Data { file, offset, bytes: bytes.split_to(BATCH_BYTES) };
+                        offset += BATCH_BYTES as u64;
+                        self.tell(piece)?;
+                        self.send()?;
+                    }
+                    self.tell(Piece::Data { file, offset, bytes })?;
+                }
+            }
+        }
+        self.send()
     }
 
     fn send_if_full(&mut self) -> Result<()> {
@@ -274,7 +379,7 @@ fn read_all(opened: BorrowedFd<'_>, arena: &mut Vec<u8>, size: usize) -> io::Res
 }
 
 /// The next bytes within the range that are no hole.
-fn next_data(opened: &OwnedFd, range: Range<u64>) -> io::Result<Range<u64>> {
+fn next_data(opened: &File, range: Range<u64>) -> io::Result<Range<u64>> {
     let start = match fs::seek(opened, SeekFrom::Data(range.start)) {
         // Only a hole is left.
         Err(Errno::NXIO) => return Ok(range.end..range.end),
