@@ -16,6 +16,7 @@ mod marks;
 mod reuse;
 mod snapshot;
 mod survey;
+pub mod wire;
 
 pub use change::{Change, Compress, Options, Owners, Progress, Side, Summary, Transfer};
 pub use delta::{Index, Matcher, SignedRange, Span, WORTH_COMPARING_BYTES, sign};

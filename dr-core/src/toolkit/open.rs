@@ -13,7 +13,7 @@ use crate::secret::Secret;
 use crate::time::Timestamp;
 use crate::world::clock::SystemClock;
 use crate::world::coordinator::dns::DnsCoordinator;
-use crate::world::endpoints::SystemEndpoints;
+use crate::world::endpoints::{Agents, SystemEndpoints};
 use crate::world::journal::LateJournal;
 use crate::world::probes::NetProbe;
 use crate::world::providers::rfc2136::Rfc2136;
@@ -43,6 +43,8 @@ pub struct Settings {
     pub access: Access,
     /// TSIG keys beside the estate's, with their secrets.
     pub tsig_keys: BTreeMap<DnsName, (TsigAlgorithm, Secret)>,
+    /// Which agents serve trees on hosts.
+    pub agents: Agents,
 }
 
 impl Toolkit {
@@ -50,7 +52,7 @@ impl Toolkit {
     ///
     /// Errors: a TSIG secret that cannot be read or that others can read, two sites that would share a tenure.
     pub fn open(settings: Settings) -> Result<Self> {
-        let Settings { estate, journal, mut access, tsig_keys } = settings;
+        let Settings { estate, journal, mut access, tsig_keys, agents } = settings;
         for host in estate.hosts.values() {
             let pins = access.pins.entry(host.ssh.known_hosts_name()).or_default();
             pins.extend(host.host_keys.iter().cloned());
@@ -70,7 +72,7 @@ impl Toolkit {
             resolver: Arc::new(WireResolver::new()),
             coordinator: Arc::new(DnsCoordinator::from_estate(provider.clone(), &estate)?),
             provider,
-            endpoints: Arc::new(SystemEndpoints::new(connector.clone())),
+            endpoints: Arc::new(SystemEndpoints::with(connector.clone(), agents)),
             probe: Arc::new(NetProbe::new()),
             shell: Arc::new(SshShell::new(connector)),
             journal: Arc::new(LateJournal::new(journal)),

@@ -5,6 +5,7 @@
 //! a call that fails has either done nothing or says [`crate::ErrorKind::OutcomeUnknown`]; every call honours the
 //! [`Control`]'s cancellation; every wait has a limit; nothing here retries what changes something.
 
+pub mod agent;
 pub mod clock;
 mod control;
 pub mod coordinator;

@@ -1,5 +1,6 @@
-//! Where trees live: on this machine, or on a host by SFTP.
+//! Where trees live: on this machine, or on a host by dr's agent there or by SFTP.
 
+pub(crate) mod agent;
 mod local;
 mod sftp;
 pub(super) mod singly;
@@ -9,36 +10,69 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use agent::{AgentEndpoint, Agents};
 pub use local::LocalEndpoint;
 pub use sftp::SftpEndpoint;
 
 use super::ssh::Connector;
 use super::{Control, Endpoint, Endpoints};
 use crate::error::{Error, Result};
-use crate::estate::Location;
+use crate::estate::{Location, Remote};
 
 /// SFTP channels a tree: on the host, each is a process that works for itself. sshd allows ten a connection (MaxSessions).
 const CHANNELS: usize = 4;
 /// So much content goes into one batch of pieces.
 pub const BATCH_BYTES: usize = 256 * 1024;
 
-/// The endpoints of the real world: directories of this machine, and trees on hosts by SFTP.
+/// The endpoints of the real world: directories of this machine, and trees on hosts, by an agent or else by SFTP.
 ///
 /// ```
 /// use dr_core::world::endpoints::SystemEndpoints;
 /// use dr_core::world::ssh::{Access, Connector};
 /// let endpoints = SystemEndpoints::new(Connector::new(Access::default()));
 /// ```
-#[derive(Debug)]
 pub struct SystemEndpoints {
     connector: Arc<Connector>,
+    finder: agent::Finder,
 }
 
 impl SystemEndpoints {
-    /// Endpoints that reach hosts over this connector.
+    /// Endpoints that reach hosts over this connector, by the agents that are there.
     #[must_use]
     pub fn new(connector: Arc<Connector>) -> Self {
-        Self { connector }
+        Self::with(connector, Agents::default())
+    }
+
+    /// As [`Self::new`], and by which agents.
+    #[must_use]
+    pub fn with(connector: Arc<Connector>, agents: Agents) -> Self {
+        Self { connector, finder: agent::Finder::new(agents) }
+    }
+
+    async fn open_on_host(
+        &self,
+        location: &Location,
+        remote: &Remote,
+        path: &str,
+        control: &Control,
+    ) -> Result<Box<dyn Endpoint>> {
+        let (session, ()) = tokio::join!(self.connector.session(remote), self.finder.prepare());
+        let session = session?;
+        let why = match self.finder.open(&session, remote, path, control).await? {
+            agent::Found::Agent(tree) => return Ok(tree),
+            agent::Found::None(why) => why,
+        };
+        let mut streams = vec![session.sftp_stream().await?];
+        let more = (1..CHANNELS).map(|_| session.sftp_stream());
+        // One is enough; a server may grant no more.
+        streams.extend(futures_util::future::join_all(more).await.into_iter().flatten());
+        Ok(Box::new(SftpEndpoint::on_host(streams, location, why).await?))
+    }
+}
+
+impl std::fmt::Debug for SystemEndpoints {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SystemEndpoints").field("connector", &self.connector).finish_non_exhaustive()
     }
 }
 
@@ -48,13 +82,8 @@ impl Endpoints for SystemEndpoints {
         let work = async {
             let opened: Box<dyn Endpoint> = match location {
                 Location::Local { path } => Box::new(LocalEndpoint::open(path).await?),
-                Location::Remote { remote, .. } => {
-                    let session = self.connector.session(remote).await?;
-                    let mut streams = vec![session.sftp_stream().await?];
-                    let more = (1..CHANNELS).map(|_| session.sftp_stream());
-                    // One is enough; a server may grant no more.
-                    streams.extend(futures_util::future::join_all(more).await.into_iter().flatten());
-                    Box::new(SftpEndpoint::on_host(streams, location).await?)
+                Location::Remote { remote, path } => {
+                    self.open_on_host(location, remote, path, control).await?
                 }
             };
             Ok(opened)
@@ -64,6 +93,6 @@ impl Endpoints for SystemEndpoints {
 }
 
 /// What went wrong while content was read: the error of whoever supplied it, if it is one of ours.
-pub(super) fn from_content(error: io::Error) -> Error {
+pub(in crate::world) fn from_content(error: io::Error) -> Error {
     error.downcast::<Error>().unwrap_or_else(|error| Error::io("read the content of a file", error))
 }

@@ -1,0 +1,292 @@
+//! Files on their way.
+
+use std::sync::Arc;
+
+use super::coding::{Coded, Malformed, Reader, Writer, malformed};
+use super::pack::Item;
+use crate::estate::Epoch;
+use crate::mirror::{
+    Basis, ChunkSum, Fencing, Fsync, Kept, Landed, Landing, LotFile, Part, Piece, Signature,
+};
+
+/// More chunks than a lot ever has: a TiB in chunks of 64 KiB.
+pub const CHUNKS_MAX: u64 = 1 << 24;
+
+impl Coded for LotFile {
+    /// Without the chunks of a signature: they follow, and [`chunks_to_come`] says how many.
+    fn put(&self, to: &mut Writer) {
+        self.change.put(to);
+        match &self.basis {
+            Basis::Nothing => to.byte(0),
+            Basis::Chunks { signature } => {
+                to.byte(1);
+                SignatureHead::of(signature).put(to);
+            }
+            Basis::Same { path, digest } => {
+                to.byte(2);
+                path.put(to);
+                digest.put(to);
+            }
+        }
+        match self.part {
+            Part::Whole => to.byte(0),
+            Part::Range { offset, bytes } => {
+                to.byte(1);
+                offset.put(to);
+                bytes.put(to);
+            }
+            Part::Land => to.byte(2),
+        }
+    }
+
+    fn take(from: &mut Reader) -> Result<Self, Malformed> {
+        let change = Coded::take(from)?;
+        let basis = match from.byte()? {
+            0 => Basis::Nothing,
+            1 => {
+                let head = SignatureHead::take(from)?;
+                let signature =
+                    Signature { size_bytes: head.size_bytes, chunk_bytes: head.chunk_bytes, chunks: vec![] };
+                Basis::Chunks { signature: Arc::new(signature) }
+            }
+            2 => Basis::Same { path: Coded::take(from)?, digest: Coded::take(from)? },
+            _ => return malformed("no such basis"),
+        };
+        let part = match from.byte()? {
+            0 => Part::Whole,
+            1 => {
+                let (offset, bytes) = (from.number()?, from.number()?);
+                if offset.checked_add(bytes).is_none() {
+                    return malformed("a range has no end");
+                }
+                Part::Range { offset, bytes }
+            }
+            2 => Part::Land,
+            _ => return malformed("no such part of a file"),
+        };
+        Ok(Self { change, basis, part })
+    }
+}
+
+/// A signature without its chunks.
+///
+/// ```
+/// use dr_core::mirror::{Signature, wire::SignatureHead};
+/// assert_eq!(SignatureHead::of(&Signature::default()), SignatureHead { size_bytes: 0, chunk_bytes: 0 });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignatureHead {
+    /// The size of the file.
+    pub size_bytes: u64,
+    /// The average length of a chunk.
+    pub chunk_bytes: u32,
+}
+
+impl SignatureHead {
+    /// Of this signature.
+    #[must_use]
+    pub fn of(signature: &Signature) -> Self {
+        Self { size_bytes: signature.size_bytes, chunk_bytes: signature.chunk_bytes }
+    }
+}
+
+impl Coded for SignatureHead {
+    fn put(&self, to: &mut Writer) {
+        self.size_bytes.put(to);
+        self.chunk_bytes.put(to);
+    }
+    fn take(from: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Self { size_bytes: Coded::take(from)?, chunk_bytes: Coded::take(from)? })
+    }
+}
+
+impl Coded for ChunkSum {
+    fn put(&self, to: &mut Writer) {
+        self.bytes.put(to);
+        to.bytes.extend_from_slice(&self.sum);
+    }
+    fn take(from: &mut Reader) -> Result<Self, Malformed> {
+        let bytes = from.small()?;
+        // Exactly 16 were taken.
+        Ok(Self { bytes, sum: from.exactly(16)?.as_ref().try_into().unwrap_or_default() })
+    }
+}
+
+impl Coded for Piece {
+    fn put(&self, to: &mut Writer) {
+        match self {
+            Self::Data { file, offset, bytes } => {
+                to.byte(0);
+                file.put(to);
+                offset.put(to);
+                to.string(bytes);
+            }
+            Self::Copy { file, offset, from, bytes } => {
+                to.byte(1);
+                file.put(to);
+                [offset, from, bytes].iter().for_each(|number| number.put(to));
+            }
+            Self::End { file, entry, digest } => {
+                to.byte(2);
+                file.put(to);
+                entry.put(to);
+                digest.put(to);
+            }
+            Self::Kept { file, why } => {
+                to.byte(3);
+                file.put(to);
+                why.put(to);
+            }
+        }
+    }
+
+    fn take(from: &mut Reader) -> Result<Self, Malformed> {
+        let number = from.byte()?;
+        let file = from.small()?;
+        let within = |offset: u64, bytes: u64| match offset.checked_add(bytes) {
+            Some(_) => Ok(()),
+            None => malformed("a piece has no end"),
+        };
+        Ok(match number {
+            0 => {
+                let (offset, bytes) = (from.number()?, from.string()?);
+                within(offset, bytes.len() as u64)?;
+                Self::Data { file, offset, bytes }
+            }
+            1 => {
+                let [offset, source, bytes] = [from.number()?, from.number()?, from.number()?];
+                within(offset, bytes)?;
+                within(source, bytes)?;
+                Self::Copy { file, offset, from: source, bytes }
+            }
+            2 => Self::End { file, entry: Coded::take(from)?, digest: Coded::take(from)? },
+            3 => Self::Kept { file, why: Coded::take(from)? },
+            _ => return malformed("no such piece"),
+        })
+    }
+}
+
+impl Coded for Kept {
+    fn put(&self, to: &mut Writer) {
+        match self {
+            Self::Gone => to.byte(0),
+            Self::NoFile => to.byte(1),
+            Self::Restless => to.byte(2),
+            Self::Unreadable(why) => {
+                to.byte(3);
+                why.put(to);
+            }
+        }
+    }
+    fn take(from: &mut Reader) -> Result<Self, Malformed> {
+        Ok(match from.byte()? {
+            0 => Self::Gone,
+            1 => Self::NoFile,
+            2 => Self::Restless,
+            3 => Self::Unreadable(from.text()?),
+            _ => return malformed("no such reason"),
+        })
+    }
+}
+
+impl Coded for Landed {
+    fn put(&self, to: &mut Writer) {
+        match self {
+            Self::Done { bytes, entry } => {
+                to.byte(0);
+                bytes.put(to);
+                entry.put(to);
+            }
+            Self::Staged => to.byte(1),
+            Self::Kept(why) => {
+                to.byte(2);
+                why.put(to);
+            }
+            Self::Strange => to.byte(3),
+            Self::Unlike => to.byte(4),
+            Self::Failed(why) => {
+                to.byte(5);
+                why.put(to);
+            }
+        }
+    }
+    fn take(from: &mut Reader) -> Result<Self, Malformed> {
+        Ok(match from.byte()? {
+            0 => Self::Done { bytes: Coded::take(from)?, entry: Coded::take(from)? },
+            1 => Self::Staged,
+            2 => Self::Kept(Coded::take(from)?),
+            3 => Self::Strange,
+            4 => Self::Unlike,
+            5 => Self::Failed(from.text()?),
+            _ => return malformed("no such end of a file"),
+        })
+    }
+}
+
+impl Coded for Landing {
+    /// Without the paths for the quarantine: they follow.
+    fn put(&self, to: &mut Writer) {
+        self.generations.put(to);
+        to.byte(match self.fsync {
+            Fsync::Once => 0,
+            Fsync::Each => 1,
+            Fsync::Never => 2,
+        });
+        self.fence.put(to);
+    }
+    fn take(from: &mut Reader) -> Result<Self, Malformed> {
+        let generations = from.small()?;
+        let fsync = match from.byte()? {
+            0 => Fsync::Once,
+            1 => Fsync::Each,
+            2 => Fsync::Never,
+            _ => return malformed("no such time to make files durable"),
+        };
+        Ok(Self { generations, quarantine: vec![], fsync, fence: Coded::take(from)? })
+    }
+}
+
+impl Coded for Fencing {
+    fn put(&self, to: &mut Writer) {
+        to.string(self.site.as_str().as_bytes());
+        self.epoch.0.put(to);
+        self.standing.put(to);
+    }
+    fn take(from: &mut Reader) -> Result<Self, Malformed> {
+        let site = from.text()?.parse().or_else(|_| malformed("no name of a site"))?;
+        Ok(Self { site, epoch: Epoch(from.number()?), standing: from.text()? })
+    }
+}
+
+/// A stretch of one file's content.
+///
+/// ```
+/// assert_eq!(dr_core::mirror::wire::Content("<p>".into()).0.len(), 3);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content(pub bytes::Bytes);
+
+impl Coded for Content {
+    fn put(&self, to: &mut Writer) {
+        to.string(&self.0);
+    }
+    fn take(from: &mut Reader) -> Result<Self, Malformed> {
+        from.string().map(Self)
+    }
+}
+
+impl Item for LotFile {
+    const KIND: u8 = 4;
+}
+impl Item for ChunkSum {
+    const KIND: u8 = 5;
+}
+impl Item for Piece {
+    const KIND: u8 = 6;
+}
+impl Item for Landed {
+    const KIND: u8 = 7;
+}
+impl Item for Content {
+    const KIND: u8 = 10;
+}
