@@ -1,7 +1,7 @@
 //! `dr agent`: the far end of a mirror, and taking it away again.
 
+use dr_core::Result;
 use dr_core::world::agent::{Restrictions, serve_stdio};
-use dr_core::{Estate, Result};
 
 use crate::args::{Agent, Common};
 use crate::console::Console;
@@ -9,7 +9,7 @@ use crate::context;
 
 pub(super) async fn run(common: &Common, console: &Console, words: Agent) -> Result<u8> {
     if let Some(remote) = &words.remove {
-        let toolkit = context::toolkit(common, context::estate(common)?.unwrap_or_else(Estate::default))?;
+        let toolkit = context::toolkit(common, context::estate(common)?.unwrap_or_default())?;
         let removed = toolkit.remove_agents(remote, &console.control()).await?;
         let text = if removed { "removed" } else { "there was none" };
         console.result(&format!("{text}\n"), &serde_json::json!({ "removed": removed }));

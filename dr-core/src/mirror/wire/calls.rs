@@ -1,7 +1,6 @@
 //! What is asked of an agent, and what it answers.
 
 use super::coding::{Coded, Malformed, Reader, Writer, malformed, put_json, take_json};
-use super::lots::SignatureHead;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorRecord};
 use crate::mirror::{Carries, Change, Compress, Counts, Entry, Landing, Options, RelPath, Room};
@@ -96,20 +95,29 @@ pub enum Call {
     Look,
     /// [`RelPath`] packs follow, packs of `Option<Digest>` come.
     Digests,
-    /// [`crate::mirror::ChunkSum`] packs come, then [`Reply::Signature`].
+    /// Packs of chunks, then of grains come, then [`Reply::Signature`].
     Signature {
         /// The path.
         path: RelPath,
         /// What is to be there.
         wanted: Entry,
-        /// The average length of a chunk.
-        chunk_bytes: u32,
+    },
+    /// [`super::Version`] packs follow, packs of yes or no come.
+    Remembers,
+    /// Packs of chunks, then of grains follow. Answered by [`Reply::Taken`].
+    Remember {
+        /// The path.
+        path: RelPath,
+        /// What is there.
+        version: Entry,
+        /// The signature is of what a cut run staged.
+        staged: bool,
     },
     /// Answered by [`Reply::Room`].
     Room,
     /// [`RelPath`] packs follow: what goes to quarantine.
     Begin(Landing),
-    /// Packs of files and chunks follow, packs of pieces come.
+    /// Packs of files follow, packs of pieces come.
     Supply,
     /// Packs of files, then of pieces follow; packs of [`crate::mirror::Landed`] come.
     Land,
@@ -147,10 +155,14 @@ impl Coded for Call {
                 pair.put(to);
                 name.put(to);
             }
-            Self::Signature { path, wanted, chunk_bytes } => {
+            Self::Signature { path, wanted } => {
                 path.put(to);
                 wanted.put(to);
-                chunk_bytes.put(to);
+            }
+            Self::Remember { path, version, staged } => {
+                path.put(to);
+                version.put(to);
+                staged.put(to);
             }
             Self::Begin(landing) => landing.put(to),
             Self::Stat(path) | Self::Read(path) => path.put(to),
@@ -160,6 +172,7 @@ impl Coded for Call {
             }
             Self::Change(change) => change.put(to),
             Self::Ping
+            | Self::Remembers
             | Self::Look
             | Self::Digests
             | Self::Room
@@ -180,11 +193,7 @@ impl Coded for Call {
             5 => Self::Agree { pair: Coded::take(from)?, name: Coded::take(from)? },
             6 => Self::Look,
             7 => Self::Digests,
-            8 => Self::Signature {
-                path: Coded::take(from)?,
-                wanted: Coded::take(from)?,
-                chunk_bytes: Coded::take(from)?,
-            },
+            8 => Self::Signature { path: Coded::take(from)?, wanted: Coded::take(from)? },
             9 => Self::Room,
             10 => Self::Begin(Coded::take(from)?),
             11 => Self::Supply,
@@ -195,6 +204,12 @@ impl Coded for Call {
             16 => Self::Write { path: Coded::take(from)?, entry: Coded::take(from)? },
             17 => Self::Change(Coded::take(from)?),
             18 => Self::Settle,
+            19 => Self::Remembers,
+            20 => Self::Remember {
+                path: Coded::take(from)?,
+                version: Coded::take(from)?,
+                staged: Coded::take(from)?,
+            },
             _ => return malformed("no such request"),
         };
         from.done()?;
@@ -224,6 +239,8 @@ impl Call {
             Self::Write { .. } => 16,
             Self::Change(_) => 17,
             Self::Settle => 18,
+            Self::Remembers => 19,
+            Self::Remember { .. } => 20,
         }
     }
 
@@ -270,8 +287,10 @@ pub enum Reply {
         /// What the whole tree has.
         counts: Counts,
     },
-    /// The rest of a signature.
-    Signature(Option<SignatureHead>),
+    /// Whether there is a signature, and whether it is of what a cut run staged.
+    Signature(Option<bool>),
+    /// Whether a signature is of use.
+    Taken(bool),
     /// What is free.
     Room(Option<Room>),
     /// It could not be done.
@@ -306,9 +325,9 @@ impl Coded for Reply {
                 agreed.put(to);
                 counts.put(to);
             }
-            Self::Signature(head) => {
+            Self::Signature(staged) => {
                 to.byte(5);
-                head.put(to);
+                staged.put(to);
             }
             Self::Room(room) => {
                 to.byte(6);
@@ -317,6 +336,10 @@ impl Coded for Reply {
             Self::Failed(error) => {
                 to.byte(7);
                 put_json(error, to);
+            }
+            Self::Taken(taken) => {
+                to.byte(8);
+                taken.put(to);
             }
         }
     }
@@ -331,6 +354,7 @@ impl Coded for Reply {
             5 => Self::Signature(Coded::take(from)?),
             6 => Self::Room(Coded::take(from)?),
             7 => Self::Failed(take_json(from)?),
+            8 => Self::Taken(Coded::take(from)?),
             _ => return malformed("no such answer"),
         };
         from.done()?;

@@ -1,31 +1,24 @@
 //! Files on their way.
 
-use std::sync::Arc;
-
 use super::coding::{Coded, Malformed, Reader, Writer, malformed};
 use super::pack::Item;
 use crate::estate::Epoch;
-use crate::mirror::{
-    Basis, ChunkSum, Fencing, Fsync, Kept, Landed, Landing, LotFile, Part, Piece, Signature,
-};
-
-/// More chunks than a lot ever has: a TiB in chunks of 64 KiB.
-pub const CHUNKS_MAX: u64 = 1 << 24;
+use crate::mirror::{Basis, ChunkSum, Fencing, Fsync, Kept, Landed, Landing, LotFile, Part, Piece};
 
 impl Coded for LotFile {
-    /// Without the chunks of a signature: they follow, and [`chunks_to_come`] says how many.
     fn put(&self, to: &mut Writer) {
         self.change.put(to);
         match &self.basis {
             Basis::Nothing => to.byte(0),
-            Basis::Chunks { signature } => {
+            Basis::Chunks { staged } => {
                 to.byte(1);
-                SignatureHead::of(signature).put(to);
+                staged.put(to);
             }
-            Basis::Same { path, digest } => {
+            Basis::Same { path, digest, leaves } => {
                 to.byte(2);
                 path.put(to);
                 digest.put(to);
+                leaves.put(to);
             }
         }
         match self.part {
@@ -43,13 +36,12 @@ impl Coded for LotFile {
         let change = Coded::take(from)?;
         let basis = match from.byte()? {
             0 => Basis::Nothing,
-            1 => {
-                let head = SignatureHead::take(from)?;
-                let signature =
-                    Signature { size_bytes: head.size_bytes, chunk_bytes: head.chunk_bytes, chunks: vec![] };
-                Basis::Chunks { signature: Arc::new(signature) }
-            }
-            2 => Basis::Same { path: Coded::take(from)?, digest: Coded::take(from)? },
+            1 => Basis::Chunks { staged: Coded::take(from)? },
+            2 => Basis::Same {
+                path: Coded::take(from)?,
+                digest: Coded::take(from)?,
+                leaves: Coded::take(from)?,
+            },
             _ => return malformed("no such basis"),
         };
         let part = match from.byte()? {
@@ -68,35 +60,21 @@ impl Coded for LotFile {
     }
 }
 
-/// A signature without its chunks.
+/// One grain of a signature (see [`crate::mirror::Signature::grains`]).
 ///
 /// ```
-/// use dr_core::mirror::{Signature, wire::SignatureHead};
-/// assert_eq!(SignatureHead::of(&Signature::default()), SignatureHead { size_bytes: 0, chunk_bytes: 0 });
+/// assert_eq!(dr_core::mirror::wire::Grain(7).0, 7);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SignatureHead {
-    /// The size of the file.
-    pub size_bytes: u64,
-    /// The average length of a chunk.
-    pub chunk_bytes: u32,
-}
+pub struct Grain(pub u64);
 
-impl SignatureHead {
-    /// Of this signature.
-    #[must_use]
-    pub fn of(signature: &Signature) -> Self {
-        Self { size_bytes: signature.size_bytes, chunk_bytes: signature.chunk_bytes }
-    }
-}
-
-impl Coded for SignatureHead {
+impl Coded for Grain {
     fn put(&self, to: &mut Writer) {
-        self.size_bytes.put(to);
-        self.chunk_bytes.put(to);
+        to.bytes.extend_from_slice(&self.0.to_le_bytes());
     }
     fn take(from: &mut Reader) -> Result<Self, Malformed> {
-        Ok(Self { size_bytes: Coded::take(from)?, chunk_bytes: Coded::take(from)? })
+        // Exactly 8 were taken.
+        Ok(Self(u64::from_le_bytes(from.exactly(8)?.as_ref().try_into().unwrap_or_default())))
     }
 }
 
@@ -280,6 +258,9 @@ impl Item for LotFile {
 }
 impl Item for ChunkSum {
     const KIND: u8 = 5;
+}
+impl Item for Grain {
+    const KIND: u8 = 11;
 }
 impl Item for Piece {
     const KIND: u8 = 6;

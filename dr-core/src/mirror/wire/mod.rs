@@ -19,6 +19,6 @@ pub use coding::{Coded, Malformed, Reader, Writer};
 pub use frame::{
     CALLS_MAX, FRAME_BYTES_MAX, FrameHead, FrameKind, HEAD_BYTES, Hello, MAGIC, PROTOCOL, WINDOW_BYTES,
 };
-pub use lots::{CHUNKS_MAX, Content, SignatureHead};
+pub use lots::{Content, Grain};
 pub use pack::{Item, PACK_BYTES, Pack, kind_of_pack, unpack};
-pub use tree::{Seen, Sight};
+pub use tree::{Seen, Sight, Version};

@@ -46,10 +46,14 @@ impl<T: Item> Pack<T> {
 
     /// Adds an item; true says that the pack is full and to be sent.
     pub fn push(&mut self, item: &T) -> bool {
+        self.push_with(|to| item.put(to))
+    }
+
+    pub(super) fn push_with(&mut self, put: impl FnOnce(&mut Writer)) -> bool {
         if self.writer.is_empty() {
             self.writer.byte(T::KIND);
         }
-        item.put(&mut self.writer);
+        put(&mut self.writer);
         self.writer.len() >= PACK_BYTES || self.writer.told_bytes >= TOLD_BYTES
     }
 
@@ -61,12 +65,24 @@ impl<T: Item> Pack<T> {
 }
 
 /// What a pack holds, by [`Item::KIND`].
+///
+/// ```
+/// use dr_core::mirror::{RelPath, wire::{Item, Pack, kind_of_pack}};
+/// let mut pack = Pack::new();
+/// pack.push(&RelPath::root());
+/// assert_eq!(kind_of_pack(&pack.take().unwrap()), Some(RelPath::KIND));
+/// ```
 #[must_use]
 pub fn kind_of_pack(pack: &Bytes) -> Option<u8> {
     pack.first().copied()
 }
 
 /// The items of a pack.
+///
+/// ```
+/// use dr_core::mirror::{RelPath, wire::unpack};
+/// assert!(unpack::<RelPath>(b"garbage".as_slice().into()).is_err());
+/// ```
 pub fn unpack<T: Item>(pack: Bytes) -> Result<Vec<T>, Malformed> {
     let mut from = Reader::new(pack);
     if from.byte()? != T::KIND {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::coding::{Coded, Malformed, Reader, Writer, malformed};
-use super::pack::Item;
+use super::pack::{Item, Pack};
 use crate::mirror::{Bytes, Carries, Change, Counts, Entry, Kind, Owner, RelPath, Room, Xattrs};
 
 /// The low bits of an entry's first byte say what it is, the others what follows.
@@ -189,6 +189,10 @@ pub enum Sight {
     Unreadable(RelPath, String),
     /// The filter leaves it out.
     Excluded(RelPath),
+    /// What the machine calls a user.
+    User(u32, String),
+    /// What the machine calls a group.
+    Group(u32, String),
 }
 
 impl Coded for Seen {
@@ -197,6 +201,8 @@ impl Coded for Seen {
             Sight::Entry(..) => 0,
             Sight::Unreadable(..) => 1,
             Sight::Excluded(_) => 2,
+            Sight::User(..) => 3,
+            Sight::Group(..) => 4,
         };
         to.byte(number | u8::from(self.before) << 4);
         match &self.sight {
@@ -209,19 +215,55 @@ impl Coded for Seen {
                 why.put(to);
             }
             Sight::Excluded(path) => path.put(to),
+            Sight::User(number, name) | Sight::Group(number, name) => {
+                number.put(to);
+                name.put(to);
+            }
         }
     }
 
     fn take(from: &mut Reader) -> Result<Self, Malformed> {
         let first = from.byte()?;
-        let path = from.path()?;
         let sight = match first & 0x0f {
-            0 => Sight::Entry(path, Coded::take(from)?),
-            1 => Sight::Unreadable(path, from.text()?),
-            2 => Sight::Excluded(path),
+            0 => Sight::Entry(from.path()?, Coded::take(from)?),
+            1 => Sight::Unreadable(from.path()?, from.text()?),
+            2 => Sight::Excluded(from.path()?),
+            3 => Sight::User(from.small()?, from.text()?),
+            4 => Sight::Group(from.small()?, from.text()?),
             _ => return malformed("no such line of a snapshot"),
         };
         Ok(Self { before: first & 0xf0 != 0, sight })
+    }
+}
+
+impl Pack<Seen> {
+    /// As [`Self::push`], for an entry that nobody has a path of its own for.
+    pub fn push_entry(&mut self, before: bool, path: &[u8], entry: &Entry) -> bool {
+        self.push_with(|to| {
+            to.byte(u8::from(before) << 4);
+            to.path(path);
+            entry.put(to);
+        })
+    }
+}
+
+/// A version of a file: where it is, and what tells it from others.
+///
+/// ```
+/// use dr_core::mirror::{Entry, Kind, RelPath, wire::Version};
+/// let entry = Entry { kind: Kind::Fifo, mode: 0o644, mtime_s: 0, mtime_ns: 0, owner: None, xattrs: None };
+/// assert!(Version(RelPath::root(), entry).0.is_root());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version(pub RelPath, pub Entry);
+
+impl Coded for Version {
+    fn put(&self, to: &mut Writer) {
+        self.0.put(to);
+        self.1.put(to);
+    }
+    fn take(from: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Self(Coded::take(from)?, Coded::take(from)?))
     }
 }
 
@@ -271,6 +313,12 @@ impl Item for Change {
 }
 impl Item for RelPath {
     const KIND: u8 = 3;
+}
+impl Item for Version {
+    const KIND: u8 = 12;
+}
+impl Item for bool {
+    const KIND: u8 = 13;
 }
 impl Item for Option<Entry> {
     const KIND: u8 = 8;

@@ -214,8 +214,15 @@ fn open(shared: &Arc<Shared>, streams: &mut Streams, id: u32) -> (Sending, Recei
         Slot { inbox, window: Arc::clone(&window), unread: Arc::clone(&unread), cancel: cancel.clone() };
     streams.open.insert(id, slot);
     let sending = Sending { id, shared: Arc::clone(shared), window };
-    let receiving =
-        Receiving { sending: sending.clone(), inbox: mail, unread, owed: 0, is_over: false, _turn: None };
+    let receiving = Receiving {
+        sending: sending.clone(),
+        inbox: mail,
+        unread,
+        owed: 0,
+        taken_bytes: 0,
+        is_over: false,
+        _turn: None,
+    };
     (sending, receiving, cancel)
 }
 

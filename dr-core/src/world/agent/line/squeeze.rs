@@ -77,7 +77,7 @@ impl Squeeze {
             _ => match bytes_per_second {
                 0 if is_near => None,
                 0 => Some(1),
-                0..15_000_000 => Some(3),
+                1..15_000_000 => Some(3),
                 15_000_000..80_000_000 => Some(1),
                 80_000_000..250_000_000 if !is_near => Some(-1),
                 _ => None,

@@ -15,6 +15,14 @@ use crate::mirror::wire::{
     unpack,
 };
 
+/// Lists are kept in memory; no tree that fits there has a longer one.
+const LIST_BYTES_MAX: u64 = 2 << 30;
+
+/// Whether these items are the content of files: it flows, and nobody knows whether it shrinks.
+fn is_content<T: Item>() -> bool {
+    T::KIND == crate::mirror::Piece::KIND || T::KIND == crate::mirror::wire::Content::KIND
+}
+
 /// What came for a request.
 pub(in crate::world) enum Said {
     /// Items.
@@ -81,10 +89,8 @@ impl Sending {
             Ok(taken) => taken.forget(),
             Err(_) => return Err(self.shared.lost()),
         }
-        let is_content =
-            T::KIND == crate::mirror::Piece::KIND || T::KIND == crate::mirror::wire::Content::KIND;
         let shared = &self.shared;
-        match shared.squeeze.pack(&content, is_content, &shared.gauge) {
+        match shared.squeeze.pack(&content, is_content::<T>(), &shared.gauge) {
             Some(packed) => self.frame(FrameKind::Pack, packed, content.len()).await,
             None => self.frame(FrameKind::Pack, content, 0).await,
         }
@@ -142,6 +148,8 @@ pub(in crate::world) struct Receiving {
     pub(super) unread: Arc<AtomicUsize>,
     /// Taken, and not yet given back.
     pub(super) owed: usize,
+    /// All that came in packs.
+    pub(super) taken_bytes: u64,
     pub(super) is_over: bool,
     /// The client's place among the requests that may be under way.
     pub(super) _turn: Option<OwnedSemaphorePermit>,
@@ -171,6 +179,7 @@ impl Receiving {
     fn give_back(&mut self, bytes: usize) {
         self.unread.fetch_sub(bytes, Ordering::Relaxed);
         self.owed += bytes;
+        self.taken_bytes += bytes as u64;
         if self.owed >= WINDOW_BYTES / 4 {
             let bytes = u32::try_from(std::mem::take(&mut self.owed)).unwrap_or(u32::MAX);
             let mut to = Writer::new();
@@ -183,6 +192,9 @@ impl Receiving {
 
     /// The items of a pack.
     pub(in crate::world) fn unpack<T: Item>(&self, content: Bytes, unpacked: usize) -> Result<Vec<T>> {
+        if !is_content::<T>() && self.taken_bytes > LIST_BYTES_MAX {
+            return Err(self.sending.shared.garbled(&Malformed::new("a list does not end")));
+        }
         unpack(self.open(content, unpacked)?).map_err(|why| self.sending.shared.garbled(&why))
     }
 

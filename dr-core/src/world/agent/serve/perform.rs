@@ -2,7 +2,6 @@
 
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
@@ -12,14 +11,12 @@ use super::{Agent, priority};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Location;
 use crate::mirror::wire::{
-    CHUNKS_MAX, Call, Content, Item, Manners, PACK_BYTES, Reply, Seen, Sight, SignatureHead, kind_of_pack,
+    Call, Content, Item, Manners, PACK_BYTES, Pack, Reply, Seen, Sight, Version, kind_of_pack,
 };
-use crate::mirror::{
-    Agreement, Basis, Change, ChunkSum, Landing, Lot, LotFile, Piece, RelPath, Snapshot, Survey,
-};
+use crate::mirror::{Agreement, Change, Landing, Lot, LotFile, Piece, RelPath, Signature, Snapshot, Survey};
 use crate::world::agent::line::{Receiving, Said, Sending};
 use crate::world::endpoints::LocalEndpoint;
-use crate::world::endpoints::agent::{Reading, split};
+use crate::world::endpoints::agent::{Reading, send_signature, split, take_signature};
 use crate::world::endpoints::from_content;
 use crate::world::{Cancel, Control, Endpoint};
 
@@ -107,11 +104,12 @@ impl Request<'_> {
         match call {
             Call::Scan(options) => {
                 let seen = tree.scan(&options, &self.control()).await?;
-                sending.items(lines(seen, false)).await?;
+                send_snapshot(sending, &seen, false).await?;
             }
             Call::Survey { pair, options } => {
                 let delta = tree.survey(&Survey { pair, options }, &self.control()).await?;
-                sending.items(lines(delta.was, true).chain(lines(delta.now, false))).await?;
+                send_snapshot(sending, &delta.was, true).await?;
+                send_snapshot(sending, &delta.now, false).await?;
                 return Ok(Reply::Delta { agreed: delta.agreed, counts: delta.counts });
             }
             Call::Agree { pair, name } => {
@@ -126,11 +124,22 @@ impl Request<'_> {
                 let paths = self.list::<RelPath>().await?;
                 sending.items(tree.digests(&paths).await?).await?;
             }
-            Call::Signature { path, wanted, chunk_bytes } => {
-                let found = tree.signature(&path, &wanted, chunk_bytes).await?;
-                let head = found.as_ref().map(SignatureHead::of);
-                sending.items(found.map(|signature| signature.chunks).unwrap_or_default()).await?;
-                return Ok(Reply::Signature(head));
+            Call::Signature { path, wanted } => {
+                let found = tree.signature(&path, &wanted).await?;
+                if let Some(signature) = &found {
+                    send_signature(sending, signature).await?;
+                }
+                return Ok(Reply::Signature(found.map(|signature| signature.staged)));
+            }
+            Call::Remembers => {
+                let versions = self.list::<Version>().await?;
+                let versions: Vec<_> =
+                    versions.into_iter().map(|Version(path, entry)| (path, entry)).collect();
+                sending.items(tree.remembers(&versions).await?).await?;
+            }
+            Call::Remember { path, version, staged } => {
+                let signature = self.signature(staged).await?;
+                return tree.remember(&path, &version, &signature).await.map(Reply::Taken);
             }
             Call::Room => return tree.room().await.map(Reply::Room),
             Call::Begin(landing) => {
@@ -174,25 +183,18 @@ impl Request<'_> {
         Ok(list)
     }
 
-    async fn supply(&mut self) -> Result<()> {
-        let (mut files, mut chunks) = (vec![], vec![]);
-        loop {
-            match self.said().await? {
-                Said::Pack { content, unpacked } => {
-                    let content = self.receiving.open(content, unpacked)?;
-                    if kind_of_pack(&content) == Some(ChunkSum::KIND) {
-                        chunks.extend(self.receiving.unpack::<ChunkSum>(content, 0)?);
-                    } else {
-                        files.extend(self.receiving.unpack::<LotFile>(content, 0)?);
-                    }
-                    if chunks.len() as u64 > CHUNKS_MAX {
-                        return Err(nonsense("more chunks than a file has"));
-                    }
-                }
-                _ => break,
-            }
+    /// A signature in packs of chunks and grains.
+    async fn signature(&mut self, staged: bool) -> Result<Signature> {
+        let mut signature = Signature { staged, ..Signature::default() };
+        while let Said::Pack { content, unpacked } = self.said().await? {
+            let content = self.receiving.open(content, unpacked)?;
+            take_signature(&self.receiving, content, &mut signature)?;
         }
-        give_chunks(&mut files, chunks)?;
+        if signature.is_sound() { Ok(signature) } else { Err(nonsense("a signature of no file")) }
+    }
+
+    async fn supply(&mut self) -> Result<()> {
+        let files = self.list::<LotFile>().await?;
         let lot = Lot { files };
         let (pieces, mut batches) = mpsc::channel::<Vec<Piece>>(BATCHES);
         let sent = async {
@@ -272,27 +274,22 @@ fn nonsense(why: &str) -> Error {
     )
 }
 
-/// Every signature gets its chunks, which came behind all files, in their order.
-fn give_chunks(files: &mut [LotFile], chunks: Vec<ChunkSum>) -> Result<()> {
-    let mut chunks = chunks.into_iter();
-    for file in files {
-        let Basis::Chunks { signature } = &mut file.basis else { continue };
-        let signature = Arc::make_mut(signature);
-        let mut told_bytes = 0_u64;
-        while told_bytes < signature.size_bytes {
-            let chunk = chunks.next().filter(|chunk| chunk.bytes > 0);
-            let chunk = chunk.ok_or_else(|| nonsense("a signature has less than its file"))?;
-            told_bytes += u64::from(chunk.bytes);
-            signature.chunks.push(chunk);
+/// A snapshot line by line.
+async fn send_snapshot(sending: &Sending, seen: &Snapshot, before: bool) -> Result<()> {
+    let mut pack = Pack::new();
+    for row in seen.entries.rows() {
+        if pack.push_entry(before, row.path_bytes(), &row.entry()) {
+            sending.pack(&mut pack).await?;
         }
     }
-    if chunks.next().is_some() { Err(nonsense("chunks of no file")) } else { Ok(()) }
-}
-
-/// A snapshot line by line.
-fn lines(seen: Snapshot, before: bool) -> impl Iterator<Item = Seen> {
-    let entries = seen.entries.into_iter().map(|(path, entry)| Sight::Entry(path, entry));
-    let unreadable = seen.unreadable.into_iter().map(|(path, why)| Sight::Unreadable(path, why));
-    let excluded = seen.excluded.into_iter().map(Sight::Excluded);
-    entries.chain(unreadable).chain(excluded).map(move |sight| Seen { before, sight })
+    let unreadable = seen.unreadable.iter().map(|(path, why)| Sight::Unreadable(path.clone(), why.clone()));
+    let excluded = seen.excluded.iter().map(|path| Sight::Excluded(path.clone()));
+    let users = seen.names.users.iter().map(|(number, name)| Sight::User(*number, name.clone()));
+    let groups = seen.names.groups.iter().map(|(number, name)| Sight::Group(*number, name.clone()));
+    for sight in unreadable.chain(excluded).chain(users).chain(groups) {
+        if pack.push(&Seen { before, sight }) {
+            sending.pack(&mut pack).await?;
+        }
+    }
+    sending.pack(&mut pack).await
 }

@@ -18,15 +18,26 @@ use super::from_content;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{Location, Remote};
-use crate::mirror::wire::{Call, Item, Manners, PACK_BYTES, Reply, Seen, Sight, SignatureHead};
+use crate::mirror::wire::{
+    Call, Grain, Item, Manners, PACK_BYTES, Reply, Seen, Sight, Version, kind_of_pack,
+};
 use crate::mirror::{
-    Agreement, Basis, Carries, Change, ChunkSum, Delta, Entry, Landed, Landing, Lot, LotFile, Options,
-    RelPath, Room, Signature, Snapshot, Survey,
+    Agreement, Carries, Change, ChunkSum, Delta, Entry, Landed, Landing, Lot, LotFile, Options, RelPath,
+    Room, Signature, Snapshot, Survey,
 };
 use crate::world::agent::line::{Incoming, Outgoing, Receiving, Said, Sending, as_result};
 use crate::world::{Content, Control, Endpoint, PieceReceiver, PieceSender, Way};
 
-/// A tree on a host, by the agent there.
+/// A tree on a host, by the agent there: [`super::SystemEndpoints`] finds it.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use dr_core::world::endpoints::AgentEndpoint;
+/// let (ours, theirs) = tokio::io::duplex(1 << 10);
+/// drop(theirs);
+/// assert!(AgentEndpoint::over(ours, "/var/www").await.is_err(), "nobody is there");
+/// # });
+/// ```
 pub struct AgentEndpoint {
     lanes: Lanes,
     carries: Carries,
@@ -156,6 +167,8 @@ fn take(snapshot: &mut Snapshot, sight: Sight) {
         Sight::Entry(path, entry) => drop(snapshot.entries.insert(path, entry)),
         Sight::Unreadable(path, why) => drop(snapshot.unreadable.insert(path, why)),
         Sight::Excluded(path) => drop(snapshot.excluded.insert(path)),
+        Sight::User(number, name) => drop(snapshot.names.users.insert(number, name)),
+        Sight::Group(number, name) => drop(snapshot.names.groups.insert(number, name)),
     }
 }
 
@@ -283,17 +296,48 @@ impl Endpoint for AgentEndpoint {
         if found.len() == paths.len() { Ok(found) } else { Err(self.unexpected()) }
     }
 
-    async fn signature(&self, path: &RelPath, wanted: &Entry, chunk_bytes: u32) -> Result<Option<Signature>> {
-        let call = Call::Signature { path: path.clone(), wanted: wanted.clone(), chunk_bytes };
+    async fn signature(&self, path: &RelPath, wanted: &Entry) -> Result<Option<Signature>> {
+        let call = Call::Signature { path: path.clone(), wanted: wanted.clone() };
         let (_, mut receiving) = self.lanes.first().call(&call).await?;
-        let mut chunks = vec![];
-        let reply = receiving.all(|chunk: ChunkSum| chunks.push(chunk)).await?;
-        match as_reply(&receiving, reply)? {
-            Reply::Signature(head) => Ok(head.map(|SignatureHead { size_bytes, chunk_bytes }| Signature {
-                size_bytes,
-                chunk_bytes,
-                chunks,
-            })),
+        let mut signature = Signature::default();
+        let reply = loop {
+            match receiving.next().await {
+                Some(Said::Pack { content, unpacked }) => {
+                    let content = receiving.open(content, unpacked)?;
+                    take_signature(&receiving, content, &mut signature)?;
+                }
+                Some(Said::Reply(reply)) => break reply,
+                Some(_) => {}
+                None => return Err(receiving.lost()),
+            }
+        };
+        match as_reply(&receiving, Some(reply))? {
+            Reply::Signature(None) => Ok(None),
+            Reply::Signature(Some(staged)) => {
+                signature.staged = staged;
+                if signature.is_sound() { Ok(Some(signature)) } else { Err(self.unexpected()) }
+            }
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    async fn remembers(&self, versions: &[(RelPath, Entry)]) -> Result<Vec<bool>> {
+        let asked: Vec<Version> =
+            versions.iter().map(|(path, entry)| Version(path.clone(), entry.clone())).collect();
+        let known = self.exchange(Call::Remembers, asked.into_iter()).await?;
+        if known.len() == versions.len() { Ok(known) } else { Err(self.unexpected()) }
+    }
+
+    async fn remember(&self, path: &RelPath, version: &Entry, signature: &Signature) -> Result<bool> {
+        let (path, version, staged) = (path.clone(), version.clone(), signature.staged);
+        let (sending, mut receiving) =
+            self.lanes.first().call(&Call::Remember { path, version, staged }).await?;
+        let sent = async {
+            send_signature(&sending, signature).await?;
+            sending.last().await
+        };
+        match both(sent, finish(&mut receiving)).await? {
+            Reply::Taken(taken) => Ok(taken),
             _ => Err(self.unexpected()),
         }
     }
@@ -316,7 +360,6 @@ impl Endpoint for AgentEndpoint {
         let (sending, mut receiving) = line.call(&Call::Supply).await?;
         let asked = async {
             send_files(&sending, lot).await?;
-            sending.items(chunks(lot)).await?;
             sending.last().await
         };
         let heard = async {
@@ -367,14 +410,22 @@ async fn send_files(sending: &Sending, lot: &Lot) -> Result<()> {
     sending.items::<LotFile>(lot.files.iter().cloned()).await
 }
 
-/// The chunks of all signatures, in the order of the files.
-fn chunks(lot: &Lot) -> impl Iterator<Item = ChunkSum> {
-    lot.files.iter().flat_map(|file| {
-        match &file.basis {
-            Basis::Chunks { signature } => signature.chunks.as_slice(),
-            _ => &[],
-        }
-        .iter()
-        .copied()
-    })
+/// Chunks first, then grains.
+pub(in crate::world) async fn send_signature(sending: &Sending, signature: &Signature) -> Result<()> {
+    sending.items(signature.chunks.iter().copied()).await?;
+    sending.items(signature.grains.iter().copied().map(Grain)).await
+}
+
+/// Adds what one pack says of a signature.
+pub(in crate::world) fn take_signature(
+    receiving: &Receiving,
+    content: bytes::Bytes,
+    signature: &mut Signature,
+) -> Result<()> {
+    if kind_of_pack(&content) == Some(ChunkSum::KIND) {
+        signature.chunks.extend(receiving.unpack::<ChunkSum>(content, 0)?);
+    } else {
+        signature.grains.extend(receiving.unpack::<Grain>(content, 0)?.into_iter().map(|grain| grain.0));
+    }
+    Ok(())
 }
