@@ -15,7 +15,7 @@ pub(super) async fn run(common: &Common, console: &Console, words: Agent) -> Res
         console.result(&format!("{text}\n"), &serde_json::json!({ "removed": removed }));
         return Ok(0);
     }
-    let state_dir = words.state_dir.unwrap_or_else(context::state_dir);
+    let state_dir = words.state_dir.unwrap_or_else(|| context::state_dir().join("mirror"));
     let (root, read_only) = (words.root, words.read_only);
     serve_stdio(Restrictions { root, read_only, state_dir: Some(state_dir) }).await?;
     Ok(0)

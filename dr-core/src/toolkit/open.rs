@@ -37,7 +37,8 @@ const SECRET_BYTES_MAX: usize = 4096;
 pub struct Settings {
     /// What the operator owns; empty for a script that passes what it has in hand.
     pub estate: Estate,
-    /// The journal's file. Its directory is made if it is missing; the file itself when something is first written.
+    /// The journal's file. Its directory is made if it is missing; the file itself when something is first written. What
+    /// mirrors remember of trees on this machine is in the directory `mirror` beside it.
     pub journal: PathBuf,
     /// Keys, passwords and known hosts for SSH. The estate's identities and pinned host keys are added.
     pub access: Access,
@@ -66,13 +67,17 @@ impl Toolkit {
             keys.insert(name.clone(), (key.algorithm, read_secret_file(&key.secret_file)?));
         }
         let connector = Connector::new(access);
+        let mut endpoints = SystemEndpoints::with(connector.clone(), agents);
+        if let Some(directory) = journal.parent() {
+            endpoints = endpoints.with_state(directory.join("mirror"));
+        }
         let provider: Arc<dyn Provider> = Arc::new(Rfc2136::new(keys));
         let world = World {
             clock: Arc::new(SystemClock::new()),
             resolver: Arc::new(WireResolver::new()),
             coordinator: Arc::new(DnsCoordinator::from_estate(provider.clone(), &estate)?),
             provider,
-            endpoints: Arc::new(SystemEndpoints::with(connector.clone(), agents)),
+            endpoints: Arc::new(endpoints),
             probe: Arc::new(NetProbe::new()),
             shell: Arc::new(SshShell::new(connector)),
             journal: Arc::new(LateJournal::new(journal)),

@@ -3,7 +3,8 @@
 use super::coding::{Coded, Malformed, Reader, Writer, malformed, put_json, take_json};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorRecord};
-use crate::mirror::{Carries, Change, Compress, Counts, Entry, Landing, Options, RelPath, Room};
+use crate::mirror::{Carries, Change, Compress, Counts, Entry, Generation, Landing, Options, RelPath, Room};
+use crate::time::Timestamp;
 
 /// How the line and the far machine may be used.
 ///
@@ -138,6 +139,17 @@ pub enum Call {
     Change(Change),
     /// Makes everything durable.
     Settle,
+    /// Makes the new state the live one.
+    Switch,
+    /// Packs of [`Generation`] come.
+    Generations,
+    /// Makes another kept state the live one. Answered by [`Reply::Generation`].
+    RollBack {
+        /// The one that was live since then.
+        to: Option<Timestamp>,
+    },
+    /// Answered by [`Reply::Place`].
+    Quarantined,
 }
 
 impl Coded for Call {
@@ -171,7 +183,11 @@ impl Coded for Call {
                 entry.put(to);
             }
             Self::Change(change) => change.put(to),
+            Self::RollBack { to: since } => since.put(to),
             Self::Ping
+            | Self::Switch
+            | Self::Generations
+            | Self::Quarantined
             | Self::Remembers
             | Self::Look
             | Self::Digests
@@ -204,6 +220,10 @@ impl Coded for Call {
             16 => Self::Write { path: Coded::take(from)?, entry: Coded::take(from)? },
             17 => Self::Change(Coded::take(from)?),
             18 => Self::Settle,
+            21 => Self::Switch,
+            22 => Self::Generations,
+            23 => Self::RollBack { to: Coded::take(from)? },
+            24 => Self::Quarantined,
             19 => Self::Remembers,
             20 => Self::Remember {
                 path: Coded::take(from)?,
@@ -239,6 +259,10 @@ impl Call {
             Self::Write { .. } => 16,
             Self::Change(_) => 17,
             Self::Settle => 18,
+            Self::Switch => 21,
+            Self::Generations => 22,
+            Self::RollBack { .. } => 23,
+            Self::Quarantined => 24,
             Self::Remembers => 19,
             Self::Remember { .. } => 20,
         }
@@ -254,6 +278,8 @@ impl Call {
                 | Self::ChangeAll
                 | Self::Write { .. }
                 | Self::Change(_)
+                | Self::Switch
+                | Self::RollBack { .. }
                 | Self::Settle
         )
     }
@@ -293,6 +319,10 @@ pub enum Reply {
     Taken(bool),
     /// What is free.
     Room(Option<Room>),
+    /// A state of the whole tree.
+    Generation(Generation),
+    /// A place, if there is one.
+    Place(Option<String>),
     /// It could not be done.
     Failed(ErrorRecord),
 }
@@ -337,6 +367,14 @@ impl Coded for Reply {
                 to.byte(7);
                 put_json(error, to);
             }
+            Self::Generation(generation) => {
+                to.byte(9);
+                generation.put(to);
+            }
+            Self::Place(place) => {
+                to.byte(10);
+                place.put(to);
+            }
             Self::Taken(taken) => {
                 to.byte(8);
                 taken.put(to);
@@ -354,6 +392,8 @@ impl Coded for Reply {
             5 => Self::Signature(Coded::take(from)?),
             6 => Self::Room(Coded::take(from)?),
             7 => Self::Failed(take_json(from)?),
+            9 => Self::Generation(Coded::take(from)?),
+            10 => Self::Place(Coded::take(from)?),
             8 => Self::Taken(Coded::take(from)?),
             _ => return malformed("no such answer"),
         };

@@ -1,9 +1,12 @@
 //! Files on their way.
 
-use super::coding::{Coded, Malformed, Reader, Writer, malformed};
+use super::coding::{Coded, Malformed, Reader, Writer, malformed, put_json, take_json};
 use super::pack::Item;
 use crate::estate::Epoch;
-use crate::mirror::{Basis, ChunkSum, Fencing, Fsync, Kept, Landed, Landing, LotFile, Part, Piece};
+use crate::mirror::{
+    Basis, ChunkSum, Fencing, Fsync, Generation, Kept, Landed, Landing, LotFile, Part, Piece,
+};
+use crate::time::Timestamp;
 
 impl Coded for LotFile {
     fn put(&self, to: &mut Writer) {
@@ -224,6 +227,25 @@ impl Coded for Landing {
     }
 }
 
+impl Coded for Timestamp {
+    fn put(&self, to: &mut Writer) {
+        put_json(self, to);
+    }
+    fn take(from: &mut Reader) -> Result<Self, Malformed> {
+        take_json(from)
+    }
+}
+
+impl Coded for Generation {
+    fn put(&self, to: &mut Writer) {
+        self.since.put(to);
+        self.is_live.put(to);
+    }
+    fn take(from: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Self { since: Coded::take(from)?, is_live: Coded::take(from)? })
+    }
+}
+
 impl Coded for Fencing {
     fn put(&self, to: &mut Writer) {
         to.string(self.site.as_str().as_bytes());
@@ -258,6 +280,9 @@ impl Item for LotFile {
 }
 impl Item for ChunkSum {
     const KIND: u8 = 5;
+}
+impl Item for Generation {
+    const KIND: u8 = 14;
 }
 impl Item for Grain {
     const KIND: u8 = 11;

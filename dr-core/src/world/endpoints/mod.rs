@@ -6,6 +6,7 @@ mod sftp;
 pub(super) mod singly;
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -34,6 +35,7 @@ pub const BATCH_BYTES: usize = 256 * 1024;
 pub struct SystemEndpoints {
     connector: Arc<Connector>,
     finder: agent::Finder,
+    state: Option<PathBuf>,
 }
 
 impl SystemEndpoints {
@@ -46,7 +48,21 @@ impl SystemEndpoints {
     /// As [`Self::new`], and by which agents.
     #[must_use]
     pub fn with(connector: Arc<Connector>, agents: Agents) -> Self {
-        Self { connector, finder: agent::Finder::new(agents) }
+        Self { connector, finder: agent::Finder::new(agents), state: None }
+    }
+
+    /// The same, with a directory for what the trees of this machine remember between runs (see [`LocalEndpoint::with_state`]).
+    #[must_use]
+    pub fn with_state(self, directory: PathBuf) -> Self {
+        Self { state: Some(directory), ..self }
+    }
+
+    async fn open_here(&self, path: &Path) -> Result<LocalEndpoint> {
+        let tree = LocalEndpoint::open(path).await?;
+        Ok(match &self.state {
+            Some(directory) => tree.with_state(directory),
+            None => tree,
+        })
     }
 
     async fn open_on_host(
@@ -81,7 +97,7 @@ impl Endpoints for SystemEndpoints {
     async fn open(&self, location: &Location, control: &Control) -> Result<Box<dyn Endpoint>> {
         let work = async {
             let opened: Box<dyn Endpoint> = match location {
-                Location::Local { path } => Box::new(LocalEndpoint::open(path).await?),
+                Location::Local { path } => Box::new(self.open_here(path).await?),
                 Location::Remote { remote, path } => {
                     self.open_on_host(location, remote, path, control).await?
                 }

@@ -63,7 +63,10 @@ impl Agent {
         if path.as_os_str().is_empty() || path.as_os_str().as_bytes().contains(&0) {
             return Err(refused("that is no path".to_owned()));
         }
-        let asked = LocalEndpoint::open(&path).await?;
+        let mut asked = LocalEndpoint::open(&path).await?;
+        if let Some(state_dir) = &self.restrictions.state_dir {
+            asked = asked.with_state(state_dir);
+        }
         if let Some(only) = &self.restrictions.root {
             let only = LocalEndpoint::open(only).await?;
             if only.place() != asked.place() {
@@ -160,6 +163,10 @@ impl Request<'_> {
             }
             Call::Change(change) => tree.change(&change).await?,
             Call::Settle => tree.settle().await?,
+            Call::Switch => tree.switch().await?,
+            Call::Generations => sending.items(tree.generations().await?).await?,
+            Call::RollBack { to } => return tree.roll_back(to).await.map(Reply::Generation),
+            Call::Quarantined => return tree.quarantined().await.map(Reply::Place),
             Call::Ping | Call::Open { .. } | Call::Behave(_) => {}
         }
         Ok(Reply::Done)

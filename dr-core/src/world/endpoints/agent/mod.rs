@@ -22,9 +22,10 @@ use crate::mirror::wire::{
     Call, Grain, Item, Manners, PACK_BYTES, Reply, Seen, Sight, Version, kind_of_pack,
 };
 use crate::mirror::{
-    Agreement, Carries, Change, ChunkSum, Delta, Entry, Landed, Landing, Lot, LotFile, Options, RelPath,
-    Room, Signature, Snapshot, Survey,
+    Agreement, Carries, Change, ChunkSum, Delta, Entry, Generation, Landed, Landing, Lot, LotFile, Options,
+    RelPath, Room, Signature, Snapshot, Survey,
 };
+use crate::time::Timestamp;
 use crate::world::agent::line::{Incoming, Outgoing, Receiving, Said, Sending, as_result};
 use crate::world::{Content, Control, Endpoint, PieceReceiver, PieceSender, Way};
 
@@ -353,6 +354,28 @@ impl Endpoint for AgentEndpoint {
         self.lanes.begin_more();
         let paths = landing.quarantine.iter().cloned();
         self.exchange::<RelPath, RelPath>(Call::Begin(landing.clone()), paths).await.map(drop)
+    }
+
+    async fn switch(&self) -> Result<()> {
+        self.done(Call::Switch).await
+    }
+
+    async fn generations(&self) -> Result<Vec<Generation>> {
+        self.exchange(Call::Generations, std::iter::empty::<RelPath>()).await
+    }
+
+    async fn roll_back(&self, to: Option<Timestamp>) -> Result<Generation> {
+        match self.ask(Call::RollBack { to }).await? {
+            Reply::Generation(generation) => Ok(generation),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    async fn quarantined(&self) -> Result<Option<String>> {
+        match self.ask(Call::Quarantined).await? {
+            Reply::Place(place) => Ok(place),
+            _ => Err(self.unexpected()),
+        }
     }
 
     async fn supply(&self, lot: &Lot, out: PieceSender) -> Result<()> {
