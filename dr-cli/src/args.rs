@@ -52,6 +52,12 @@ pub(crate) struct Common {
     /// Host keys to trust beside those pinned in the estate (repeatable) [default: ~/.ssh/known_hosts]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) known_hosts: Vec<PathBuf>,
+    /// Where dr is on hosts [default: the one put there before, else the one on the PATH, else ours is put there]
+    #[arg(long, global = true, value_name = "PATH", conflicts_with = "no_agent")]
+    pub(crate) agent_path: Option<String>,
+    /// Reach trees on hosts by SFTP only
+    #[arg(long, global = true)]
+    pub(crate) no_agent: bool,
     /// Print every item, not only the first
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
@@ -117,6 +123,9 @@ pub(crate) enum Command {
     Memo,
     /// Watch the whole promise once, on this machine alone: mirror, check, disaster, failover, failback
     Demo(Demo),
+    /// The far end of a mirror; dr starts it itself, over SSH. For a key that may do nothing else:
+    /// command="dr agent --stdio --root DIR",restrict
+    Agent(Agent),
     /// The demo's own processes
     #[command(hide = true)]
     DemoProcess {
@@ -149,6 +158,26 @@ pub(crate) struct Mirror {
     /// Compare the content of all files, not only size and time
     #[arg(long)]
     pub(crate) checksum: bool,
+}
+
+/// `dr agent`.
+#[derive(Args, Debug)]
+pub(crate) struct Agent {
+    /// Serve one client over standard input and output, until the input ends
+    #[arg(long, required_unless_present = "remove")]
+    pub(crate) stdio: bool,
+    /// The only tree to serve, whatever the client asks for
+    #[arg(long, value_name = "DIR", requires = "stdio")]
+    pub(crate) root: Option<PathBuf>,
+    /// Change nothing in the tree
+    #[arg(long, requires = "stdio")]
+    pub(crate) read_only: bool,
+    /// Where it remembers what was last agreed on [default: the state directory of the user, /var/lib/dr for root]
+    #[arg(long, value_name = "DIR", requires = "stdio")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Remove the agents that dr has put on a host: user@host or user@host:port
+    #[arg(long, value_name = "REMOTE", conflicts_with = "stdio")]
+    pub(crate) remove: Option<Remote>,
 }
 
 /// `dr dns`.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use dr_core::estate::TsigAlgorithm;
 use dr_core::toolkit::{Settings, Toolkit};
+use dr_core::world::endpoints::Agents;
 use dr_core::world::ssh::Access;
 use dr_core::{DnsName, Error, ErrorKind, Estate, Remote, Result, Secret};
 
@@ -68,17 +69,32 @@ pub(crate) fn toolkit_with(
         access.use_agent = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
     }
     let journal = common.journal.clone().unwrap_or_else(|| default_journal(home.as_deref()));
-    Toolkit::open(Settings { estate, journal, access, tsig_keys })
+    Toolkit::open(Settings { estate, journal, access, tsig_keys, agents: agents(common) })
 }
 
-/// `/var/lib/dr/journal.db` for root, else in the user's state directory (XDG base directory specification).
+/// Which agents serve trees on hosts; where there is none, this executable can be put.
+fn agents(common: &Common) -> Agents {
+    let binary = std::env::current_exe().ok();
+    Agents { off: common.no_agent, path: common.agent_path.clone(), binary, ..Agents::default() }
+}
+
 fn default_journal(home: Option<&Path>) -> PathBuf {
+    default_state(home).join("journal.db")
+}
+
+/// Where dr remembers things, for whoever runs it.
+pub(crate) fn state_dir() -> PathBuf {
+    default_state(std::env::var_os("HOME").map(PathBuf::from).as_deref())
+}
+
+/// `/var/lib/dr` for root, else in the user's state directory (XDG base directory specification).
+fn default_state(home: Option<&Path>) -> PathBuf {
     if rustix::process::geteuid().is_root() {
-        return PathBuf::from("/var/lib/dr/journal.db");
+        return PathBuf::from("/var/lib/dr");
     }
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let state = state.or_else(|| home.map(|home| home.join(".local/state")));
-    state.unwrap_or_else(|| PathBuf::from(".")).join("dr/journal.db")
+    state.unwrap_or_else(|| PathBuf::from(".")).join("dr")
 }
 
 /// The first line of a file that holds a secret. The file must be readable by its owner only.

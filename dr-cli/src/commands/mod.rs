@@ -1,5 +1,6 @@
 //! One file a command: parse, call the core, show, exit code.
 
+mod agent;
 mod check;
 mod dns;
 mod failover;
@@ -31,6 +32,7 @@ pub(crate) async fn run(cli: Cli) -> u8 {
         Command::Log { run, verify } => log::run(&common, &console, run, verify).await,
         Command::Memo => memo(&common, &console),
         Command::Demo(words) => crate::demo::run(&console, words).await,
+        Command::Agent(words) => agent::run(&common, &console, words).await,
         Command::DemoProcess { what } => Ok(crate::demo::process(&what).await),
     };
     done.unwrap_or_else(|error| console.error(&error))

@@ -3,6 +3,7 @@
 //! A [`Toolkit`] is a [`World`] and, where there is one, an [`Estate`]. Each capability is one short file here: it gathers facts
 //! through the world, hands them to the pure part, and performs the steps that came of it.
 
+mod agents;
 mod apply;
 mod blocking;
 mod call;

@@ -13,7 +13,7 @@ use crate::secret::Secret;
 use crate::time::Timestamp;
 use crate::world::clock::SystemClock;
 use crate::world::coordinator::dns::DnsCoordinator;
-use crate::world::endpoints::SystemEndpoints;
+use crate::world::endpoints::{Agents, SystemEndpoints};
 use crate::world::journal::LateJournal;
 use crate::world::probes::NetProbe;
 use crate::world::providers::rfc2136::Rfc2136;
@@ -37,12 +37,15 @@ const SECRET_BYTES_MAX: usize = 4096;
 pub struct Settings {
     /// What the operator owns; empty for a script that passes what it has in hand.
     pub estate: Estate,
-    /// The journal's file. Its directory is made if it is missing; the file itself when something is first written.
+    /// The journal's file. Its directory is made if it is missing; the file itself when something is first written. What
+    /// mirrors remember of trees on this machine is in the directory `mirror` beside it.
     pub journal: PathBuf,
     /// Keys, passwords and known hosts for SSH. The estate's identities and pinned host keys are added.
     pub access: Access,
     /// TSIG keys beside the estate's, with their secrets.
     pub tsig_keys: BTreeMap<DnsName, (TsigAlgorithm, Secret)>,
+    /// Which agents serve trees on hosts.
+    pub agents: Agents,
 }
 
 impl Toolkit {
@@ -50,7 +53,7 @@ impl Toolkit {
     ///
     /// Errors: a TSIG secret that cannot be read or that others can read, two sites that would share a tenure.
     pub fn open(settings: Settings) -> Result<Self> {
-        let Settings { estate, journal, mut access, tsig_keys } = settings;
+        let Settings { estate, journal, mut access, tsig_keys, agents } = settings;
         for host in estate.hosts.values() {
             let pins = access.pins.entry(host.ssh.known_hosts_name()).or_default();
             pins.extend(host.host_keys.iter().cloned());
@@ -64,13 +67,17 @@ impl Toolkit {
             keys.insert(name.clone(), (key.algorithm, read_secret_file(&key.secret_file)?));
         }
         let connector = Connector::new(access);
+        let mut endpoints = SystemEndpoints::with(connector.clone(), agents);
+        if let Some(directory) = journal.parent() {
+            endpoints = endpoints.with_state(directory.join("mirror"));
+        }
         let provider: Arc<dyn Provider> = Arc::new(Rfc2136::new(keys));
         let world = World {
             clock: Arc::new(SystemClock::new()),
             resolver: Arc::new(WireResolver::new()),
             coordinator: Arc::new(DnsCoordinator::from_estate(provider.clone(), &estate)?),
             provider,
-            endpoints: Arc::new(SystemEndpoints::new(connector.clone())),
+            endpoints: Arc::new(endpoints),
             probe: Arc::new(NetProbe::new()),
             shell: Arc::new(SshShell::new(connector)),
             journal: Arc::new(LateJournal::new(journal)),

@@ -15,12 +15,12 @@ mod peers;
 use std::path::Path;
 
 use dr_core::world::Endpoint;
-use peers::{Peer, hostile_server, local, over_pipes, over_ssh};
+use peers::{Peer, agent_over_pipes, agent_over_ssh, hostile_server, local, over_pipes, over_ssh};
 
 /// Runs one check on a fresh directory for every implementation that keeps its tree on this machine's disk.
 fn on_every_disk(check: impl AsyncFn(&Peer)) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    for make in [local, over_pipes, over_ssh] {
+    for make in [local, over_pipes, over_ssh, agent_over_pipes, agent_over_ssh] {
         let peer = make();
         eprintln!("--- {}", peer.name);
         runtime.block_on(check(&peer));

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::{Command, Stdio};
 
-use dr_core::world::endpoints::{LocalEndpoint, SftpEndpoint, SystemEndpoints};
+use dr_core::world::agent::{Restrictions, serve};
+use dr_core::world::endpoints::{AgentEndpoint, Agents, LocalEndpoint, SftpEndpoint, SystemEndpoints};
 use dr_core::world::ssh::{Access, Connector};
 use dr_core::world::{Control, Endpoint, Endpoints};
 use dr_core::{Location, Remote, Result};
@@ -63,8 +64,32 @@ pub(crate) fn sftp_server(
     stream
 }
 
-/// A real sshd, through everything that a real run goes through.
+/// An agent in this process, without SSH around it.
+pub(crate) fn agent_over_pipes() -> Peer {
+    let open = |root: PathBuf| -> Opening {
+        Box::pin(async move {
+            let (ours, theirs) = tokio::io::duplex(1 << 16);
+            let (input, output) = tokio::io::split(theirs);
+            tokio::spawn(serve(Restrictions::default(), input, output));
+            let tree = AgentEndpoint::over(ours, root.to_str().unwrap()).await?;
+            Ok(Box::new(tree) as Box<dyn Endpoint>)
+        })
+    };
+    Peer { name: "agent", directory: tempfile::tempdir().unwrap(), open: Box::new(open) }
+}
+
+/// SFTP on a real sshd, through everything that a real run goes through.
 pub(crate) fn over_ssh() -> Peer {
+    over_sshd("sshd", Agents { off: true, ..Agents::default() })
+}
+
+/// An agent on a real sshd.
+pub(crate) fn agent_over_ssh() -> Peer {
+    let path = dr_tests::dr();
+    over_sshd("agent on sshd", Agents { path: Some(path.to_str().unwrap().to_owned()), ..Agents::default() })
+}
+
+fn over_sshd(name: &'static str, agents: Agents) -> Peer {
     let directory = tempfile::tempdir().unwrap();
     let sshd = Sshd::start();
     let key = directory.path().join("key");
@@ -77,7 +102,7 @@ pub(crate) fn over_ssh() -> Peer {
     let sshd = std::rc::Rc::new(sshd);
     let open = move |root: PathBuf| -> Opening {
         // A connector an opening: its connection ends with the runtime it was made in.
-        let endpoints = SystemEndpoints::new(Connector::new(access.clone()));
+        let endpoints = SystemEndpoints::with(Connector::new(access.clone()), agents.clone());
         let path = root.to_str().unwrap().to_owned();
         let (location, sshd) = (Location::Remote { remote: remote.clone(), path }, sshd.clone());
         Box::pin(async move {
@@ -86,7 +111,7 @@ pub(crate) fn over_ssh() -> Peer {
             opened
         })
     };
-    Peer { name: "sshd", directory, open: Box::new(open) }
+    Peer { name, directory, open: Box::new(open) }
 }
 
 /// A tree on a server whose root directory holds `names`, whatever they are.

@@ -25,7 +25,7 @@ use self::wire::{Attrs, Fields, Reply, Request, op, status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Location;
 use crate::mirror::{Bytes, Carries, Change, Entry, Filter, Kind, Options, Owner, RelPath, Snapshot};
-use crate::world::{Content, Control, Endpoint};
+use crate::world::{Content, Control, Endpoint, Way};
 
 /// A tree on a host, over one or several SFTP channels.
 ///
@@ -51,6 +51,8 @@ struct Tree {
     staged: AtomicU64,
     /// What landed and is not durable yet.
     landed: Mutex<Vec<RelPath>>,
+    /// Why by SFTP and not by an agent.
+    why: String,
 }
 
 impl SftpEndpoint {
@@ -61,11 +63,18 @@ impl SftpEndpoint {
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
         let opened = futures_util::future::join_all(streams.into_iter().map(Client::open)).await;
-        Self::open(opened.into_iter().collect::<Result<_>>()?, root, is_superuser, None).await
+        Self::open(
+            opened.into_iter().collect::<Result<_>>()?,
+            root,
+            is_superuser,
+            None,
+            "it was asked for".to_owned(),
+        )
+        .await
     }
 
-    /// As [`Self::over`], for the account and path of `place`.
-    pub(super) async fn on_host<S>(streams: Vec<S>, place: &Location) -> Result<Self>
+    /// As [`Self::over`], for the account and path of `place`, and why not by an agent.
+    pub(super) async fn on_host<S>(streams: Vec<S>, place: &Location, why: String) -> Result<Self>
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
@@ -81,7 +90,7 @@ impl SftpEndpoint {
                 Err(_) => {}
             }
         }
-        Self::open(clients, path, remote.user.as_str() == "root", Some(place.clone())).await
+        Self::open(clients, path, remote.user.as_str() == "root", Some(place.clone()), why).await
     }
 
     async fn open(
@@ -89,6 +98,7 @@ impl SftpEndpoint {
         root: &str,
         is_superuser: bool,
         place: Option<Location>,
+        why: String,
     ) -> Result<Self> {
         let operation = || format!("open {root} over SFTP");
         let Some(first) = clients.first() else {
@@ -115,6 +125,7 @@ impl SftpEndpoint {
             staging: OnceCell::new(),
             staged: AtomicU64::new(0),
             landed: Mutex::default(),
+            why,
         })))
     }
 }
@@ -156,6 +167,10 @@ async fn resolve(client: &Client, path: &[u8]) -> Result<Vec<u8>, Fault> {
 
 #[async_trait]
 impl Endpoint for SftpEndpoint {
+    fn way(&self) -> Way {
+        Way::Sftp { why: self.0.why.clone() }
+    }
+
     fn carries(&self) -> Carries {
         Carries {
             nanoseconds: false,

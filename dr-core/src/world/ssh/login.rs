@@ -19,6 +19,11 @@ use crate::estate::Remote;
 use crate::keys::PublicKey;
 use crate::secret::Secret;
 
+/// So much of what a channel sends us may be under way: what a line of 5 Gbit/s holds within a round trip of 100 ms.
+const WINDOW_BYTES: u32 = 64 << 20;
+/// So many packets of a channel wait for whoever reads it before all channels wait.
+const QUEUED_PACKETS: usize = 512;
+
 /// What the connection's own task tells us: it judges the host's key and hears the host's last words.
 pub(super) struct Client {
     trust: Trust,
@@ -94,6 +99,8 @@ impl Connection {
         let trust = Trust::gather(access, remote).await?;
         let config = Config {
             preferred: Preferred { key: Cow::Owned(trust.algorithms()?), ..Preferred::DEFAULT },
+            window_size: WINDOW_BYTES,
+            channel_buffer_size: QUEUED_PACKETS,
             keepalive_interval: (access.keepalive > Duration::ZERO).then_some(access.keepalive),
             ..Config::default()
         };

@@ -1,7 +1,7 @@
 //! One connection to one account: commands and files.
 
 use russh::client::Msg;
-use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelStream, Disconnect, Sig};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelStream, ChannelWriteHalf, Disconnect, Sig};
 use russh_sftp::client::RawSftpSession;
 use tokio::sync::OnceCell;
 
@@ -135,6 +135,14 @@ impl Session {
                 Err(cancelled)
             }
         }
+    }
+
+    /// Starts a command line in the account's shell; both ways are there at once, before the host has answered whether it runs.
+    pub(crate) async fn start(&self, command: &str) -> Result<(ChannelReadHalf, ChannelWriteHalf<Msg>)> {
+        let operation = format!("run a command on {}", self.remote);
+        let channel = self.channel(&operation).await?;
+        self.sent(&operation, channel.exec(true, command).await)?;
+        Ok(channel.split())
     }
 
     /// Says goodbye. What other tasks have under way on this session fails.

@@ -1,0 +1,247 @@
+//! The lines to one agent: one at first, more when there is something to move and it pays.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::mirror::wire::{
+    Call, Coded, FrameHead, FrameKind, Hello, Manners, PROTOCOL, Reader, Reply, Writer,
+};
+use crate::world::agent::greeting;
+use crate::world::agent::line::{Frames, Incoming, LastWords, Limiter, Line, Outgoing, as_result};
+
+/// How long an agent may take to say hello, and to open its tree.
+const HELLO_WITHIN: Duration = Duration::from_secs(60);
+/// With a shorter round trip the line's window is no limit.
+const NEAR: Duration = Duration::from_millis(3);
+
+/// Both ways of a line on which nothing was said yet.
+pub(super) type Way = (Incoming, Outgoing);
+/// Opens one more line to the same host, and starts an agent there.
+pub(super) type Opener = Arc<dyn Fn() -> BoxFuture<'static, Result<Way>> + Send + Sync>;
+
+/// Who answered on a new line.
+pub(super) enum Answer {
+    /// An agent, which opened the tree.
+    Agent(Box<Opened>),
+    /// An agent that speaks another version of the protocol.
+    Stranger(u32),
+    /// No agent. What was said instead.
+    Nobody(LastWords),
+}
+
+/// An agent with its tree open.
+pub(super) struct Opened {
+    pub(super) lanes: Lanes,
+    pub(super) hello: Hello,
+    pub(super) reply: Reply,
+    /// From the greeting to its answer.
+    pub(super) greeted_within: Duration,
+}
+
+/// How many lines there may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) near: usize,
+    pub(super) far: usize,
+}
+
+/// The lines to one agent.
+pub(super) struct Lanes {
+    lines: Arc<Mutex<Vec<Arc<Line>>>>,
+    first: Arc<Line>,
+    token: Vec<u8>,
+    peer: String,
+    opener: Option<Opener>,
+    wanted: Wanted,
+    began_more: AtomicBool,
+    /// False while more are being opened.
+    settled: watch::Sender<bool>,
+    limiter: Arc<Limiter>,
+}
+
+/// Greets and asks for the tree in one go, so that it costs one round trip.
+pub(super) async fn greet(
+    way: Way,
+    root: &[u8],
+    peer: String,
+    opener: Option<Opener>,
+    wanted: Wanted,
+) -> Result<Answer> {
+    let (input, mut to) = way;
+    let mut frames = Frames::new(input);
+    let begun = Instant::now();
+    let mut first = BytesMut::from(greeting(&our_hello(vec![])).as_ref());
+    first.extend_from_slice(&open_call(root));
+    let operation = || format!("open {peer}");
+    let heard = async {
+        // Who does not read what we say does not answer either.
+        to.write(first.freeze()).await;
+        if !frames.find_magic().await {
+            return Ok(None);
+        }
+        let Some(hello) = hear(&mut frames, FrameKind::Hello, &operation).await? else { return Ok(None) };
+        let (protocol, hello) = Hello::read(hello).map_err(|why| garbled(&operation(), &why.to_string()))?;
+        let Some(hello) = hello else { return Ok(Some((protocol, None))) };
+        let greeted_within = begun.elapsed();
+        let Some(reply) = hear(&mut frames, FrameKind::Reply, &operation).await? else { return Ok(None) };
+        let reply =
+            Reply::take(&mut Reader::new(reply)).map_err(|why| garbled(&operation(), &why.to_string()))?;
+        Ok(Some((protocol, Some((hello, reply, greeted_within)))))
+    };
+    let limited = tokio::time::timeout(HELLO_WITHIN, heard).await;
+    let heard = limited.unwrap_or_else(|_| {
+        let why = format!("the agent did not answer within {} s", HELLO_WITHIN.as_secs());
+        Err(Error::new(ErrorKind::Timeout, operation(), why))
+    })?;
+    let (hello, reply, greeted_within) = match heard {
+        None => return Ok(Answer::Nobody(frames.last_words)),
+        Some((protocol, None)) => return Ok(Answer::Stranger(protocol)),
+        Some((_, Some(known))) => known,
+    };
+    let reply = as_result(reply)?;
+    let limiter = Arc::new(Limiter::default());
+    let line = Arc::new(Line::client(frames, to, peer.clone(), Arc::clone(&limiter)));
+    let lanes = Lanes {
+        lines: Arc::new(Mutex::new(vec![Arc::clone(&line)])),
+        first: line,
+        token: hello.token.clone(),
+        peer,
+        opener,
+        wanted,
+        began_more: AtomicBool::new(false),
+        settled: watch::Sender::new(true),
+        limiter,
+    };
+    Ok(Answer::Agent(Box::new(Opened { lanes, hello, reply, greeted_within })))
+}
+
+fn our_hello(token: Vec<u8>) -> Hello {
+    Hello { version: env!("CARGO_PKG_VERSION").to_owned(), token, ..Hello::default() }
+}
+
+fn open_call(root: &[u8]) -> Bytes {
+    let mut to = Writer::new();
+    Call::Open { root: root.to_vec() }.put(&mut to);
+    let content = to.into_bytes();
+    // A path has some thousand bytes at most.
+    let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
+    let head = FrameHead { length, kind: FrameKind::Call, id: 0, unpacked: 0 };
+    [head.to_bytes().as_slice(), &content].concat().into()
+}
+
+async fn hear(
+    frames: &mut Frames,
+    kind: FrameKind,
+    operation: &impl Fn() -> String,
+) -> Result<Option<Bytes>> {
+    match frames.next().await {
+        Ok(None) => Ok(None),
+        Ok(Some((head, content))) if head.kind == kind && head.unpacked == 0 => Ok(Some(content)),
+        Ok(Some(_)) => Err(garbled(&operation(), "it does not greet")),
+        Err(why) => Err(garbled(&operation(), &why.to_string())),
+    }
+}
+
+fn garbled(operation: &str, why: &str) -> Error {
+    Error::new(ErrorKind::Protocol, operation, format!("what the agent says makes no sense: {why}"))
+}
+
+impl Lanes {
+    /// The first line: for everything but files.
+    pub(super) fn first(&self) -> &Arc<Line> {
+        &self.first
+    }
+
+    /// The line with the least to do, for files.
+    pub(super) async fn least(&self) -> Arc<Line> {
+        self.begin_more();
+        let (least, load) = self.find_least();
+        if load == 0 {
+            return least;
+        }
+        // A round trip or two, and then there are more.
+        let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
+        self.find_least().0
+    }
+
+    fn find_least(&self) -> (Arc<Line>, usize) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of the first it must be heard that it is gone; the others are only help.
+        lines.retain(|line| line.is_alive() || Arc::ptr_eq(line, &self.first));
+        let loads = lines.iter().map(|line| (line, line.load()));
+        loads.min_by_key(|(_, load)| *load).map_or_else(
+            || (Arc::clone(&self.first), self.first.load()),
+            |(line, load)| (Arc::clone(line), load),
+        )
+    }
+
+    /// Opens more lines, once, if that pays. It waits for nothing.
+    pub(super) fn begin_more(&self) {
+        let Some(opener) = self.opener.clone() else { return };
+        let round_trip = Duration::from_micros(self.first.shared.squeeze.round_trip_micros());
+        let wanted = if round_trip < NEAR { self.wanted.near } else { self.wanted.far };
+        if wanted < 2 || self.began_more.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.settled.send_replace(false);
+        let settled = self.settled.clone();
+        let new = (1..wanted).map(|_| {
+            let joined = join(
+                opener(),
+                self.token.clone(),
+                self.peer.clone(),
+                Arc::clone(&self.limiter),
+                Arc::clone(&self.first),
+            );
+            let lines = Arc::clone(&self.lines);
+            async move {
+                // A host that grants no more channels is served by those there are.
+                if let Some(line) = joined.await {
+                    lines.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(line));
+                }
+            }
+        });
+        let new = futures_util::future::join_all(new);
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(HELLO_WITHIN, new).await;
+            settled.send_replace(true);
+        });
+    }
+
+    /// How this side uses the lines.
+    pub(super) fn behave(&self, manners: &Manners) {
+        self.limiter.set(manners.bytes_per_second);
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().for_each(|line| line.shared.squeeze.set(manners.compress));
+    }
+}
+
+/// One more line to the agent with this token; none if it cannot be.
+async fn join(
+    opening: BoxFuture<'static, Result<Way>>,
+    token: Vec<u8>,
+    peer: String,
+    limiter: Arc<Limiter>,
+    first: Arc<Line>,
+) -> Option<Line> {
+    let (input, mut to) = opening.await.ok()?;
+    let mut frames = Frames::new(input);
+    to.write(greeting(&our_hello(token.clone()))).await;
+    if !frames.find_magic().await {
+        return None;
+    }
+    let hello = hear(&mut frames, FrameKind::Hello, &String::new).await.ok()??;
+    let (PROTOCOL, Some(hello)) = Hello::read(hello).ok()? else { return None };
+    if hello.token != token {
+        return None;
+    }
+    let line = Line::client(frames, to, peer, limiter);
+    line.shared.squeeze.like(&first.shared.squeeze);
+    Some(line)
+}

@@ -1,0 +1,454 @@
+//! A tree on a host by dr's own agent there: the same engine at the far end, and no round trip a file.
+
+mod finding;
+mod lanes;
+mod reading;
+
+use async_trait::async_trait;
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+pub use self::finding::Agents;
+pub(crate) use self::finding::removal;
+pub(super) use self::finding::{Finder, Found};
+use self::lanes::{Answer, Lanes, Opened, Wanted};
+use self::reading::unexpected;
+pub(in crate::world) use self::reading::{Reading, split};
+use super::from_content;
+use crate::digest::Digest;
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::{Location, Remote};
+use crate::mirror::wire::{
+    Call, Grain, Item, Manners, PACK_BYTES, Reply, Seen, Sight, Version, kind_of_pack,
+};
+use crate::mirror::{
+    Agreement, Carries, Change, ChunkSum, Delta, Entry, Generation, Landed, Landing, Lot, LotFile, Options,
+    RelPath, Room, Signature, Snapshot, Survey,
+};
+use crate::time::Timestamp;
+use crate::world::agent::line::{Incoming, Outgoing, Receiving, Said, Sending, as_result};
+use crate::world::{Content, Control, Endpoint, PieceReceiver, PieceSender, Way};
+
+/// A tree on a host, by the agent there: [`super::SystemEndpoints`] finds it.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use dr_core::world::endpoints::AgentEndpoint;
+/// let (ours, theirs) = tokio::io::duplex(1 << 10);
+/// drop(theirs);
+/// assert!(AgentEndpoint::over(ours, "/var/www").await.is_err(), "nobody is there");
+/// # });
+/// ```
+pub struct AgentEndpoint {
+    lanes: Lanes,
+    carries: Carries,
+    place: Option<Location>,
+    version: String,
+    peer: String,
+    manners: std::sync::Mutex<Manners>,
+}
+
+impl AgentEndpoint {
+    /// The tree at `root` by an agent that speaks on this stream (see [`crate::world::agent::serve`]).
+    pub async fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static, root: &str) -> Result<Self> {
+        let (input, output) = tokio::io::split(stream);
+        let way = (Incoming::Stream(Box::new(input)), Outgoing::Stream(Box::new(output)));
+        let peer = format!("the agent for {root}");
+        match lanes::greet(way, root.as_bytes(), peer.clone(), None, Wanted { near: 1, far: 1 }).await? {
+            Answer::Agent(opened) => Self::new(*opened, peer, None),
+            Answer::Stranger(protocol) => {
+                let why = format!("it speaks version {protocol} of the protocol");
+                Err(Error::new(ErrorKind::Protocol, format!("open {peer}"), why))
+            }
+            Answer::Nobody(said) => {
+                let why = said.line().map_or_else(String::new, |said| format!("; it last said: {said}"));
+                Err(Error::new(
+                    ErrorKind::Protocol,
+                    format!("open {peer}"),
+                    format!("no agent answered{why}"),
+                ))
+            }
+        }
+    }
+
+    fn new(opened: Opened, peer: String, remote: Option<&Remote>) -> Result<Self> {
+        let Opened { lanes, hello, reply, greeted_within } = opened;
+        let Reply::Opened { carries, root } = reply else { return Err(unexpected(format!("open {peer}"))) };
+        let place = remote.and_then(|remote| {
+            let path = String::from_utf8(root).ok()?;
+            Some(Location::Remote { remote: remote.clone(), path })
+        });
+        let first = lanes.first();
+        // Starting the agent took part of it; the answer to a ping tells how much.
+        first.shared.squeeze.set_round_trip(greeted_within.as_micros() as u64);
+        let line = std::sync::Arc::downgrade(first);
+        tokio::spawn(async move {
+            let begun = std::time::Instant::now();
+            let Some(line) = line.upgrade() else { return };
+            if let Ok((_, mut receiving)) = line.call(&Call::Ping).await
+                && receiving.next().await.is_some()
+            {
+                line.shared.squeeze.set_round_trip(begun.elapsed().as_micros() as u64);
+            }
+        });
+        let manners = std::sync::Mutex::default();
+        Ok(Self { lanes, carries, place, version: hello.version, peer, manners })
+    }
+
+    /// One question, one answer.
+    async fn ask(&self, call: Call) -> Result<Reply> {
+        let (_, mut receiving) = self.lanes.first().call(&call).await?;
+        finish(&mut receiving).await
+    }
+
+    async fn done(&self, call: Call) -> Result<()> {
+        self.ask(call).await.map(drop)
+    }
+
+    fn unexpected(&self) -> Error {
+        unexpected(format!("work with {}", self.peer))
+    }
+
+    /// A question with many items, and an answer with as many others.
+    async fn exchange<Q: Item, A: Item>(&self, call: Call, items: impl Iterator<Item = Q>) -> Result<Vec<A>> {
+        let (sending, mut receiving) = self.lanes.first().call(&call).await?;
+        let sent = async {
+            sending.items(items).await?;
+            sending.last().await
+        };
+        let mut answers = vec![];
+        let reply = both(sent, receiving.all(|answer| answers.push(answer))).await?;
+        as_reply(&receiving, reply)?;
+        Ok(answers)
+    }
+
+    /// Tells the far end how to behave, if that has changed.
+    async fn behave(&self, manners: Manners) -> Result<()> {
+        let before = std::mem::replace(
+            &mut *self.manners.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+            manners,
+        );
+        if before == manners {
+            return Ok(());
+        }
+        self.lanes.behave(&manners);
+        self.done(Call::Behave(manners)).await
+    }
+
+    /// Gathers two snapshots, the older one first, and gives the end of the request.
+    async fn see(&self, call: Call, control: &Control) -> Result<(Snapshot, Snapshot, Reply)> {
+        control.check(&format!("scan {}", self.peer))?;
+        let work = async {
+            let (mut was, mut now) = (Snapshot::default(), Snapshot::default());
+            let (_, mut receiving) = self.lanes.first().call(&call).await?;
+            loop {
+                match receiving.next().await {
+                    Some(Said::Pack { content, unpacked }) => {
+                        for Seen { before, sight } in receiving.unpack(content, unpacked)? {
+                            take(if before { &mut was } else { &mut now }, sight);
+                        }
+                    }
+                    Some(Said::Event(event)) => {
+                        if let Ok(event) = serde_json::from_slice(&event) {
+                            control.emit(&event);
+                        }
+                    }
+                    Some(Said::Reply(reply)) => return Ok((was, now, as_reply(&receiving, Some(reply))?)),
+                    Some(Said::Last) => return Err(self.unexpected()),
+                    None => return Err(receiving.lost()),
+                }
+            }
+        };
+        control.run(&format!("scan {}", self.peer), work).await
+    }
+}
+
+fn take(snapshot: &mut Snapshot, sight: Sight) {
+    match sight {
+        Sight::Entry(path, entry) => drop(snapshot.entries.insert(path, entry)),
+        Sight::Unreadable(path, why) => drop(snapshot.unreadable.insert(path, why)),
+        Sight::Excluded(path) => drop(snapshot.excluded.insert(path)),
+        Sight::User(number, name) => drop(snapshot.names.users.insert(number, name)),
+        Sight::Group(number, name) => drop(snapshot.names.groups.insert(number, name)),
+    }
+}
+
+/// The end of a request that has no items.
+async fn finish(receiving: &mut Receiving) -> Result<Reply> {
+    loop {
+        match receiving.next().await {
+            Some(Said::Reply(reply)) => return as_reply(receiving, Some(reply)),
+            Some(_) => {}
+            None => return Err(receiving.lost()),
+        }
+    }
+}
+
+fn as_reply(receiving: &Receiving, reply: Option<bytes::Bytes>) -> Result<Reply> {
+    as_result(receiving.value(reply.ok_or_else(|| receiving.lost())?)?)
+}
+
+/// Sends and hears at the same time; who hears the end before all is sent stops sending.
+async fn both<T>(
+    sent: impl Future<Output = Result<()>>,
+    heard: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let (sent, heard) = (std::pin::pin!(sent), std::pin::pin!(heard));
+    match futures_util::future::select(sent, heard).await {
+        futures_util::future::Either::Left((Ok(()), heard)) => heard.await,
+        // Why it could not be sent is told by the answer, if there is one.
+        futures_util::future::Either::Left((Err(error), heard)) => match heard.await {
+            Err(told) if told.kind() != ErrorKind::Unreachable => Err(told),
+            _ => Err(error),
+        },
+        futures_util::future::Either::Right((heard, _)) => heard,
+    }
+}
+
+#[async_trait]
+impl Endpoint for AgentEndpoint {
+    fn carries(&self) -> Carries {
+        self.carries
+    }
+
+    fn place(&self) -> Option<Location> {
+        self.place.clone()
+    }
+
+    async fn scan(&self, options: &Options, control: &Control) -> Result<Snapshot> {
+        self.behave(options.into()).await?;
+        self.see(Call::Scan(options.clone()), control).await.map(|(_, now, _)| now)
+    }
+
+    async fn read(&self, path: &RelPath) -> Result<Content> {
+        let (_, receiving) = self.lanes.first().call(&Call::Read(path.clone())).await?;
+        Ok(Box::new(Reading::begin(receiving).await?))
+    }
+
+    async fn write(&self, path: &RelPath, entry: &Entry, mut content: Content) -> Result<u64> {
+        let call = Call::Write { path: path.clone(), entry: entry.clone() };
+        let (sending, mut receiving) = self.lanes.first().call(&call).await?;
+        let sent = async {
+            loop {
+                let mut chunk = BytesMut::with_capacity(PACK_BYTES);
+                if content.read_buf(&mut chunk).await.map_err(from_content)? == 0 {
+                    return sending.last().await;
+                }
+                sending.items([crate::mirror::wire::Content(chunk.freeze())]).await?;
+            }
+        };
+        // An error of the content drops the request: the agent forgets what came.
+        let heard = finish(&mut receiving);
+        let (sent, heard) = (std::pin::pin!(sent), std::pin::pin!(heard));
+        let reply = match futures_util::future::select(sent, heard).await {
+            futures_util::future::Either::Left((sent, heard)) => {
+                sent?;
+                heard.await?
+            }
+            futures_util::future::Either::Right((heard, _)) => heard?,
+        };
+        match reply {
+            Reply::Size(bytes) => Ok(bytes),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    async fn change(&self, change: &Change) -> Result<()> {
+        self.done(Call::Change(change.clone())).await
+    }
+
+    async fn stat(&self, path: &RelPath) -> Result<Option<Entry>> {
+        match self.ask(Call::Stat(path.clone())).await? {
+            Reply::Entry(entry) => Ok(entry),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    async fn settle(&self) -> Result<()> {
+        self.done(Call::Settle).await
+    }
+
+    fn way(&self) -> Way {
+        Way::Agent { version: self.version.clone() }
+    }
+
+    async fn survey(&self, survey: &Survey, control: &Control) -> Result<Delta> {
+        self.behave((&survey.options).into()).await?;
+        let call = Call::Survey { pair: survey.pair, options: survey.options.clone() };
+        let (was, now, reply) = self.see(call, control).await?;
+        match reply {
+            Reply::Delta { agreed, counts } => Ok(Delta { agreed, was, now, counts }),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    async fn agree(&self, agreement: &Agreement) -> Result<()> {
+        let call = Call::Agree { pair: agreement.pair, name: agreement.name };
+        self.exchange::<Change, Change>(call, agreement.changes.iter().cloned()).await.map(drop)
+    }
+
+    async fn look(&self, paths: &[RelPath]) -> Result<Vec<Option<Entry>>> {
+        let found = self.exchange(Call::Look, paths.iter().cloned()).await?;
+        if found.len() == paths.len() { Ok(found) } else { Err(self.unexpected()) }
+    }
+
+    async fn digests(&self, paths: &[RelPath]) -> Result<Vec<Option<Digest>>> {
+        let found = self.exchange(Call::Digests, paths.iter().cloned()).await?;
+        if found.len() == paths.len() { Ok(found) } else { Err(self.unexpected()) }
+    }
+
+    async fn signature(&self, path: &RelPath, wanted: &Entry) -> Result<Option<Signature>> {
+        let call = Call::Signature { path: path.clone(), wanted: wanted.clone() };
+        let (_, mut receiving) = self.lanes.first().call(&call).await?;
+        let mut signature = Signature::default();
+        let reply = loop {
+            match receiving.next().await {
+                Some(Said::Pack { content, unpacked }) => {
+                    let content = receiving.open(content, unpacked)?;
+                    take_signature(&receiving, content, &mut signature)?;
+                }
+                Some(Said::Reply(reply)) => break reply,
+                Some(_) => {}
+                None => return Err(receiving.lost()),
+            }
+        };
+        match as_reply(&receiving, Some(reply))? {
+            Reply::Signature(None) => Ok(None),
+            Reply::Signature(Some(staged)) => {
+                signature.staged = staged;
+                if signature.is_sound() { Ok(Some(signature)) } else { Err(self.unexpected()) }
+            }
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    async fn remembers(&self, versions: &[(RelPath, Entry)]) -> Result<Vec<bool>> {
+        let asked: Vec<Version> =
+            versions.iter().map(|(path, entry)| Version(path.clone(), entry.clone())).collect();
+        let known = self.exchange(Call::Remembers, asked.into_iter()).await?;
+        if known.len() == versions.len() { Ok(known) } else { Err(self.unexpected()) }
+    }
+
+    async fn remember(&self, path: &RelPath, version: &Entry, signature: &Signature) -> Result<bool> {
+        let (path, version, staged) = (path.clone(), version.clone(), signature.staged);
+        let (sending, mut receiving) =
+            self.lanes.first().call(&Call::Remember { path, version, staged }).await?;
+        let sent = async {
+            send_signature(&sending, signature).await?;
+            sending.last().await
+        };
+        match both(sent, finish(&mut receiving)).await? {
+            Reply::Taken(taken) => Ok(taken),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    async fn room(&self) -> Result<Option<Room>> {
+        match self.ask(Call::Room).await? {
+            Reply::Room(room) => Ok(room),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    async fn begin(&self, landing: &Landing) -> Result<()> {
+        self.lanes.begin_more();
+        let paths = landing.quarantine.iter().cloned();
+        self.exchange::<RelPath, RelPath>(Call::Begin(landing.clone()), paths).await.map(drop)
+    }
+
+    async fn switch(&self) -> Result<()> {
+        self.done(Call::Switch).await
+    }
+
+    async fn generations(&self) -> Result<Vec<Generation>> {
+        self.exchange(Call::Generations, std::iter::empty::<RelPath>()).await
+    }
+
+    async fn roll_back(&self, to: Option<Timestamp>) -> Result<Generation> {
+        match self.ask(Call::RollBack { to }).await? {
+            Reply::Generation(generation) => Ok(generation),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    async fn quarantined(&self) -> Result<Option<String>> {
+        match self.ask(Call::Quarantined).await? {
+            Reply::Place(place) => Ok(place),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    async fn supply(&self, lot: &Lot, out: PieceSender) -> Result<()> {
+        let line = self.lanes.least().await;
+        let (sending, mut receiving) = line.call(&Call::Supply).await?;
+        let asked = async {
+            send_files(&sending, lot).await?;
+            sending.last().await
+        };
+        let heard = async {
+            loop {
+                match receiving.next().await {
+                    Some(Said::Pack { content, unpacked }) => {
+                        let batch = receiving.unpack(content, unpacked)?;
+                        if out.send(batch).await.is_err() {
+                            return Err(Error::new(
+                                ErrorKind::Cancelled,
+                                "supply files",
+                                "the target does not take any more of them",
+                            ));
+                        }
+                    }
+                    Some(Said::Reply(reply)) => return as_reply(&receiving, Some(reply)).map(drop),
+                    Some(_) => {}
+                    None => return Err(receiving.lost()),
+                }
+            }
+        };
+        both(asked, heard).await
+    }
+
+    async fn land(&self, lot: &Lot, mut pieces: PieceReceiver) -> Result<Vec<Landed>> {
+        let line = self.lanes.least().await;
+        let (sending, mut receiving) = line.call(&Call::Land).await?;
+        let sent = async {
+            send_files(&sending, lot).await?;
+            while let Some(batch) = pieces.recv().await {
+                sending.items(batch.into_iter().flat_map(split)).await?;
+            }
+            sending.last().await
+        };
+        let mut landed = vec![];
+        let reply = both(sent, receiving.all(|one| landed.push(one))).await?;
+        as_reply(&receiving, reply)?;
+        if landed.len() == lot.files.len() { Ok(landed) } else { Err(self.unexpected()) }
+    }
+
+    async fn change_all(&self, changes: &[Change]) -> Result<Vec<Landed>> {
+        let landed = self.exchange(Call::ChangeAll, changes.iter().cloned()).await?;
+        if landed.len() == changes.len() { Ok(landed) } else { Err(self.unexpected()) }
+    }
+}
+
+async fn send_files(sending: &Sending, lot: &Lot) -> Result<()> {
+    sending.items::<LotFile>(lot.files.iter().cloned()).await
+}
+
+/// Chunks first, then grains.
+pub(in crate::world) async fn send_signature(sending: &Sending, signature: &Signature) -> Result<()> {
+    sending.items(signature.chunks.iter().copied()).await?;
+    sending.items(signature.grains.iter().copied().map(Grain)).await
+}
+
+/// Adds what one pack says of a signature.
+pub(in crate::world) fn take_signature(
+    receiving: &Receiving,
+    content: bytes::Bytes,
+    signature: &mut Signature,
+) -> Result<()> {
+    if kind_of_pack(&content) == Some(ChunkSum::KIND) {
+        signature.chunks.extend(receiving.unpack::<ChunkSum>(content, 0)?);
+    } else {
+        signature.grains.extend(receiving.unpack::<Grain>(content, 0)?.into_iter().map(|grain| grain.0));
+    }
+    Ok(())
+}
