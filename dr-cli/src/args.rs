@@ -149,15 +149,116 @@ pub(crate) struct Mirror {
     /// Leave out what this pattern matches, as in a .gitignore file (repeatable)
     #[arg(long, value_name = "PATTERN")]
     pub(crate) exclude: Vec<String>,
+    /// Remove from the target what --exclude matches there, too
+    #[arg(long)]
+    pub(crate) delete_excluded: bool,
     /// Keep what the source does not have
     #[arg(long)]
     pub(crate) no_delete: bool,
     /// Refuse to delete more than this many files (and more than a tenth of the target)
     #[arg(long, value_name = "FILES")]
     pub(crate) max_delete: Option<u64>,
+    /// Leave out files smaller than this: 4096, 64K, 10M, 2G
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) min_size: Option<u64>,
+    /// Leave out files larger than this
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) max_size: Option<u64>,
+    /// Leave out files that changed within this time: 30s, 5m, 2h, 1d
+    #[arg(long, value_name = "TIME")]
+    pub(crate) min_age: Option<Period>,
+    /// Leave out files that have not changed within this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) max_age: Option<Period>,
     /// Compare the content of all files, not only size and time
     #[arg(long)]
     pub(crate) checksum: bool,
+    /// Read both trees to the last byte and tell what differs; change nothing
+    #[arg(long, conflicts_with = "site")]
+    pub(crate) verify: bool,
+    /// Owners by the names of users and groups, where the target knows them
+    #[arg(long)]
+    pub(crate) owners_by_name: bool,
+    /// A user of the source that is another on the target: FROM:TO, names or numbers (repeatable)
+    #[arg(long, value_name = "FROM:TO", value_parser = owner_pair)]
+    pub(crate) user_map: Vec<(String, String)>,
+    /// A group of the source that is another on the target: FROM:TO, names or numbers (repeatable)
+    #[arg(long, value_name = "FROM:TO", value_parser = owner_pair)]
+    pub(crate) group_map: Vec<(String, String)>,
+    /// Make a whole new tree, switch to it at once, and keep so many former ones
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) generations: u32,
+    /// Which side wins where the target was changed since the last mirror [default: such a mirror is refused]
+    #[arg(long, value_name = "SIDE")]
+    pub(crate) prefer: Option<Prefer>,
+    /// It is right that most of what an end had at the last mirror is gone
+    #[arg(long)]
+    pub(crate) other_tree: bool,
+    /// When what landed is made durable
+    #[arg(long, value_name = "WHEN", default_value = "once")]
+    pub(crate) fsync: When,
+    /// So much a second on the line at most: 500K, 10M
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) bwlimit: Option<u64>,
+    /// Whether content is compressed on the line
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub(crate) compress: How,
+    /// Work only with processor and disk time that nobody else wants
+    #[arg(long)]
+    pub(crate) low_priority: bool,
+}
+
+/// A side of a mirror.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Prefer {
+    /// What the target has instead goes to quarantine.
+    Source,
+    /// It keeps what it has.
+    Target,
+}
+
+/// When what landed is made durable.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum When {
+    /// All of it at the end, before success is said.
+    Once,
+    /// Each file before it is in place.
+    Each,
+    /// Never: for what can be made again.
+    Never,
+}
+
+/// Whether content is compressed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum How {
+    /// Where it pays.
+    Auto,
+    /// Not at all.
+    Never,
+    /// All of it.
+    Always,
+}
+
+/// A number of bytes, as rsync reads them: K, M, G and T are powers of 1024.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "t" | "tib" => 1 << 40,
+        _ => return Err("a number, with K, M, G or T for powers of 1024".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "a whole number, like 512K".to_owned())?;
+    number.checked_mul(unit).ok_or_else(|| "more bytes than there can be".to_owned())
+}
+
+fn owner_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((from, to)) if !from.is_empty() && !to.is_empty() => Ok((from.to_owned(), to.to_owned())),
+        _ => Err("FROM:TO, as in www-data:apache or 33:48".to_owned()),
+    }
 }
 
 /// `dr agent`.

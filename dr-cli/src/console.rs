@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dr_core::estate::Policy;
+use dr_core::mirror::Verdict;
 use dr_core::render::{self, Style};
 use dr_core::report::Report;
 use dr_core::run::Event;
@@ -78,6 +79,7 @@ impl Bar {
 enum JsonLine<'a> {
     Event(&'a Event),
     Plan(&'a Plan),
+    Guards(&'a [Verdict]),
     Report(&'a Report),
     Error(&'a dr_core::ErrorRecord),
     Result(&'a serde_json::Value),
@@ -207,6 +209,16 @@ impl Console {
             self.line(&JsonLine::Plan(plan));
         } else {
             self.print(&render::plan(plan, self.out));
+        }
+    }
+
+    /// Shows what each guard of a mirror says.
+    pub(crate) fn guards(&self, verdicts: &[Verdict]) {
+        self.settle();
+        if self.json {
+            self.line(&JsonLine::Guards(verdicts));
+        } else if !self.nagios {
+            self.print(&render::guards(verdicts, self.out));
         }
     }
 

@@ -202,6 +202,9 @@ pub struct Options {
     /// Which side wins where the target was changed since the last mirror; none: such a mirror is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub winner: Option<Side>,
+    /// It is right that most of what an end had at the last mirror is gone: it is another tree by intent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub other_tree: bool,
     /// When what landed is made durable.
     pub fsync: Fsync,
     /// Bytes a second on the line at most.
@@ -280,6 +283,7 @@ impl Default for Options {
             owners: Owners::default(),
             generations: 0,
             winner: None,
+            other_tree: false,
             fsync: Fsync::default(),
             bytes_per_second: None,
             compress: Compress::default(),
@@ -302,6 +306,8 @@ impl Default for Options {
 ///     standing: None,
 ///     summary: Summary::default(),
 ///     changes: vec![],
+///     quarantine: vec![],
+///     refused: vec![],
 /// };
 /// assert_eq!(transfer.target.to_string(), "ssh://root@us.example.net:22/var/www");
 /// ```
@@ -327,4 +333,10 @@ pub struct Transfer {
     pub summary: Summary,
     /// Every path that changes.
     pub changes: Vec<Change>,
+    /// Those of them whose present content somebody else made on the target: it goes to quarantine first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantine: Vec<RelPath>,
+    /// What guards say against it: such a step is shown, and never done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
 }

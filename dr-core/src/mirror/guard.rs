@@ -2,9 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::change::Options;
-use super::entry::RelPath;
-use super::snapshot::Snapshot;
+use super::lot::Room;
 use crate::error::{Error, ErrorKind};
 use crate::estate::{Epoch, Location, MaxDelete, SiteId};
 
@@ -58,6 +56,31 @@ pub enum Refusal {
         /// What is allowed.
         allowed: MaxDelete,
     },
+    /// Most of what an end had at the last mirror is gone: another tree stands there, or what should be mounted is not.
+    OtherTree {
+        /// Which end.
+        place: Location,
+        /// So many of its files are gone.
+        gone: u64,
+        /// It had so many.
+        of: u64,
+    },
+    /// The target was changed since the last mirror, and not as the source.
+    Diverged {
+        /// The target.
+        target: Location,
+        /// The paths, the first of them by name.
+        named: String,
+    },
+    /// What would arrive does not fit.
+    NoRoom {
+        /// The target.
+        target: Location,
+        /// What it takes.
+        needed: Room,
+        /// What is free.
+        free: Room,
+    },
     /// Source and target are one directory.
     SamePlace {
         /// Where it is.
@@ -89,7 +112,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    fn message(&self) -> String {
+    pub(super) fn message(&self) -> String {
         match self {
             Self::SourceMissing { source } => format!("the source {source} does not exist"),
             Self::SourceNotDirectory { source } => format!("the source {source} is not a directory"),
@@ -104,6 +127,19 @@ impl Refusal {
                 "{files} of the target's {of} files would be removed, and both {} files and {} % are exceeded",
                 allowed.files, allowed.percent
             ),
+            Self::OtherTree { place, gone, of } => {
+                format!("{gone} of the {of} files that {place} had at the last mirror are gone")
+            }
+            Self::Diverged { target, named } => {
+                format!("{target} was changed since the last mirror, and not as the source: {named}")
+            }
+            Self::NoRoom { target, needed, free } => format!(
+                "{target} has not enough room: {} bytes and {} files are needed, {} bytes and {} files are free",
+                needed.bytes,
+                needed.inodes.unwrap_or_default(),
+                free.bytes,
+                free.inodes.map_or_else(|| "any number of".to_owned(), |inodes| inodes.to_string()),
+            ),
             Self::SamePlace { place } => format!("source and target are both {place}"),
             Self::Nested { inner, outer } => format!("{inner} is inside {outer}"),
             Self::TargetIsHome { site, epoch } => {
@@ -115,7 +151,7 @@ impl Refusal {
         }
     }
 
-    fn advice(&self) -> &'static str {
+    pub(super) fn advice(&self) -> &'static str {
         match self {
             Self::SourceMissing { .. } | Self::SourceNotDirectory { .. } => {
                 "correct the path, or mount what should be there"
@@ -128,6 +164,13 @@ impl Refusal {
             Self::TooManyDeletions { .. } => {
                 "look at the deletions with --dry-run; if they are meant, raise max_delete (--max-delete), or delete nothing (--no-delete)"
             }
+            Self::OtherTree { .. } => {
+                "mount or restore what belongs there; if it is another tree by intent, say so (--other-tree)"
+            }
+            Self::Diverged { .. } => {
+                "look at what writes there; then let one side win: --prefer source keeps what the target has in quarantine, --prefer target leaves it alone"
+            }
+            Self::NoRoom { .. } => "make room on the target's file system, or exclude something",
             Self::SamePlace { .. } | Self::Nested { .. } => "name two directories that are apart",
             Self::TargetIsHome { .. } => {
                 "mirror the other way round; if that host is no longer home, tell it so by a failover"
@@ -204,53 +247,6 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// Refuses what the two trees and the counts of their difference show: a source that is not there or was emptied, and more
-/// deletions than allowed. `deleted_files` counts what is removed and is no directory.
-///
-/// ```
-/// use dr_core::mirror::{Options, Refusal, Snapshot, check_trees};
-/// let (source, target) = ("/a".parse().unwrap(), "/b".parse().unwrap());
-/// let (nothing, options) = (Snapshot::default(), Options::default());
-/// let refusal = check_trees((&source, &nothing), (&target, &nothing), &options, 0).unwrap_err();
-/// assert!(matches!(refusal, Refusal::SourceMissing { .. }));
-/// ```
-pub fn check_trees(
-    (source, source_tree): (&Location, &Snapshot),
-    (target, target_tree): (&Location, &Snapshot),
-    options: &Options,
-    deleted_files: u64,
-) -> Result<(), Refusal> {
-    let root = RelPath::root();
-    for (place, tree) in [(source, source_tree), (target, target_tree)] {
-        if let Some(why) = tree.unreadable.get(&root) {
-            return Err(Refusal::Unreadable { place: place.clone(), why: why.clone() });
-        }
-    }
-    match source_tree.entries.row(&root) {
-        None => return Err(Refusal::SourceMissing { source: source.clone() }),
-        Some(entry) if !entry.is_directory() => {
-            return Err(Refusal::SourceNotDirectory { source: source.clone() });
-        }
-        Some(_) => {}
-    }
-    if target_tree.entries.row(&root).is_some_and(|entry| !entry.is_directory()) {
-        return Err(Refusal::TargetNotDirectory { target: target.clone() });
-    }
-    let below =
-        |tree: &Snapshot| tree.entries.rows().filter(|row| !row.path_bytes().is_empty()).count() as u64;
-    let is_empty = below(source_tree) == 0 && source_tree.unreadable.is_empty();
-    if options.delete && is_empty && below(target_tree) > 0 {
-        return Err(Refusal::SourceEmptied { source: source.clone(), paths: below(target_tree) });
-    }
-    let of = target_tree.entries.rows().filter(|row| !row.is_directory()).count() as u64;
-    let allowed = options.max_delete;
-    let is_too_large_a_share = u128::from(deleted_files) * 100 > u128::from(of) * u128::from(allowed.percent);
-    if deleted_files > allowed.files && is_too_large_a_share {
-        return Err(Refusal::TooManyDeletions { files: deleted_files, of, allowed });
-    }
-    Ok(())
-}
-
 /// Refuses a target whose host is home for the site, or knows a newer epoch than `ours`. `known` is what that host was told last.
 ///
 /// ```
@@ -274,48 +270,6 @@ pub fn check_standing(site: &SiteId, ours: Epoch, is_home: bool, known: Epoch) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mirror::{Entry, Kind};
-
-    fn tree(files: usize) -> Snapshot {
-        let entry = |kind| Entry { kind, mode: 0o755, mtime_s: 0, mtime_ns: 0, owner: None, xattrs: None };
-        let mut tree = Snapshot::default();
-        tree.entries.insert(RelPath::root(), entry(Kind::Directory));
-        for number in 0..files {
-            let path = RelPath::new(number.to_string().as_bytes()).unwrap();
-            tree.entries.insert(path, entry(Kind::File { size_bytes: 1, digest: None }));
-        }
-        tree
-    }
-
-    fn check(source: &Snapshot, target: &Snapshot, deleted: u64) -> Result<(), Refusal> {
-        let place = |text: &str| text.parse::<Location>().unwrap();
-        let options = Options { max_delete: MaxDelete { percent: 10, files: 100 }, ..Options::default() };
-        check_trees((&place("/a"), source), (&place("/b"), target), &options, deleted)
-    }
-
-    #[test]
-    fn a_source_that_is_missing_or_emptied_is_refused() {
-        assert!(matches!(check(&Snapshot::default(), &tree(0), 0), Err(Refusal::SourceMissing { .. })));
-        assert!(matches!(check(&tree(0), &tree(1), 1), Err(Refusal::SourceEmptied { paths: 1, .. })));
-        assert_eq!(check(&tree(0), &tree(0), 0), Ok(()));
-        let mut file = tree(0);
-        let root = tree(1).entries.remove(&RelPath::new(b"0").unwrap()).unwrap();
-        file.entries.insert(RelPath::root(), root);
-        assert!(matches!(check(&file, &tree(0), 0), Err(Refusal::SourceNotDirectory { .. })));
-        assert!(matches!(check(&tree(0), &file, 0), Err(Refusal::TargetNotDirectory { .. })));
-        let mut dark = tree(3);
-        dark.unreadable.insert(RelPath::root(), "permission denied".into());
-        assert!(matches!(check(&dark, &tree(3), 0), Err(Refusal::Unreadable { .. })));
-        assert!(matches!(check(&tree(3), &dark, 0), Err(Refusal::Unreadable { .. })));
-    }
-
-    #[test]
-    fn deletions_are_refused_when_both_limits_are_exceeded() {
-        assert!(check(&tree(900), &tree(1000), 100).is_ok(), "neither is exceeded");
-        assert!(matches!(check(&tree(899), &tree(1000), 101), Err(Refusal::TooManyDeletions { .. })));
-        assert!(check(&tree(1), &tree(101), 100).is_ok(), "a large share, but few files");
-        assert!(check(&tree(9000), &tree(10_000), 1000).is_ok(), "many files, but a small share");
-    }
 
     #[test]
     fn places_inside_each_other_are_refused() {

@@ -10,6 +10,7 @@ mod entries;
 mod entry;
 mod filter;
 mod guard;
+mod guards;
 mod lot;
 mod lots;
 mod marks;

@@ -15,7 +15,7 @@ pub use error::error;
 pub use event::event;
 pub use memo::memo;
 pub use nagios::nagios;
-pub use plan::plan;
+pub use plan::{guards, plan};
 pub use report::report;
 
 /// How a page is laid out. The library never asks the terminal: the caller says what there is.

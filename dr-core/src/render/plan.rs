@@ -6,7 +6,7 @@ use crate::dns::{Agreement, SetChange, ZoneChange};
 use crate::estate::{ProbeSpec, RecordSet};
 use crate::failover::{RoleChange, Standing, Tenure};
 use crate::keys::{AuthorizedKeysChange, Content};
-use crate::mirror::{Change, Entry, Kind, Summary, Transfer};
+use crate::mirror::{Change, Entry, Kind, Summary, Transfer, Verdict};
 use crate::plan::{Need, OnFailure, Plan, Planned, Step};
 
 /// Of a mirror's paths so many are listed, unless the style asks for all.
@@ -44,6 +44,34 @@ pub fn plan(plan: &Plan, style: Style) -> String {
     let last = format!("plan {}: {steps}, of facts from {}; {failing}", plan.digest().short(), plan.at);
     page.push('\n');
     wrap(&mut page, "", &last, style);
+    page
+}
+
+/// What the guards of a mirror say: a line each, and what to do about those that refuse.
+///
+/// ```
+/// use dr_core::mirror::{Guard, Verdict};
+/// use dr_core::render::{Style, guards};
+/// let says = "40 of the target's 50 files would be removed".to_owned();
+/// let refused = Verdict { guard: Guard::Deletions, says, refused: true, advice: Some("raise --max-delete".into()) };
+/// assert!(guards(&[refused], Style::default()).contains("refused  40 of the target's 50 files"));
+/// ```
+#[must_use]
+pub fn guards(verdicts: &[Verdict], style: Style) -> String {
+    let mut page = String::new();
+    if verdicts.is_empty() {
+        return page;
+    }
+    page.push_str("guards\n");
+    for verdict in verdicts {
+        let (word, tone) = if verdict.refused { ("refused", Tone::Bad) } else { ("fine", Tone::Good) };
+        let mut lines = String::new();
+        wrap(&mut lines, &format!("  {word:<7}  "), &clean(&verdict.says), style);
+        page.push_str(&lines.replacen(word, &paint(word, tone, style), 1));
+        if let Some(advice) = &verdict.advice {
+            wrap(&mut page, "           ", &clean(advice), style);
+        }
+    }
     page
 }
 

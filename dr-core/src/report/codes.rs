@@ -77,8 +77,11 @@ codes! {
     MIRROR_OWNER_NOT_KEPT = "mirror.owner_not_kept", Notice,
         "Owners of files could not be set on the target",
         "Mirror to an account that may set owners (root) if owners matter to the site";
+    MIRROR_DIVERGED = "mirror.diverged", Warning,
+        "Somebody else changed the target since the last mirror, and not as the source",
+        "Find what writes there; let one side win with --prefer source (the other version goes to quarantine) or --prefer target";
     MIRROR_DIFFERS_AFTER = "mirror.differs_after", Error,
-        "After the mirror the target is not what was agreed",
+        "The target is not like the source, although it was mirrored",
         "Something else writes into the target; find it, then mirror again";
 
     // Hosts, keys and logins.

@@ -194,6 +194,8 @@ pub(crate) fn mirror_plan(pages: usize) -> Plan {
         standing: None,
         summary,
         changes,
+        quarantine: vec![],
+        refused: vec![],
     };
     let record = RecordMirror {
         site: "shop".parse().unwrap(),

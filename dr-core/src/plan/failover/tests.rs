@@ -41,6 +41,8 @@ fn transfer(from: &str, to: &str) -> Planned {
         options: Options::default(),
         summary: Summary { bytes: 42, ..Summary::default() },
         changes: vec![],
+        quarantine: vec![],
+        refused: vec![],
     };
     Planned::needed("mirror /var/www", Step::Mirror(transfer))
 }

@@ -143,14 +143,16 @@ impl Toolkit {
         let mut mirrored = Mirrored {
             changed,
             summary: planned.summary,
-            report: planned.report,
+            report: planned.report.clone(),
             run: None,
             outcome: None,
             plan: None,
         };
         if request.dry_run {
             mirrored.plan = Some(planned.plan);
-        } else if changed {
+        } else if !changed {
+            self.agree_mirror(&planned, control).await;
+        } else {
             let by = request.by.unwrap_or_else(|| "a program".to_owned());
             let applied = self.apply(&planned.plan, &by, control).await?;
             mirrored.run = Some(applied.run);

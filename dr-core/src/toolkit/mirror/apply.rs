@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
-use super::ends::{Hands, Said};
+use super::ends::{Hands, Said, Surveyed};
 use super::fence::Fence;
+use super::findings::push_some;
 use super::flow::{Flow, Ledger, Left};
 use super::meter::Meter;
-use super::push_some;
+use super::plan::agree;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mirror::{Change, Entry, Kept, Landing, RelPath, Transfer, stages};
 use crate::report::{Finding, Report, Subject, code};
@@ -20,6 +21,10 @@ pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, contr
     hands.say(None);
     let done = hands.done();
     let operation = format!("mirror {} to {}", transfer.source, transfer.target);
+    if let Some(why) = transfer.refused.first() {
+        return Err(Error::new(ErrorKind::Refused, operation, why)
+            .hint("plan the mirror, and see what the guards advise"));
+    }
     let work = async {
         let fence = Fence::new(world, transfer);
         fence.hold().await?;
@@ -38,7 +43,11 @@ pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, contr
         if ledger.landed.is_empty() && !ledger.left.is_empty() {
             return Err(nothing_done(transfer, &ledger));
         }
-        let left = ledger.left.iter().map(|(path, _)| path.clone()).collect();
+        if let Some(surveyed) = &ends.surveyed {
+            let changes = (source_changes(&ledger, surveyed), target_changes(&ledger, surveyed));
+            agree(&ends, surveyed.pair, world.clock.read().wall, changes, control).await;
+        }
+        let left = ledger.left.iter().map(|(change, _)| change.path.clone()).collect();
         hands.say(Some(Said { left }));
         hands.shelf.put(&transfer.source, &transfer.target, ends);
         Ok(())
@@ -46,10 +55,30 @@ pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, contr
     control.run(&operation, work).await
 }
 
+/// What the source is to remember: files as they were read, and nothing of what the target does not have, so that it is looked at
+/// again the next time.
+fn source_changes(ledger: &Ledger, surveyed: &Surveyed) -> Vec<Change> {
+    let newer = ledger.newer.iter();
+    let newer = newer.map(|(path, read)| Change { path: path.clone(), from: None, to: Some(read.clone()) });
+    // What could not be removed from the target is remembered as if the source had had it.
+    let left = ledger.left.iter();
+    let left = left.map(|(change, _)| {
+        let to = if change.to.is_none() { change.from.clone() } else { None };
+        Change { path: change.path.clone(), from: None, to }
+    });
+    let held = surveyed.held.iter().map(|path| Change { path: path.clone(), from: None, to: None });
+    newer.chain(left).chain(held).collect()
+}
+
+/// What the target is to remember: what landed, and what somebody else changed as it was before, so that it shows again.
+fn target_changes(ledger: &Ledger, surveyed: &Surveyed) -> Vec<Change> {
+    ledger.landed.iter().chain(&surveyed.untouched).cloned().collect()
+}
+
 fn landing(transfer: &Transfer) -> Landing {
     Landing {
         generations: transfer.options.generations,
-        quarantine: vec![],
+        quarantine: transfer.quarantine.clone(),
         fsync: transfer.options.fsync,
         fence: super::fence::fencing(transfer),
     }
@@ -126,7 +155,7 @@ fn report_left(transfer: &Transfer, ledger: &Ledger, world: &World, control: &Co
         (code::MIRROR_FILE_UNREADABLE, vec![]),
         (code::MIRROR_FILE_NOT_WRITTEN, vec![]),
     ];
-    for (path, why) in &ledger.left {
+    for (Change { path, .. }, why) in &ledger.left {
         let (at, message, reason) = match why {
             Left::Kept(Kept::Unreadable(reason)) => (1, format!("{path} could not be read"), Some(reason)),
             Left::Kept(why) => (0, format!("{path} was left as it was on the target: {why}"), None),
@@ -150,7 +179,7 @@ fn report_left(transfer: &Transfer, ledger: &Ledger, world: &World, control: &Co
 
 /// When not a single path could be done, the step was not.
 fn nothing_done(transfer: &Transfer, ledger: &Ledger) -> Error {
-    let paths: Vec<&RelPath> = ledger.left.iter().map(|(path, _)| path).collect();
+    let paths: Vec<&RelPath> = ledger.left.iter().map(|(change, _)| &change.path).collect();
     let why = ledger.left.iter().find_map(|(_, why)| match why {
         Left::Failed(why) => Some(why.as_str()),
         _ => None,

@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::digest::Digest;
 use crate::error::Result;
 use crate::estate::Location;
-use crate::mirror::{RelPath, Transfer};
+use crate::mirror::{Change, RelPath, Transfer};
 use crate::world::{Control, Endpoint, World};
 
 /// So many mirrors that were planned and not applied keep their ends open.
@@ -16,8 +17,19 @@ const OPEN_PAIRS: usize = 8;
 pub(super) struct Ends {
     pub(super) source: Arc<dyn Endpoint>,
     pub(super) target: Arc<dyn Endpoint>,
-    /// Both were scanned or surveyed since they were opened.
-    pub(super) are_surveyed: bool,
+    /// What both were asked since they were opened.
+    pub(super) surveyed: Option<Surveyed>,
+}
+
+/// What both ends remember until they agree.
+#[derive(Clone)]
+pub(super) struct Surveyed {
+    /// Which mirror.
+    pub(super) pair: Digest,
+    /// Paths that the target will not get.
+    pub(super) held: Vec<RelPath>,
+    /// Paths of the target that are left as they are although they differ; each as it was when both were alike.
+    pub(super) untouched: Vec<Change>,
 }
 
 impl Ends {
@@ -29,7 +41,7 @@ impl Ends {
     ) -> Result<Self> {
         let (source, target) =
             tokio::try_join!(world.endpoints.open(source, control), world.endpoints.open(target, control))?;
-        Ok(Self { source: Arc::from(source), target: Arc::from(target), are_surveyed: false })
+        Ok(Self { source: Arc::from(source), target: Arc::from(target), surveyed: None })
     }
 }
 

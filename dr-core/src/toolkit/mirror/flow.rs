@@ -43,7 +43,7 @@ pub(super) struct Flow<'a> {
 #[derive(Default)]
 pub(super) struct Ledger {
     /// Not done, each with the reason.
-    pub(super) left: Vec<(RelPath, Left)>,
+    pub(super) left: Vec<(Change, Left)>,
     /// Those of them that nothing below can be done without.
     blocked: BTreeSet<RelPath>,
     /// Done: as the target says it is now.
@@ -201,7 +201,7 @@ impl Flow<'_> {
             return stage.collect();
         }
         let (blocked, free): (Vec<Change>, Vec<Change>) = stage.partition(|change| ledger.blocks(change));
-        ledger.left.extend(blocked.into_iter().map(|change| (change.path, Left::Blocked)));
+        ledger.left.extend(blocked.into_iter().map(|change| (change, Left::Blocked)));
         free
     }
 
@@ -250,7 +250,7 @@ impl Ledger {
             Landed::Kept(why) => Left::Kept(why),
             Landed::Failed(why) => Left::Failed(why),
         };
-        self.left.push((change.path.clone(), why));
+        self.left.push((change.clone(), why));
         self.blocked.insert(change.path.clone());
         false
     }

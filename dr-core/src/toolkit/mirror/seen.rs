@@ -1,0 +1,153 @@
+//! Both trees as they are now: all of them, or what changed at either end since they were last alike.
+
+use super::ends::Ends;
+use crate::digest::Digest;
+use crate::error::Result;
+use crate::estate::Location;
+use crate::mirror::{Change, Counts, Delta, End, Entry, Options, RelPath, Root, Snapshot, Summary, Survey};
+use crate::world::Control;
+
+/// What planning a mirror looks at.
+pub(super) struct Seen {
+    pub(super) source: Tree,
+    pub(super) target: Tree,
+    /// Both ends know one agreement, and these are only the parts of the trees that changed since.
+    pub(super) are_agreed: bool,
+}
+
+/// One end.
+pub(super) struct Tree {
+    pub(super) now: Snapshot,
+    root: Root,
+    pub(super) counts: Counts,
+    /// What changed in it since the agreement.
+    pub(super) delta: Option<Delta>,
+}
+
+impl Seen {
+    /// Counts what both were not asked about, because it did not change.
+    pub(super) fn count_unchanged(&self, summary: &mut Summary) {
+        if self.are_agreed {
+            let Counts { files, directories, .. } = self.source.counts;
+            let changed = summary.created + summary.updated + summary.metadata_only;
+            summary.unchanged = (files + directories).saturating_sub(changed);
+        }
+    }
+}
+
+/// Asks both ends at once what changed since they agreed; if one of them knows of no agreement, or of another, or content is to be
+/// compared, for everything.
+pub(super) async fn see(ends: &Ends, pair: Digest, options: &Options, control: &Control) -> Result<Seen> {
+    if !options.checksum {
+        let survey = Survey { pair, options: options.clone() };
+        let (source, target) =
+            tokio::try_join!(ends.source.survey(&survey, control), ends.target.survey(&survey, control))?;
+        if source.agreed.is_some() && source.agreed == target.agreed {
+            let (source_now, target_now) = join(&source, &target);
+            return Ok(Seen {
+                source: Tree::part(source_now, source),
+                target: Tree::part(target_now, target),
+                are_agreed: true,
+            });
+        }
+    }
+    let (source, target) =
+        tokio::try_join!(ends.source.scan(options, control), ends.target.scan(options, control))?;
+    Ok(Seen { source: Tree::whole(source), target: Tree::whole(target), are_agreed: false })
+}
+
+/// Both trees as they are now, where either of them changed: what one end does not tell of is still as the other end had it when
+/// both were alike.
+fn join(source: &Delta, target: &Delta) -> (Snapshot, Snapshot) {
+    let now = |this: &Delta, other: &Delta| {
+        let is_told =
+            |path: &RelPath| [&this.was, &this.now].iter().any(|tree| tree.entries.row(path).is_some());
+        let unchanged = other.was.entries.iter().filter(|(path, _)| !is_told(path));
+        let entries = unchanged.chain(this.now.entries.iter()).collect();
+        Snapshot { entries, ..this.now.clone() }
+    };
+    (now(source, target), now(target, source))
+}
+
+/// The name of a mirror at both ends: what goes where, and what is left out.
+pub(super) fn pair(ends: &Ends, (source, target): (&Location, &Location), options: &Options) -> Digest {
+    let source = ends.source.place().unwrap_or_else(|| source.clone());
+    let target = ends.target.place().unwrap_or_else(|| target.clone());
+    let filter = (
+        &options.exclude,
+        options.min_size_bytes,
+        options.max_size_bytes,
+        options.min_age_s,
+        options.max_age_s,
+        &options.owners,
+    );
+    Digest::of_value(&(source.to_string(), target.to_string(), filter))
+}
+
+impl Tree {
+    pub(super) fn whole(now: Snapshot) -> Self {
+        let root = root_of(now.entries.row(&RelPath::root()).map(|row| row.is_directory()), &now);
+        let mut counts = Counts::default();
+        for row in now.entries.rows() {
+            *(if row.is_directory() { &mut counts.directories } else { &mut counts.files }) += 1;
+            counts.bytes += if row.is_file() { row.size_bytes() } else { 0 };
+        }
+        if counts.files == 0 {
+            // What cannot be read is not "nothing".
+            counts.files = now.unreadable.len() as u64;
+        }
+        Self { now, root, counts, delta: None }
+    }
+
+    fn part(now: Snapshot, delta: Delta) -> Self {
+        let root = RelPath::root();
+        let is_directory = match delta.now.entries.row(&root) {
+            Some(row) => Some(row.is_directory()),
+            // Where nothing changed, it is what it was.
+            None => delta.was.entries.row(&root).is_none().then_some(true),
+        };
+        Self { root: root_of(is_directory, &delta.now), now, counts: delta.counts, delta: Some(delta) }
+    }
+
+    /// What guards look at.
+    pub(super) fn end<'a>(&self, place: &'a Location) -> End<'a> {
+        End { place, root: self.root.clone(), counts: self.counts, gone: self.gone() }
+    }
+
+    /// Files that it had when both were alike, and has no more.
+    fn gone(&self) -> Option<u64> {
+        let delta = self.delta.as_ref()?;
+        let is_gone = |path: &RelPath| delta.now.entries.row(path).is_none();
+        Some(delta.was.entries.iter().filter(|(path, was)| !was.is_directory() && is_gone(path)).count()
+            as u64)
+    }
+
+    /// What takes these paths back to what they were when both ends were alike.
+    pub(super) fn before(&self, paths: Vec<RelPath>) -> Vec<Change> {
+        let Some(delta) = &self.delta else { return vec![] };
+        let back = |path: RelPath| Change {
+            from: delta.now.entries.get(&path),
+            to: delta.was.entries.get(&path),
+            path,
+        };
+        paths.into_iter().map(back).collect()
+    }
+
+    /// Whether somebody changed this path since both were alike. A directory changes with what is in it.
+    pub(super) fn has_changed(&self, path: &RelPath) -> bool {
+        let Some(delta) = &self.delta else { return false };
+        let (was, now) = (delta.was.entries.get(path), delta.now.entries.get(path));
+        let are_directories =
+            [&was, &now].iter().all(|entry| entry.as_ref().is_some_and(Entry::is_directory));
+        was != now && !are_directories
+    }
+}
+
+fn root_of(is_directory: Option<bool>, now: &Snapshot) -> Root {
+    match (now.unreadable.get(&RelPath::root()), is_directory) {
+        (Some(why), _) => Root::Unreadable(why.clone()),
+        (None, None) => Root::Missing,
+        (None, Some(true)) => Root::Directory,
+        (None, Some(false)) => Root::NoDirectory,
+    }
+}
