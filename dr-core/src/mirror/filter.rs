@@ -5,6 +5,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Names that begin so belong to dr: files on their way into a tree. They are never scanned, sent or deleted by a mirror.
 pub const STAGING_PREFIX: &str = ".dr-staging";
+/// Names beside or in a tree that begin with this hold its former states and its quarantine; they are no part of any tree either.
+pub const KEPT_PREFIX: &str = ".dr-kept";
 
 /// Patterns that say what is neither sent nor deleted, with the meaning of gitignore(5), one dialect and nothing added:
 ///
@@ -92,7 +94,10 @@ impl Filter {
             return false;
         }
         let names: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
-        if names.last().is_some_and(|name| name.starts_with(STAGING_PREFIX.as_bytes())) {
+        let is_ours = |name: &&[u8]| {
+            [STAGING_PREFIX, KEPT_PREFIX].iter().any(|prefix| name.starts_with(prefix.as_bytes()))
+        };
+        if names.last().is_some_and(is_ours) {
             return true;
         }
         let fits = |rule: &&Rule| (is_directory || !rule.directories_only) && path_fits(&rule.parts, &names);

@@ -6,6 +6,7 @@ use super::change::Change;
 use super::entry::{Entry, RelPath};
 use crate::digest::Digest;
 use crate::estate::{Epoch, SiteId};
+use crate::time::Timestamp;
 
 /// Files that travel together, in this order. Lots are independent of each other and go side by side.
 ///
@@ -281,6 +282,22 @@ pub struct Landing {
     pub fsync: Fsync,
     /// A file on the target's host that says what that host is for the site: it is read again before anything lands.
     pub fence: Option<Fencing>,
+}
+
+/// One state of a whole tree.
+///
+/// ```
+/// use dr_core::mirror::Generation;
+/// let generation = Generation { since: "2026-11-22T03:00:00Z".parse().unwrap(), is_live: true };
+/// assert!(generation.is_live);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Generation {
+    /// When it first became the live one.
+    pub since: Timestamp,
+    /// It is what is served now.
+    pub is_live: bool,
 }
 
 /// When what landed is made durable.

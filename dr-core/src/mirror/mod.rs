@@ -22,11 +22,11 @@ pub use delta::{Index, Matcher, SignedRange, Span, WORTH_COMPARING_BYTES, sign};
 pub use diff::{Difference, Held, diff, stages};
 pub use entries::{Entries, Row, Rows};
 pub use entry::{Bytes, Carries, Entry, Kind, Owner, RelPath, Xattrs};
-pub use filter::{Filter, STAGING_PREFIX};
+pub use filter::{Filter, KEPT_PREFIX, STAGING_PREFIX};
 pub use guard::{Refusal, check_places, check_standing, check_trees};
 pub use lot::{
-    Basis, CHUNK_BYTES_MAX, ChunkSum, Fencing, Fsync, GRAIN_BYTES, Kept, Landed, Landing, Lot, LotFile, Part,
-    Piece, Room, Signature,
+    Basis, CHUNK_BYTES_MAX, ChunkSum, Fencing, Fsync, GRAIN_BYTES, Generation, Kept, Landed, Landing, Lot,
+    LotFile, Part, Piece, Room, Signature,
 };
 pub use lots::{LotLimits, Lots, lots};
 pub use reuse::{Reuse, reusable};

@@ -33,8 +33,8 @@ use crate::estate::{DnsName, Location, ProbeSpec, RecordKey, RecordSet, Remote, 
 use crate::failover::{Sight, Tenure};
 pub use crate::mirror::Carries;
 use crate::mirror::{
-    Agreement, Change, Delta, Entry, Landed, Landing, Lot, Options, Piece, RelPath, Room, Signature,
-    Snapshot, Survey,
+    Agreement, Change, Delta, Entry, Generation, Landed, Landing, Lot, Options, Piece, RelPath, Room,
+    Signature, Snapshot, Survey,
 };
 use crate::plan::Plan;
 use crate::run::{Event, Line, Outcome, RunId};
@@ -229,9 +229,29 @@ pub trait Endpoint: Send + Sync {
     async fn room(&self) -> Result<Option<Room>> {
         Ok(None)
     }
-    /// Prepares for what lands next: takes the tree's lock (`Locked` if another mirror has it), clears what a killed run left.
-    async fn begin(&self, _landing: &Landing) -> Result<()> {
+    /// Prepares for what lands next: takes the tree's lock (`Locked` if another mirror has it), clears what a killed run left. With
+    /// `landing.generations`, what is looked at and lands from now on is a new state of the tree beside the live one, which may
+    /// have already what a run brought that was cut short.
+    async fn begin(&self, landing: &Landing) -> Result<()> {
+        endpoints::singly::begin(landing)
+    }
+    /// After everything has landed: makes the state that was built since [`Self::begin`] the live one, at once. Without it
+    /// [`Self::settle`] leaves the live tree as it is.
+    async fn switch(&self) -> Result<()> {
         Ok(())
+    }
+    /// The states of the tree that are kept, newest first; the live one is among them. Empty if none was ever kept.
+    async fn generations(&self) -> Result<Vec<Generation>> {
+        Ok(vec![])
+    }
+    /// Makes another kept state the live one, at once, and gives it: the one that was live since `to`, or the next older one.
+    /// Nothing is lost: the state that was live is kept, and can be gone back to.
+    async fn roll_back(&self, _to: Option<Timestamp>) -> Result<Generation> {
+        Err(endpoints::singly::keeps_nothing("go back to a former state"))
+    }
+    /// Where what had to go to quarantine since [`Self::begin`] is now; none if nothing had to.
+    async fn quarantined(&self) -> Result<Option<String>> {
+        Ok(None)
     }
     /// Sends the files of a lot into `out`, waiting while it is full. What goes wrong with one file is a [`crate::mirror::Piece`];
     /// an error is for all of them.

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::BATCH_BYTES;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
-use crate::mirror::{Change, Entry, Kept, Landed, Lot, LotFile, Piece, Progress, RelPath};
+use crate::mirror::{Change, Entry, Kept, Landed, Landing, Lot, LotFile, Piece, Progress, RelPath};
 use crate::world::{Content, Endpoint, PieceReceiver, PieceSender};
 
 /// So many paths are under way at once: enough to fill a line with a long round trip.
@@ -31,6 +31,23 @@ async fn gather<T>(each: Vec<Each<'_, T>>) -> Result<Vec<T>> {
         all.push(one?);
     }
     Ok(all)
+}
+
+/// One file at a time leaves nothing to go back to.
+pub(in crate::world) fn begin(landing: &Landing) -> Result<()> {
+    if landing.generations > 0 {
+        return Err(keeps_nothing("keep former states"));
+    }
+    if !landing.quarantine.is_empty() {
+        return Err(keeps_nothing("put what was changed there into quarantine"));
+    }
+    Ok(())
+}
+
+pub(in crate::world) fn keeps_nothing(what: &str) -> Error {
+    let why = "this way to the target knows single files only";
+    Error::new(ErrorKind::Unsupported, format!("{what} of the target"), why)
+        .hint("let dr itself run on the target's host: see dr agent")
 }
 
 pub(in crate::world) async fn look<E: Endpoint + ?Sized>(
