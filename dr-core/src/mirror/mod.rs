@@ -25,7 +25,8 @@ pub use diff::{Difference, Held, diff, stages};
 pub use entries::{Entries, Row, Rows};
 pub use entry::{Bytes, Carries, Entry, Kind, Owner, RelPath, Xattrs};
 pub use filter::{Filter, KEPT_PREFIX, STAGING_PREFIX};
-pub use guard::{Refusal, check_places, check_standing, check_trees};
+pub use guard::{Refusal, check_places, check_standing};
+pub use guards::{End, Facts, Guard, Root, Verdict, guards, room_needed};
 pub use lot::{
     Basis, CHUNK_BYTES_MAX, ChunkSum, Fencing, Fsync, GRAIN_BYTES, Generation, Kept, Landed, Landing, Lot,
     LotFile, Part, Piece, Room, Signature,
