@@ -91,6 +91,36 @@ impl Change {
         }
     }
 
+    /// As [`Self::progress`], where the entry is that of one name seen alone: it does not tell whether another name has the same
+    /// file, so that a change of hard links is never known to be done. Doing it again does no harm.
+    ///
+    /// ```
+    /// use dr_core::mirror::{Change, Entry, Kind, Progress, RelPath};
+    /// let entry = |kind| Entry { kind, mode: 0o644, mtime_s: 0, mtime_ns: 0, owner: None, xattrs: None };
+    /// let first = RelPath::new(b"a").unwrap();
+    /// let link = Change { path: RelPath::new(b"b").unwrap(), from: None, to: Some(entry(Kind::HardLink { first })) };
+    /// let seen = entry(Kind::File { size_bytes: 5, digest: None });
+    /// assert_eq!(link.progress_alone(Some(&seen)), Progress::Between);
+    /// ```
+    #[must_use]
+    pub fn progress_alone(&self, now: Option<&Entry>) -> Progress {
+        let is_link = |entry: &Option<Entry>| {
+            entry.as_ref().is_some_and(|entry| matches!(entry.kind, Kind::HardLink { .. }))
+        };
+        let looks_like = |entry: &Option<Entry>| match (entry, now) {
+            (Some(entry), Some(now)) => !now.is_directory() && same_metadata(entry, now),
+            _ => false,
+        };
+        match self.progress(now) {
+            Progress::Done if now.is_some() && (is_link(&self.from) || is_link(&self.to)) => {
+                Progress::Between
+            }
+            Progress::Strange if is_link(&self.to) && looks_like(&self.to) => Progress::Between,
+            Progress::Strange if is_link(&self.from) && looks_like(&self.from) => Progress::Ahead,
+            progress => progress,
+        }
+    }
+
     /// Mode, time and owner are set one after the other: each is old or new.
     fn has_metadata_half_set(&self, now: &Entry) -> bool {
         let (Some(from), Some(to)) = (&self.from, &self.to) else { return false };

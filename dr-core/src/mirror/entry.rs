@@ -34,24 +34,28 @@ impl RelPath {
 
     /// A path below the root; the error says what is wrong with it.
     pub fn new(bytes: &[u8]) -> Result<Self, String> {
-        let wrong = |why: &str| Err(format!("'{}' is no path below a root: {why}", bytes.escape_ascii()));
+        match Self::fault(bytes) {
+            Some(why) => Err(format!("'{}' is no path below a root: {why}", bytes.escape_ascii())),
+            None => Ok(Self(bytes.to_vec())),
+        }
+    }
+
+    /// Why these bytes are no path below a root, if they are none.
+    pub(crate) fn fault(bytes: &[u8]) -> Option<&'static str> {
         if bytes.len() > 4095 {
-            return wrong("it is longer than 4095 bytes");
+            return Some("it is longer than 4095 bytes");
         }
-        for part in bytes.split(|byte| *byte == b'/') {
-            match part {
-                b"" => return wrong("it is empty, begins or ends with a slash or has two in a row"),
-                b"." | b".." => return wrong("it has '.' or '..' in it"),
-                part if part.contains(&0) => return wrong("it has a NUL in it"),
-                part if part.len() > 255 => return wrong("a component is longer than 255 bytes"),
-                _ => {}
-            }
-        }
-        Ok(Self(bytes.to_vec()))
+        bytes.split(|byte| *byte == b'/').find_map(|part| match part {
+            b"" => Some("it is empty, begins or ends with a slash or has two in a row"),
+            b"." | b".." => Some("it has '.' or '..' in it"),
+            part if part.contains(&0) => Some("it has a NUL in it"),
+            part if part.len() > 255 => Some("a component is longer than 255 bytes"),
+            _ => None,
+        })
     }
 
     /// A path of which the bytes were looked at before.
-    pub(super) fn known(bytes: &[u8]) -> Self {
+    pub(crate) fn known(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
     }
 

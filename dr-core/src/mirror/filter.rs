@@ -89,6 +89,22 @@ impl Filter {
         self.excludes_one(path.as_bytes(), is_directory)
     }
 
+    /// As [`Self::excludes_itself`], for a name in a directory, given by its path: quick where there are few patterns.
+    pub(crate) fn excludes_name(&self, directory: &[u8], name: &[u8], is_directory: bool) -> bool {
+        if name.starts_with(STAGING_PREFIX.as_bytes()) {
+            return true;
+        }
+        let is_simple = |rule: &Rule| matches!(rule.parts[..], [Part::AnyDepth, Part::Name(_)]);
+        if self.rules.iter().all(is_simple) {
+            let fits = |rule: &&Rule| {
+                (is_directory || !rule.directories_only) && path_fits(&rule.parts[1..], &[name])
+            };
+            return self.rules.iter().rev().find(fits).is_some_and(|rule| !rule.includes);
+        }
+        let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
+        self.excludes_one(&[directory, separator, name].concat(), is_directory)
+    }
+
     fn excludes_one(&self, path: &[u8], is_directory: bool) -> bool {
         if path.is_empty() {
             return false;
@@ -304,7 +320,11 @@ mod tests {
         let filter = Filter::new(patterns).unwrap();
         let answer = |path: &str| {
             let (path, is_directory) = path.strip_suffix('/').map_or((path, false), |path| (path, true));
-            filter.excludes(&RelPath::new(path.as_bytes()).unwrap(), is_directory)
+            let path = RelPath::new(path.as_bytes()).unwrap();
+            let (directory, name) = (path.parent().unwrap(), path.file_name());
+            let by_name = filter.excludes_name(directory.as_bytes(), name, is_directory);
+            assert_eq!(by_name, filter.excludes_itself(&path, is_directory), "{path}");
+            filter.excludes(&path, is_directory)
         };
         for path in excluded {
             assert!(answer(path), "{patterns:?} must exclude {path}");

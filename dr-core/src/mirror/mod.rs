@@ -3,9 +3,12 @@
 //! Both trees are scanned into [`Snapshot`]s, the [`Change`]s between them are computed, guards look at them, and the result is
 //! one [`Transfer`] step. Nothing here touches a disk or a socket.
 
+mod baseline;
 mod change;
 mod delta;
 mod diff;
+#[cfg(any(test, feature = "world"))]
+mod drift;
 mod entries;
 mod entry;
 mod filter;
@@ -19,10 +22,15 @@ mod snapshot;
 mod survey;
 pub mod wire;
 
+pub use baseline::{BaselineName, BaselineReader, BaselineWriter, Record};
 pub use change::{Change, Compress, Options, Owners, Progress, Side, Summary, Transfer};
 pub use delta::{Index, Matcher, SignedRange, Span, WORTH_COMPARING_BYTES, sign};
 pub use diff::{Difference, Held, diff, stages};
+#[cfg(feature = "world")]
+pub(crate) use drift::{Drift, Known};
 pub use entries::{Entries, Row, Rows};
+#[cfg(feature = "world")]
+pub(crate) use entries::{is_below, tree_order};
 pub use entry::{Bytes, Carries, Entry, Kind, Owner, RelPath, Xattrs};
 pub use filter::{Filter, KEPT_PREFIX, STAGING_PREFIX};
 pub use guard::{Refusal, check_places, check_standing};
@@ -33,5 +41,5 @@ pub use lot::{
 };
 pub use lots::{LotLimits, Lots, lots};
 pub use reuse::{Reuse, reusable};
-pub use snapshot::{Names, Snapshot};
-pub use survey::{Agreement, Counts, Delta, Survey};
+pub use snapshot::{Names, Snapshot, Stamp};
+pub use survey::{Agreement, Counts, Delta, Joined, Survey, join};

@@ -23,6 +23,22 @@ pub struct Snapshot {
     pub names: Names,
 }
 
+/// What shows that a file was written although its size and time are as before.
+///
+/// ```
+/// use dr_core::mirror::Stamp;
+/// assert_ne!(Stamp::default(), Stamp { inode: 7, ..Stamp::default() }, "all zero: nothing is known");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Its number on its file system (inode(7)).
+    pub inode: u64,
+    /// The last change of content or metadata, which nobody can set: seconds since the Unix epoch.
+    pub ctime_s: i64,
+    /// The same, nanoseconds within that second.
+    pub ctime_ns: u32,
+}
+
 /// Users and groups by name: those that own something in a tree.
 ///
 /// ```

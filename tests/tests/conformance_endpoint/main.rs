@@ -9,6 +9,7 @@
 
 mod contract;
 mod disk;
+mod kinds;
 mod lots;
 mod peers;
 
@@ -86,6 +87,21 @@ fn what_cannot_be_read_is_listed() {
 #[test]
 fn a_directory_around_the_tree_must_exist() {
     on_every_disk(disk::the_directory_around_must_exist);
+}
+
+#[test]
+fn everything_a_tree_can_hold_arrives() {
+    on_every_disk(kinds::everything_arrives);
+}
+
+#[test]
+fn hard_links_follow_the_source() {
+    on_every_disk(kinds::links_follow);
+}
+
+#[test]
+fn deep_and_wide_trees_are_seen_whole() {
+    on_every_disk(kinds::deep_and_wide);
 }
 
 #[tokio::test]

@@ -5,16 +5,21 @@
 //! linked or renamed into place whole; one syncfs(2) at the end makes everything durable. A lot is one task on a thread that may
 //! block, however many files it has.
 
+mod baseline;
 mod changes;
+mod digesting;
 mod fence;
 mod incoming;
 mod land;
+mod listing;
 mod looks;
+mod metadata;
 mod new_file;
 mod one;
 mod reach;
 mod root;
 mod scan;
+mod seeing;
 mod signing;
 mod staging;
 mod supply;
@@ -31,6 +36,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use self::baseline::Memory;
 use self::fence::Fence;
 use self::land::Lander;
 use self::reach::Reach;
@@ -43,8 +49,8 @@ use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Location;
 use crate::mirror::{
-    Carries, Change, Entry, Filter, Fsync, Landed, Landing, Lot, Options, RelPath, Room, Signature,
-    SignedRange, Snapshot, WORTH_COMPARING_BYTES,
+    Agreement, Carries, Change, Delta, Entry, Fsync, Landed, Landing, Lot, Options, RelPath, Room, Signature,
+    SignedRange, Snapshot, Survey, WORTH_COMPARING_BYTES,
 };
 use crate::world::{Content, Control, Endpoint, PieceReceiver, PieceSender};
 
@@ -81,6 +87,8 @@ struct Tree {
     is_superuser: bool,
     /// Chunks of large files, where something may be remembered at all.
     signatures: OnceLock<Signatures>,
+    /// The tree as it was when it and another last agreed.
+    memory: Memory,
 }
 
 impl LocalEndpoint {
@@ -99,14 +107,35 @@ impl LocalEndpoint {
             makes_unnamed: AtomicBool::new(true),
             is_superuser: rustix::process::geteuid().is_root(),
             signatures: OnceLock::new(),
+            memory: Memory::default(),
         })))
     }
 
-    /// The same tree, with a directory for what this end remembers between runs. It is never inside a tree that is mirrored, and
-    /// its loss costs time only.
+    /// The same tree, with a directory for what this end remembers between runs: what the tree was when it and another last agreed
+    /// (see [`Endpoint::survey`]), and the chunks of large files. Its loss costs time only. It is never inside a tree that is
+    /// mirrored: of a tree that it is in nothing is remembered.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use dr_core::Digest;
+    /// use dr_core::mirror::{Agreement, Options, Survey};
+    /// use dr_core::world::{Control, Endpoint, endpoints::LocalEndpoint};
+    /// let (here, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    /// let tree = LocalEndpoint::open(here.path()).await.unwrap().with_state(state.path());
+    /// let (options, control) = (Options::default(), Control::silent());
+    /// tree.scan(&options, &control).await.unwrap();
+    /// let (pair, name) = (Digest::of(b"uk:/www us:/www"), Digest::of(b"first"));
+    /// tree.agree(&Agreement { pair, name, changes: vec![] }).await.unwrap();
+    /// std::fs::write(here.path().join("index.html"), "<p>").unwrap();
+    /// let delta = tree.survey(&Survey { pair, options }, &control).await.unwrap();
+    /// assert_eq!(delta.agreed, Some(name));
+    /// assert_eq!((delta.was.entries.len(), delta.now.entries.len()), (1, 2), "the root, and what is new in it");
+    /// # });
+    /// ```
     #[must_use]
     pub fn with_state(self, directory: &Path) -> Self {
         let _ = self.0.signatures.set(Signatures::new(directory));
+        self.0.memory.enable(directory);
         self
     }
 
@@ -161,9 +190,9 @@ impl Endpoint for LocalEndpoint {
             nanoseconds: true,
             owners: self.0.is_superuser,
             any_name: true,
-            hard_links: false,
-            xattrs: false,
-            special: false,
+            hard_links: true,
+            xattrs: true,
+            special: self.0.is_superuser,
         }
     }
 
@@ -172,9 +201,18 @@ impl Endpoint for LocalEndpoint {
     }
 
     async fn scan(&self, options: &Options, control: &Control) -> Result<Snapshot> {
-        let filter = Filter::new(&options.exclude)?;
-        let (checksum, control) = (options.checksum, control.clone());
-        self.run(move |tree| tree.scan(&filter, checksum, &control)).await
+        let (options, control) = (options.clone(), control.clone());
+        self.run(move |tree| tree.scan(&options, &control)).await
+    }
+
+    async fn survey(&self, survey: &Survey, control: &Control) -> Result<Delta> {
+        let (survey, control) = (survey.clone(), control.clone());
+        self.run(move |tree| tree.survey(&survey, &control)).await
+    }
+
+    async fn agree(&self, agreement: &Agreement) -> Result<()> {
+        let agreement = agreement.clone();
+        self.run(move |tree| tree.agree(&agreement)).await
     }
 
     async fn read(&self, path: &RelPath) -> Result<Content> {

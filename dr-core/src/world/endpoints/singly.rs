@@ -90,7 +90,7 @@ pub(in crate::world) async fn change_all<E: Endpoint + ?Sized>(
 
 async fn make<E: Endpoint + ?Sized>(endpoint: &E, change: &Change) -> Result<Landed> {
     let there = endpoint.stat(&change.path).await?;
-    match change.progress(there.as_ref()) {
+    match change.progress_alone(there.as_ref()) {
         Progress::Done => return Ok(Landed::Done { bytes: 0, entry: there }),
         Progress::Strange => return Ok(Landed::Strange),
         Progress::Ahead | Progress::Between => {}
@@ -369,7 +369,7 @@ async fn write<E: Endpoint + ?Sized>(endpoint: &E, lot: &Lot, order: Order) -> R
     let change = Change { to: Some(entry.clone()), ..planned.clone() };
     let there = endpoint.stat(&change.path).await?;
     // What arrives may be newer than what was planned, and what was planned may have arrived before.
-    if [&change, planned].iter().all(|change| change.progress(there.as_ref()) == Progress::Strange) {
+    if [&change, planned].iter().all(|change| change.progress_alone(there.as_ref()) == Progress::Strange) {
         return Ok((file, Landed::Strange));
     }
     let given_up = std::sync::Arc::new(std::sync::Mutex::new(None));

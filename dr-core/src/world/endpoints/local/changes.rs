@@ -20,7 +20,7 @@ pub(super) fn make_all(tree: &Tree, changes: &[Change], stop: &Stop) -> Result<V
             Err(error) if is_nothing(&error) => None,
             there => there.map_err(|error| tree.trouble("look at", &change.path, error))?,
         };
-        all.push(match change.progress(there.as_ref()) {
+        all.push(match change.progress_alone(there.as_ref()) {
             Progress::Done => Landed::Done { bytes: 0, entry: there },
             Progress::Strange => Landed::Strange,
             Progress::Ahead | Progress::Between => make(tree, change)?,

@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -13,7 +12,8 @@ use bytes::Bytes;
 use rustix::fs;
 
 use super::incoming::{Incoming, hash_range, hash_zeros};
-use super::new_file::{NewFile, set_metadata};
+use super::metadata::set_metadata_of;
+use super::new_file::NewFile;
 use super::reach::Reach;
 use super::root::entry_at;
 use super::staging::{Staged, Staging};
@@ -360,7 +360,7 @@ impl<'a> Lander<'a> {
         bytes: u64,
         file: &NewFile,
     ) -> Result<Landed, Failed> {
-        set_metadata(file.file().as_fd(), entry)?;
+        set_metadata_of(file.file(), entry)?;
         if self.landing.fsync == Fsync::Each {
             fs::fdatasync(file.file())?;
         }
@@ -379,12 +379,12 @@ impl<'a> Lander<'a> {
         let is_newer = planned.to.as_ref() != Some(entry);
         let newer = is_newer.then(|| Change { to: Some(entry.clone()), ..planned.clone() });
         let change = newer.as_ref().unwrap_or(planned);
-        Ok(match change.progress(there.as_ref()) {
+        Ok(match change.progress_alone(there.as_ref()) {
             Progress::Done if !change.shows_in_content_only() => {
                 Stand::Over(Landed::Done { bytes: 0, entry: there })
             }
             // What was planned may have arrived before what is newer.
-            Progress::Strange if !is_newer || planned.progress(there.as_ref()) == Progress::Strange => {
+            Progress::Strange if !is_newer || planned.progress_alone(there.as_ref()) == Progress::Strange => {
                 Stand::Over(Landed::Strange)
             }
             _ => Stand::Open { replaces: there.is_some() },

@@ -3,11 +3,11 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::Tree;
@@ -67,23 +67,4 @@ impl NewFile {
             }
         }
     }
-}
-
-/// Sets owner, mode and time of an open file, as far as `entry` has them and they differ; the owner first, because that takes
-/// setuid bits away, and the time last.
-pub(super) fn set_metadata(file: BorrowedFd<'_>, entry: &Entry) -> io::Result<()> {
-    let there = fs::fstat(file)?;
-    let mut is_chowned = false;
-    if let Some(owner) = entry.owner.filter(|owner| (there.st_uid, there.st_gid) != (owner.uid, owner.gid)) {
-        fs::fchown(file, Some(Uid::from_raw(owner.uid)), Some(Gid::from_raw(owner.gid)))?;
-        is_chowned = true;
-    }
-    if there.st_mode & 0o7777 != entry.mode || (is_chowned && entry.mode & 0o6000 != 0) {
-        fs::fchmod(file, Mode::from_raw_mode(entry.mode))?;
-    }
-    let times = Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: fs::UTIME_OMIT },
-        last_modification: Timespec { tv_sec: entry.mtime_s, tv_nsec: i64::from(entry.mtime_ns) },
-    };
-    Ok(fs::futimens(file.as_fd(), &times)?)
 }

@@ -3,38 +3,18 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::time::Instant;
 
-use rustix::fs::{self, OFlags};
+use rustix::fs::{self, AtFlags, OFlags};
 use rustix::io::Errno;
 
 use super::root::entry_at;
-use super::scan::Scan;
 use super::staging::Staged;
 use super::{SMALL_BYTES, Tree};
 use crate::error::Result;
-use crate::mirror::{Change, Entry, Filter, Kind, RelPath, Snapshot};
-use crate::world::{Content, Control};
+use crate::mirror::{Change, Entry, Kind, RelPath};
+use crate::world::Content;
 
 impl Tree {
-    pub(super) fn scan(&self, filter: &Filter, checksum: bool, control: &Control) -> Result<Snapshot> {
-        let root_path = RelPath::root();
-        let there = entry_at(fs::CWD, self.path.as_os_str());
-        let Some(there) = there.map_err(|error| self.trouble("scan", &root_path, error))? else {
-            return Ok(Snapshot::default());
-        };
-        let is_directory = there.is_directory();
-        let mut seen = Snapshot::default();
-        seen.entries.insert(root_path.clone(), there);
-        if !is_directory {
-            return Ok(seen);
-        }
-        let root = self.root().map_err(|error| self.trouble("scan", &root_path, error))?;
-        let reads_all = self.is_superuser;
-        let entries = vec![];
-        Scan { root: &root, filter, checksum, reads_all, control, seen, entries, told: Instant::now() }.walk()
-    }
-
     pub(super) fn stat(&self, path: &RelPath) -> io::Result<Option<Entry>> {
         if path.is_root() {
             return entry_at(fs::CWD, self.path.as_os_str());
@@ -102,10 +82,11 @@ impl Tree {
             Some((Kind::File { .. }, entry)) => {
                 self.root().and_then(|root| root.place(path)?.set_metadata(entry))
             }
-            Some((
-                Kind::Other | Kind::HardLink { .. } | Kind::Device { .. } | Kind::Fifo | Kind::Socket,
-                _,
-            )) => Err(io::Error::other("devices, FIFOs and sockets are not carried")),
+            Some((Kind::HardLink { first }, entry)) => return self.make_hard_link(path, entry, first),
+            Some((Kind::Device { .. } | Kind::Fifo | Kind::Socket, entry)) => {
+                return self.make_node(path, entry);
+            }
+            Some((Kind::Other, _)) => Err(io::Error::other("nobody knows what it is")),
         };
         done.map_err(|error| self.trouble("change", path, error))
     }
@@ -140,5 +121,32 @@ impl Tree {
         }
         let staged = Staged::symlink(self.staging()?, target).map_err(trouble)?;
         self.land_one(path, entry, &staged).map_err(trouble)
+    }
+
+    /// A device, FIFO or socket.
+    fn make_node(&self, path: &RelPath, entry: &Entry) -> Result<()> {
+        let trouble = |error| self.trouble("change", path, error);
+        let there = self.stat(path).map_err(trouble)?;
+        if there.is_some_and(|there| there.kind == entry.kind) {
+            return self.root().and_then(|root| root.place(path)?.set_metadata(entry)).map_err(trouble);
+        }
+        let staged = Staged::node(self.staging()?, entry).map_err(trouble)?;
+        self.land_one(path, entry, &staged).map_err(trouble)
+    }
+
+    /// One more name for what is at `first`.
+    fn make_hard_link(&self, path: &RelPath, entry: &Entry, first: &RelPath) -> Result<()> {
+        let trouble = |error| self.trouble("change", path, error);
+        let root = self.root().map_err(trouble)?;
+        let (from, place) = (root.place(first).map_err(trouble)?, root.place(path).map_err(trouble)?);
+        let found = fs::statat(&from.directory, from.name, AtFlags::SYMLINK_NOFOLLOW);
+        let found = found.map_err(|error| trouble(error.into()))?;
+        let there = fs::statat(&place.directory, place.name, AtFlags::SYMLINK_NOFOLLOW);
+        let is_linked = there.is_ok_and(|there| (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino));
+        if !is_linked {
+            let staged = Staged::link(self.staging()?, &from).map_err(trouble)?;
+            staged.land(place.directory.as_fd(), place.name).map_err(trouble)?;
+        }
+        place.set_metadata(entry).map_err(trouble)
     }
 }

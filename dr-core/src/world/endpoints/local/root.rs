@@ -2,14 +2,15 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{self, AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::mirror::{Bytes, Entry, Kind, Owner, RelPath};
+pub(super) use super::metadata::{entry_at, set_metadata};
+use crate::mirror::{Entry, RelPath};
 
 /// An open directory. What is renamed or linked around it meanwhile changes nothing: everything is found from this descriptor.
 pub(super) struct Root(OwnedFd);
@@ -100,57 +101,6 @@ impl Place<'_> {
             done => Ok(done?),
         }
     }
-}
-
-/// What stands under `name` in an open directory; none if nothing does.
-pub(super) fn entry_at(directory: BorrowedFd<'_>, name: &OsStr) -> io::Result<Option<Entry>> {
-    let stat = match fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT) => return Ok(None),
-        stat => stat?,
-    };
-    let kind = match fs::FileType::from_raw_mode(stat.st_mode) {
-        fs::FileType::RegularFile => {
-            Kind::File { size_bytes: u64::try_from(stat.st_size).unwrap_or(0), digest: None }
-        }
-        fs::FileType::Directory => Kind::Directory,
-        fs::FileType::Symlink => match fs::readlinkat(directory, name, vec![]) {
-            Err(Errno::NOENT) => return Ok(None),
-            target => Kind::Symlink { target: Bytes(target?.into_bytes()) },
-        },
-        _ => Kind::Other,
-    };
-    Ok(Some(Entry {
-        kind,
-        mode: stat.st_mode & 0o7777,
-        mtime_s: stat.st_mtime,
-        mtime_ns: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
-        owner: Some(Owner { uid: stat.st_uid, gid: stat.st_gid }),
-        xattrs: None,
-    }))
-}
-
-/// Sets owner, mode and time, as far as `entry` has them; the owner first, because that takes setuid bits away.
-pub(super) fn set_metadata(directory: BorrowedFd<'_>, name: &OsStr, entry: &Entry) -> io::Result<()> {
-    let there = entry_at(directory, name)?.ok_or(Errno::NOENT)?;
-    if let Some(owner) = entry.owner.filter(|owner| there.owner != Some(*owner)) {
-        let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
-        fs::chownat(directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
-    }
-    if !matches!(there.kind, Kind::Symlink { .. }) {
-        // A descriptor pins what is meant, so that no link can be slipped in; only through /proc can the mode be set without
-        // the right to read (open(2), O_PATH).
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let pinned = fs::openat(directory, name, flags, Mode::empty())?;
-        if fs::FileType::from_raw_mode(fs::fstat(&pinned)?.st_mode).is_symlink() {
-            return Err(Errno::LOOP.into());
-        }
-        fs::chmod(format!("/proc/self/fd/{}", pinned.as_raw_fd()), Mode::from_raw_mode(entry.mode))?;
-    }
-    let times = Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: fs::UTIME_OMIT },
-        last_modification: Timespec { tv_sec: entry.mtime_s, tv_nsec: i64::from(entry.mtime_ns) },
-    };
-    Ok(fs::utimensat(directory, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 #[cfg(test)]

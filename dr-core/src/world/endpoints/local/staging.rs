@@ -15,10 +15,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{self, AtFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
-use super::root::{Root, set_metadata};
+use super::root::{Place, Root, set_metadata};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
-use crate::mirror::{Entry, RelPath, STAGING_PREFIX};
+use crate::mirror::{Entry, Kind, RelPath, STAGING_PREFIX};
 
 /// What was cut short begins with this; a range of it that has arrived has a dot and its offsets after it.
 const PARTIAL_PREFIX: &[u8] = b"partial-";
@@ -262,6 +262,32 @@ impl Staged {
     pub(super) fn symlink(staging: Arc<Staging>, target: &[u8]) -> io::Result<Self> {
         let staged = Self { name: staging.fresh_name(), staging, stays: false, is_landed: Cell::new(false) };
         fs::symlinkat(target, &staged.staging.directory, &staged.name)?;
+        Ok(staged)
+    }
+
+    /// A device, FIFO or socket.
+    pub(super) fn node(staging: Arc<Staging>, entry: &Entry) -> io::Result<Self> {
+        let (kind, device) = match entry.kind {
+            Kind::Device { is_block: true, major, minor } => {
+                (fs::FileType::BlockDevice, fs::makedev(major, minor))
+            }
+            Kind::Device { is_block: false, major, minor } => {
+                (fs::FileType::CharacterDevice, fs::makedev(major, minor))
+            }
+            Kind::Fifo => (fs::FileType::Fifo, 0),
+            Kind::Socket => (fs::FileType::Socket, 0),
+            _ => return Err(Errno::INVAL.into()),
+        };
+        let staged = Self { name: staging.fresh_name(), staging, stays: false, is_landed: Cell::new(false) };
+        fs::mknodat(&staged.staging.directory, &staged.name, kind, Mode::RUSR | Mode::WUSR, device)?;
+        Ok(staged)
+    }
+
+    /// One more name of what is at `place`.
+    pub(super) fn link(staging: Arc<Staging>, place: &Place<'_>) -> io::Result<Self> {
+        let staged = Self { name: staging.fresh_name(), staging, stays: false, is_landed: Cell::new(false) };
+        let directory = &staged.staging.directory;
+        fs::linkat(&place.directory, place.name, directory, &staged.name, AtFlags::empty())?;
         Ok(staged)
     }
 
