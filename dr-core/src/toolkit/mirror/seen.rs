@@ -4,7 +4,9 @@ use super::ends::Ends;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::estate::Location;
-use crate::mirror::{Change, Counts, Delta, End, Entry, Options, RelPath, Root, Snapshot, Summary, Survey};
+use crate::mirror::{
+    Change, Counts, Delta, End, Entry, Kind, Options, RelPath, Root, Snapshot, Summary, Survey, join,
+};
 use crate::world::Control;
 
 /// What planning a mirror looks at.
@@ -43,7 +45,7 @@ pub(super) async fn see(ends: &Ends, pair: Digest, options: &Options, control: &
         let (source, target) =
             tokio::try_join!(ends.source.survey(&survey, control), ends.target.survey(&survey, control))?;
         if source.agreed.is_some() && source.agreed == target.agreed {
-            let (source_now, target_now) = join(&source, &target);
+            let (source_now, target_now) = joined(ends, &source, &target).await?;
             return Ok(Seen {
                 source: Tree::part(source_now, source),
                 target: Tree::part(target_now, target),
@@ -56,17 +58,28 @@ pub(super) async fn see(ends: &Ends, pair: Digest, options: &Options, control: &
     Ok(Seen { source: Tree::whole(source), target: Tree::whole(target), are_agreed: false })
 }
 
-/// Both trees as they are now, where either of them changed: what one end does not tell of is still as the other end had it when
-/// both were alike.
-fn join(source: &Delta, target: &Delta) -> (Snapshot, Snapshot) {
-    let now = |this: &Delta, other: &Delta| {
-        let is_told =
-            |path: &RelPath| [&this.was, &this.now].iter().any(|tree| tree.entries.row(path).is_some());
-        let unchanged = other.was.entries.iter().filter(|(path, _)| !is_told(path));
-        let entries = unchanged.chain(this.now.entries.iter()).collect();
-        Snapshot { entries, ..this.now.clone() }
-    };
-    (now(source, target), now(target, source))
+/// Both trees as they are now, where either of them changed.
+async fn joined(ends: &Ends, source: &Delta, target: &Delta) -> Result<(Snapshot, Snapshot)> {
+    let carries = ends.source.carries().onto(ends.target.carries());
+    let mut joined = join(source, target, carries);
+    if !joined.look.is_empty() {
+        let found = ends.target.look(&joined.look).await?;
+        let there = joined.look.into_iter().zip(found).filter_map(|(path, entry)| Some((path, entry?)));
+        joined.target.entries.extend(there);
+    }
+    if !joined.doubtful.is_empty() {
+        let paths = &joined.doubtful;
+        let (here, there) = tokio::try_join!(ends.source.digests(paths), ends.target.digests(paths))?;
+        for (tree, digests) in [(&mut joined.source, here), (&mut joined.target, there)] {
+            for (path, digest) in paths.iter().zip(digests) {
+                let Some(mut entry) = tree.entries.get(path).filter(Entry::is_file) else { continue };
+                let size_bytes = entry.size_bytes();
+                entry.kind = Kind::File { size_bytes, digest };
+                tree.entries.insert(path.clone(), entry);
+            }
+        }
+    }
+    Ok((joined.source, joined.target))
 }
 
 /// The name of a mirror at both ends: what goes where, and what is left out.
