@@ -87,12 +87,12 @@ pub(crate) fn state_dir() -> PathBuf {
     default_state(std::env::var_os("HOME").map(PathBuf::from).as_deref())
 }
 
-/// `/var/lib/dr` for root, else in the user's state directory (XDG base directory specification).
+/// In the user's state directory (XDG base directory specification); for root, `/var/lib/dr` if no such directory is named.
 fn default_state(home: Option<&Path>) -> PathBuf {
-    if rustix::process::geteuid().is_root() {
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    if state.is_none() && rustix::process::geteuid().is_root() {
         return PathBuf::from("/var/lib/dr");
     }
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let state = state.or_else(|| home.map(|home| home.join(".local/state")));
     state.unwrap_or_else(|| PathBuf::from(".")).join("dr")
 }
