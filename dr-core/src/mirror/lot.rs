@@ -85,8 +85,8 @@ pub struct Signature {
     pub staged: bool,
     /// Its chunks.
     pub chunks: Vec<ChunkSum>,
-    /// For each chunk in turn, for each [`GRAIN_BYTES`] of it (the last may be shorter): the first eight bytes of its node in the tree of
-    /// the chunk's BLAKE3, as a little-endian number. So a small edit costs a grain and not a chunk.
+    /// For each chunk in turn, for each [`GRAIN_BYTES`] of it (the last may be shorter): its XXH3. So a small edit costs a grain
+    /// and not a chunk. Equal sums only find candidates; what was put together right is said by the digest of the file.
     pub grains: Vec<u64>,
 }
 
@@ -121,7 +121,7 @@ pub const CHUNK_BYTES_MAX: usize = 1 << 18;
 pub struct ChunkSum {
     /// Its length.
     pub bytes: u32,
-    /// The first half of the BLAKE3 of its content.
+    /// The first half of the BLAKE3 of the sums of its grains, each as eight bytes, little-endian.
     pub sum: [u8; 16],
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::signing::{grain, short};
+use super::signing::grain;
 use crate::mirror::{ChunkSum, GRAIN_BYTES, Signature};
 
 /// A [`Signature`] to look things up in: made once for each version of a file.
@@ -101,7 +101,7 @@ impl Index {
                     break;
                 }
                 let part = (from - at) as usize..(upto - at) as usize;
-                if short(&grain(&content[part.clone()], place * GRAIN_BYTES)) == *wanted {
+                if grain(&content[part.clone()]) == *wanted {
                     same.push((part, from as u64));
                 }
             }

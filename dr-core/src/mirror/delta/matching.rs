@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::index::Index;
-use super::signing::{Signing, first_chunk, grain, short, sum_of};
-use crate::mirror::{CHUNK_BYTES_MAX, ChunkSum, GRAIN_BYTES, Signature};
+use super::signing::{Signing, first_chunk, grains_of, sum_of};
+use crate::mirror::{CHUNK_BYTES_MAX, ChunkSum, Signature};
 
 /// So much content is looked at at once: it stays in the processor's cache.
 const WINDOW_BYTES: usize = 1 << 20;
@@ -163,8 +163,8 @@ impl Matcher {
         let Some((content, after)) = window[self.at..].split_at_checked(expected.bytes as usize) else {
             return if is_last { Look::Lost } else { Look::More };
         };
-        let sum = sum_of(content);
-        if sum == expected.sum {
+        let grains: Vec<u64> = grains_of(content).collect();
+        if grains == index.grains(number) {
             self.matched(&index, number, window, spans);
             return Look::Done;
         }
@@ -173,19 +173,15 @@ impl Matcher {
         if next_content == Some(None) && !is_last {
             return Look::More;
         }
-        let offsets = (0..).step_by(GRAIN_BYTES);
-        let grains =
-            content.chunks(GRAIN_BYTES).zip(offsets).map(|(part, offset)| short(&grain(part, offset)));
-        let grains: Vec<u64> = grains.collect();
         let mut last = grains.iter().zip(index.grains(number)).rev().take(LAST_GRAINS);
         let is_edited = last.any(|(new, old)| new == old)
             || next_content
                 .flatten()
-                .is_some_and(|content| next.is_some_and(|next| sum_of(content) == next.sum));
+                .is_some_and(|content| grains_of(content).eq(index.grains(number + 1).iter().copied()));
         if !is_edited {
             return Look::Lost;
         }
-        self.signing.known(ChunkSum { sum, ..expected }, &grains);
+        self.signing.chunk(ChunkSum { sum: sum_of(&grains), ..expected }, &grains);
         self.at += content.len();
         self.tell(window, self.at, None, spans);
         self.expected = Some(number + 1).filter(|_| next.is_some());
@@ -199,20 +195,20 @@ impl Matcher {
         if bytes == fresh.len() && bytes < CHUNK_BYTES_MAX && !is_last {
             return Look::More;
         }
-        let content = &fresh[..bytes];
+        let grains: Vec<u64> = grains_of(&fresh[..bytes]).collect();
+        let chunk = ChunkSum { bytes: bytes as u32, sum: sum_of(&grains) };
         let Some(index) = self.index.clone() else {
-            self.signing.chunk(content);
+            self.signing.chunk(chunk, &grains);
             self.at += bytes;
             self.tell(window, self.at, None, spans);
             return Look::Done;
         };
-        let chunk = ChunkSum { bytes: bytes as u32, sum: sum_of(content) };
         let near = self.old + (self.at - self.head) as u64;
         if let Some(number) = index.find(chunk, Some(near)) {
             self.matched(&index, number, window, spans);
             return Look::Done;
         }
-        self.signing.chunk(content);
+        self.signing.chunk(chunk, &grains);
         self.at += bytes;
         if self.at - self.head > WAITING_BYTES_MAX {
             let waits = self.old + (self.at - self.head - CHUNK_BYTES_MAX) as u64;
@@ -229,7 +225,7 @@ impl Matcher {
         self.tell(window, self.at, Some(from), spans);
         let bytes = u64::from(chunk.bytes);
         copy(spans, self.offset + self.head as u64, from, bytes);
-        self.signing.known(chunk, index.grains(number));
+        self.signing.chunk(chunk, index.grains(number));
         self.at += bytes as usize;
         self.head = self.at;
         self.old = from + bytes;

@@ -4,7 +4,7 @@
 //! before. A chunk that was edited is compared in grains of 4 KiB: from where it was last the same onwards, and from where it is
 //! the same again backwards. So an edit costs little more than itself, and an insertion too.
 //!
-//! New content is first compared with the chunk that should come next. As long as nothing changed, that costs one hash and no
+//! New content is first compared with the chunk that should come next. As long as nothing changed, that costs sums and no
 //! cutting; only what is not as expected is cut and looked up. The signature of the new version comes out on the way.
 //!
 //! Sums only find candidates. Whether a file was put together right is said by the digest of the whole.
