@@ -75,7 +75,7 @@ pub enum Refusal {
     /// What would arrive does not fit.
     NoRoom {
         /// The target.
-        target: Location,
+        target: Box<Location>,
         /// What it takes.
         needed: Room,
         /// What is free.

@@ -58,7 +58,7 @@ pub struct Verdict {
 impl Verdict {
     /// The verdict of a guard that looked.
     #[must_use]
-    pub fn new(guard: Guard, looked: Result<String, &Refusal>) -> Self {
+    pub fn new(guard: Guard, looked: Result<String, Refusal>) -> Self {
         match looked {
             Ok(says) => Self { guard, says, refused: false, advice: None },
             Err(refusal) => Self {
@@ -243,7 +243,7 @@ fn check_room(Facts { target, room, .. }: &Facts<'_>) -> Result<String, Refusal>
         .zip(free.inodes)
         .is_some_and(|(needed_inodes, free_inodes)| needed_inodes > free_inodes);
     if needed.bytes > free.bytes || lacks_inodes {
-        return Err(Refusal::NoRoom { target: target.place.clone(), needed, free });
+        return Err(Refusal::NoRoom { target: Box::new(target.place.clone()), needed, free });
     }
     Ok(format!("{} bytes are needed, and {} are free", needed.bytes, free.bytes))
 }

@@ -1,6 +1,7 @@
 //! Mirroring through the world.
 
 mod apply;
+mod bases;
 mod ends;
 mod fence;
 mod findings;

@@ -32,7 +32,14 @@ pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, contr
         ends.target.begin(&landing(transfer)).await?;
         let carries = ends.source.carries().onto(ends.target.carries());
         let meter = Meter::new(world, control, transfer);
-        let flow = Flow { ends: &ends, carries, fence: &fence, meter, ledger: Mutex::new(Ledger::default()) };
+        let flow = Flow {
+            ends: &ends,
+            all: &transfer.changes,
+            carries,
+            fence: &fence,
+            meter,
+            ledger: Mutex::new(Ledger::default()),
+        };
         let done = make_all(&flow, &transfer.changes, &done).await;
         // Whatever became of it: what landed is to last, and what did not is to go.
         flow.meter.phase("settle");

@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::error::Result;
 use crate::estate::Location;
 use crate::mirror::{Change, RelPath, Transfer};
-use crate::world::{Control, Endpoint, World};
+use crate::world::{Control, Endpoint, Way, World};
 
 /// So many mirrors that were planned and not applied keep their ends open.
 const OPEN_PAIRS: usize = 8;
@@ -42,6 +42,11 @@ impl Ends {
         let (source, target) =
             tokio::try_join!(world.endpoints.open(source, control), world.endpoints.open(target, control))?;
         Ok(Self { source: Arc::from(source), target: Arc::from(target), surveyed: None })
+    }
+
+    /// One file at a time, and none in parts.
+    pub(super) fn use_sftp(&self) -> bool {
+        [&self.source, &self.target].iter().any(|end| matches!(end.way(), Way::Sftp { .. }))
     }
 }
 

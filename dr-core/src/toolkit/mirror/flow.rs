@@ -1,24 +1,24 @@
 //! Lots and changes on their way from one end to the other, and what became of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::sync::mpsc;
 
+use super::bases::bases;
 use super::ends::Ends;
 use super::fence::Fence;
 use super::meter::Meter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mirror::{
-    Basis, Carries, Change, Entry, Kept, Landed, Lot, LotFile, Part, Piece, Progress, RelPath,
+    Basis, Carries, Change, Entry, Kept, Landed, Lot, LotFile, LotLimits, Lots, Part, Piece, Progress,
+    RelPath, lots,
 };
-use crate::world::{PieceReceiver, PieceSender, Way};
+use crate::world::{PieceReceiver, PieceSender};
 
-/// A lot has up to so much content, and so many files: small enough that several are under way on every tree, large enough that a
-/// round trip is nothing against it.
-const LOT_BYTES: u64 = 4 << 20;
-const LOT_FILES: usize = 512;
+/// Huge files go in ranges of this size, several at once.
+const RANGE_BYTES: u64 = 64 << 20;
 /// So many lots are under way at once: with all its pieces on the way, each holds at most [`PIECES`] batches.
 const LOTS: usize = 8;
 /// An SFTP server takes one file at a time, many of them at once within each lot: fewer lots, so that it has not too many open.
@@ -33,6 +33,7 @@ const NAMED_PATHS: usize = 5;
 /// A mirror that is under way.
 pub(super) struct Flow<'a> {
     pub(super) ends: &'a Ends,
+    pub(super) all: &'a [Change],
     pub(super) carries: Carries,
     pub(super) fence: &'a Fence,
     pub(super) meter: Meter<'a>,
@@ -50,6 +51,8 @@ pub(super) struct Ledger {
     pub(super) landed: Vec<Change>,
     /// Files that were newer than planned when they were read: as they were read.
     pub(super) newer: Vec<(RelPath, Entry)>,
+    /// Huge files of which a range did not arrive: what became of it.
+    spoiled: BTreeMap<RelPath, Landed>,
     /// Neither as before nor as planned.
     strange: Vec<RelPath>,
     /// Bytes that left the source, and that were written.
@@ -79,7 +82,12 @@ impl Flow<'_> {
             self.unblocked(stage).into_iter().partition(Change::moves_content);
         self.change(others, true).await?;
         if !files.is_empty() {
-            let again = self.move_all(files.into_iter().map(whole).collect(), true).await?;
+            let mut bases = bases(self.ends, &files.iter().collect::<Vec<_>>(), self.all).await?;
+            let files = files.into_iter().map(|change| {
+                let basis = bases.remove(&change.path).unwrap_or_default();
+                LotFile { change, basis, part: Part::Whole }
+            });
+            let again = self.move_all(files.collect(), true).await?;
             self.move_all(again, false).await?;
         }
         self.judge_strange().await
@@ -116,11 +124,28 @@ impl Flow<'_> {
 
     /// Moves files lot by lot; gives those that are worth another try.
     async fn move_all(&self, files: Vec<LotFile>, is_first: bool) -> Result<Vec<LotFile>> {
-        let by_sftp =
-            [&self.ends.source, &self.ends.target].iter().any(|end| matches!(end.way(), Way::Sftp { .. }));
-        let lots = if by_sftp { LOTS_BY_SFTP } else { LOTS };
-        let moved = stream::iter(cut(files)).map(|lot| self.move_one(lot, is_first).boxed());
-        let again: Vec<Vec<LotFile>> = moved.buffer_unordered(lots).try_collect().await?;
+        let range_bytes = if self.ends.use_sftp() { None } else { Some(RANGE_BYTES) };
+        let Lots { first, then, landings } = lots(files, &LotLimits { range_bytes, ..LotLimits::default() });
+        let mut again = self.move_lots(first, is_first).await?;
+        again.extend(self.move_lots(then, is_first).await?);
+        let (spoiled, whole): (Vec<LotFile>, Vec<LotFile>) =
+            landings.into_iter().partition(|file| self.ledger().spoiled.contains_key(&file.change.path));
+        let landings = whole.into_iter().map(|file| Lot { files: vec![file] }).collect();
+        again.extend(self.move_lots(landings, is_first).await?);
+        let mut ledger = self.ledger();
+        for file in spoiled {
+            let Some(landed) = ledger.spoiled.remove(&file.change.path) else { continue };
+            if ledger.enter(&file.change, landed, is_first) {
+                again.push(anew(file));
+            }
+        }
+        Ok(again)
+    }
+
+    async fn move_lots(&self, lots: Vec<Lot>, is_first: bool) -> Result<Vec<LotFile>> {
+        let at_once = if self.ends.use_sftp() { LOTS_BY_SFTP } else { LOTS };
+        let moved = stream::iter(lots).map(|lot| self.move_one(lot, is_first).boxed());
+        let again: Vec<Vec<LotFile>> = moved.buffer_unordered(at_once).try_collect().await?;
         Ok(again.into_iter().flatten().collect())
     }
 
@@ -143,8 +168,12 @@ impl Flow<'_> {
         let mut again = vec![];
         let mut ledger = self.ledger();
         for (file, landed) in lot.files.into_iter().zip(landed) {
-            if ledger.enter(&file.change, landed, is_first) {
-                again.push(LotFile { basis: Basis::Nothing, part: Part::Whole, ..file });
+            if matches!(file.part, Part::Range { .. }) {
+                if landed != Landed::Staged {
+                    ledger.spoiled.insert(file.change.path, landed);
+                }
+            } else if ledger.enter(&file.change, landed, is_first) {
+                again.push(anew(file));
             } else {
                 self.meter.paths(1);
             }
@@ -281,25 +310,9 @@ fn is_as_planned(change: &Change, read: &Entry) -> bool {
     })
 }
 
-fn whole(change: Change) -> LotFile {
-    LotFile { change, basis: Basis::Nothing, part: Part::Whole }
-}
-
-/// Files in the order of the tree, cut into lots.
-fn cut(files: Vec<LotFile>) -> impl Iterator<Item = Lot> {
-    let mut files = files.into_iter().peekable();
-    std::iter::from_fn(move || {
-        let mut lot = Lot { files: vec![files.next()?] };
-        let size = |file: &LotFile| file.change.to.as_ref().map_or(0, Entry::size_bytes);
-        let mut bytes = size(&lot.files[0]);
-        while let Some(next) =
-            files.next_if(|next| lot.files.len() < LOT_FILES && bytes + size(next) <= LOT_BYTES)
-        {
-            bytes += size(&next);
-            lot.files.push(next);
-        }
-        Some(lot)
-    })
+/// All of it once more, from nothing.
+fn anew(file: LotFile) -> LotFile {
+    LotFile { basis: Basis::Nothing, part: Part::Whole, ..file }
 }
 
 /// The first paths, and how many more there are.

@@ -120,8 +120,8 @@ impl Toolkit {
                 .then(|| (diverged.len(), named(&diverged.iter().collect::<Vec<_>>()))),
         };
         for (guard, looked) in guards(&facts) {
-            planned.guards.push(Verdict::new(guard, looked.as_ref().map(Clone::clone)));
-            planned.refusal = planned.refusal.take().or(looked.err());
+            planned.guards.push(Verdict::new(guard, looked.clone()));
+            planned.refusal = planned.refusal.take().or_else(|| looked.err());
             if matches!(guard, Guard::Source | Guard::Target) && planned.refusal.is_some() {
                 // There are no two trees to be compared.
                 return planned.allowed();
