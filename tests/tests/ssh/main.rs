@@ -21,6 +21,7 @@ mod files;
 mod host_keys;
 mod install;
 mod keys;
+mod lock_down;
 mod login;
 
 /// A directory with the files of somebody who logs in, away from those of whoever runs the tests.
@@ -209,6 +210,7 @@ fn as_a_child() {
     };
     match what.as_str() {
         "generate" => keys::child_generates(Path::new(&argument)),
+        "lock" => lock_down::child_locks(Path::new(&argument)),
         "replace" => files::child_replaces(Path::new(&argument)),
         other => panic!("nothing is called {other}"),
     }

@@ -1,11 +1,11 @@
-//! `dr keys`: generate, install, verify, audit.
+//! `dr keys`: one function a verb.
 
 mod audit;
 
 use std::path::Path;
 
 use dr_core::keys::{KeyOptions, MirrorBy, PublicKey};
-use dr_core::toolkit::InstallOptions;
+use dr_core::toolkit::{InstallOptions, LockOptions};
 use dr_core::{Error, ErrorKind, Estate, Period, Remote, Result, Secret, Timestamp};
 
 use super::show_and_apply;
@@ -45,6 +45,22 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
         }
         Keys::Audit { remotes, file, known, record } => {
             audit::run(common, console, estate, audit::Words { remotes, file, known, record }).await
+        }
+        Keys::LockDown { remote, account, after } => {
+            let (toolkit, control) = (context::toolkit(common, estate)?, console.control());
+            let options = LockOptions { accounts: account, after };
+            let plan = toolkit.plan_lock_down(&remote, &options, &control).await?;
+            show_and_apply(&toolkit, &plan, common, console, &control).await
+        }
+        Keys::Unlock { remote } => {
+            let (toolkit, control) = (context::toolkit(common, estate)?, console.control());
+            let plan = toolkit.plan_unlock(&remote, &control).await?;
+            show_and_apply(&toolkit, &plan, common, console, &control).await
+        }
+        Keys::Probe { key, remote } => {
+            let toolkit = context::toolkit(common, estate)?;
+            let report = toolkit.probe_key(&remote, &public_line(&key)?).await?;
+            Ok(console.report(&report))
         }
         Keys::Verify { key, remote } => {
             let toolkit = context::toolkit(common, estate)?;
