@@ -23,6 +23,7 @@ mod install;
 mod keys;
 mod lock_down;
 mod login;
+mod rotate;
 
 /// A directory with the files of somebody who logs in, away from those of whoever runs the tests.
 struct Desk(TempDir);

@@ -3,12 +3,14 @@
 mod audit;
 mod gather;
 pub(super) mod lock;
+mod rotate;
 mod script;
 
 use std::path::Path;
 
 pub use audit::AuditOptions;
 pub use lock::LockOptions;
+pub use rotate::RotateOptions;
 
 use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
