@@ -174,7 +174,8 @@ impl AuthorizedKeys {
             Content::Key { options, .. } => options.clone(),
             Content::Nothing | Content::Broken(_) => vec![],
         };
-        let mut there: Vec<Vec<u8>> = self.lines.iter().filter(|line| line.is_for(new)).map(options).collect();
+        let mut there: Vec<Vec<u8>> =
+            self.lines.iter().filter(|line| line.is_for(new)).map(options).collect();
         let mut lines = Vec::with_capacity(self.lines.len() + 1);
         for line in &self.lines {
             lines.push(line.clone());

@@ -200,4 +200,15 @@ fn a_host_is_locked_down_and_opened_again() {
     dr(0, &lock).has(&["nothing to do"]);
     dr(0, &["keys", "unlock", &root]);
     assert!(!drop_in.exists());
+
+    let next = desk.path("next");
+    desk.exits(0, &["keys", "generate", &next, "--no-passphrase"]);
+    let next_public = format!("{next}.pub");
+    dr(0, &["keys", "rotate", &public, &next_public, &root]);
+    dr(1, &["keys", "probe", &public, &root]);
+    dr(18, &["keys", "rotate", &public, &next_public, &root, "-i", &next]);
+    // It is the last one that works, and stays.
+    dr(10, &["keys", "revoke", &next_public, &root, "-i", &next]).has(&["last working"]);
+    dr(0, &["keys", "revoke", &public, &root, "-i", &next]);
+    dr(1, &["keys", "probe", &public, &root.replace("root", "ann")]);
 }

@@ -14,6 +14,8 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("keys install", &["--password-file", "--password", "--restrict", "--command", "--replace", "--file"]),
     ("keys install", &["--mirror", "--by", "--read-only", "--from", "--expires", "--permit-open"]),
     ("keys lock-down", &["<REMOTE>", "--account", "--after"]),
+    ("keys rotate", &["<OLD>", "<NEW>", "[REMOTES]", "--grace", "--file"]),
+    ("keys revoke", &["<KEY>", "[REMOTES]"]),
     ("keys unlock", &["<REMOTE>"]),
     ("keys probe", &["<KEY>", "<REMOTE>"]),
     ("keys audit", &["--file", "--known", "--record"]),

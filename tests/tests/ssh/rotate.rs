@@ -29,7 +29,8 @@ impl Scene {
     }
 
     fn access(&self, keys: &[&Path]) -> Access {
-        let (mut access, other) = (access_to(&self.hosts[0], &self.old), access_to(&self.hosts[1], &self.old));
+        let (mut access, other) =
+            (access_to(&self.hosts[0], &self.old), access_to(&self.hosts[1], &self.old));
         access.pins.extend(other.pins);
         access.identities = keys.iter().map(|key| (*key).to_owned()).collect();
         access
@@ -53,7 +54,12 @@ impl Scene {
     }
 }
 
-async fn plan(scene: &Scene, toolkit: &Toolkit, there: &[Remote], grace: u64) -> Result<dr_core::Plan, Error> {
+async fn plan(
+    scene: &Scene,
+    toolkit: &Toolkit,
+    there: &[Remote],
+    grace: u64,
+) -> Result<dr_core::Plan, Error> {
     let options = RotateOptions { grace: Period::from_secs(grace), ..RotateOptions::default() };
     let (old, new) = (public(&scene.old), public(&scene.new));
     toolkit.plan_key_rotation(there, &old, &new, &options, &Control::silent()).await
@@ -123,7 +129,10 @@ async fn a_rotation_that_was_interrupted_goes_on() {
     };
     assert_eq!(stopped.outcome, Outcome::Stopped, "{stopped:?}");
     for there in &there {
-        assert!(scene.opens(&scene.new, there).await && scene.opens(&scene.old, there).await, "both open meanwhile");
+        assert!(
+            scene.opens(&scene.new, there).await && scene.opens(&scene.old, there).await,
+            "both open meanwhile"
+        );
     }
     let undone = toolkit.undo(stopped.run, "test", &Control::silent()).await.unwrap();
     assert_eq!(undone.outcome, Outcome::Old, "{undone:?}");

@@ -82,7 +82,9 @@ impl Toolkit {
         }
         if places.is_empty() {
             let why = format!("none of the accounts lets {} in", name(&old));
-            return Err(Error::new(ErrorKind::NotFound, operation, why).hint("dr keys audit shows where it stands"));
+            return Err(
+                Error::new(ErrorKind::NotFound, operation, why).hint("dr keys audit shows where it stands")
+            );
         }
         let title = format!("put {} into the place of {}", name(&new), name(&old));
         let at = self.world.clock.read().wall;
@@ -104,9 +106,15 @@ impl Toolkit {
     /// # Errors
     /// `Usage` if that is no public key; `Refused` if no other key at hand opens a host where it stands; `NotFound` if it stands
     /// nowhere; whatever keeps a host from being looked through: name the others to go on without it.
-    pub async fn plan_key_revocation(&self, remotes: &[Remote], key: &str, control: &Control) -> Result<Plan> {
+    pub async fn plan_key_revocation(
+        &self,
+        remotes: &[Remote],
+        key: &str,
+        control: &Control,
+    ) -> Result<Plan> {
         let operation = "plan to revoke a key";
-        let key: PublicKey = key.parse().map_err(|why: String| Error::new(ErrorKind::Usage, operation, why))?;
+        let key: PublicKey =
+            key.parse().map_err(|why: String| Error::new(ErrorKind::Usage, operation, why))?;
         let hosts = self.hosts_to_audit(remotes)?;
         let mut steps = vec![];
         for (host, remote) in &hosts {
@@ -115,7 +123,8 @@ impl Toolkit {
             for account in seen.accounts {
                 let Ok(user) = account.account.parse() else { continue };
                 let account_there = Remote { user, ..remote.clone() };
-                let with_it = account.files.into_iter().filter(|file| AuthorizedKeys::parse(&file.content).has(&key));
+                let with_it =
+                    account.files.into_iter().filter(|file| AuthorizedKeys::parse(&file.content).has(&key));
                 places.extend(with_it.map(|file| Place {
                     remote: remote.clone(),
                     path: file.path,
@@ -159,8 +168,9 @@ async fn another(world: &World, remote: &Remote, key: &PublicKey) -> Result<Publ
         }
     }
     let why = format!("no other key at hand opens {remote}: it would be the last working one");
-    Err(Error::new(ErrorKind::Refused, format!("revoke {}", name(key)), why)
-        .hint("install another key first with dr keys install, or name it with --identity; nothing was changed"))
+    Err(Error::new(ErrorKind::Refused, format!("revoke {}", name(key)), why).hint(
+        "install another key first with dr keys install, or name it with --identity; nothing was changed",
+    ))
 }
 
 fn rotation(places: &[Place], old: &PublicKey, new: &PublicKey, grace: Period) -> Vec<Planned> {
@@ -176,7 +186,8 @@ fn rotation(places: &[Place], old: &PublicKey, new: &PublicKey, grace: Period) -
     }
     if grace.as_secs() > 0 {
         let why = "whoever uses the old key changes over".to_owned();
-        steps.push(Planned::needed("let both keys open for a while", Step::Pause(Pause { span: grace, why })));
+        steps
+            .push(Planned::needed("let both keys open for a while", Step::Pause(Pause { span: grace, why })));
     }
     for place in places {
         let (both, only) = (with(place), with(place).without_key(old));
