@@ -103,7 +103,7 @@ pub(crate) enum Command {
     /// Name servers: check a zone, change its records
     #[command(subcommand)]
     Dns(Dns),
-    /// SSH keys: generate, install, verify, audit
+    /// SSH keys: generate, install, verify, audit, lock-down, rotate, revoke
     #[command(subcommand)]
     Keys(Keys),
     /// Look at a service once, at the address given
@@ -389,6 +389,51 @@ pub(crate) enum Keys {
         /// Compare with the inventory in this file, then write the new one there
         #[arg(long, value_name = "FILE")]
         record: Option<PathBuf>,
+    },
+    /// Switch passwords off on a host, once every account is proved to open by a key; it takes itself back if that fails
+    LockDown {
+        /// The account to do it with, root or one that may sudo: user@host
+        remote: Remote,
+        /// An account that must open by a key afterwards, beside that one (repeatable)
+        #[arg(long, value_name = "NAME")]
+        account: Vec<dr_core::Account>,
+        /// After how long the host opens itself again if nobody says that all is well
+        #[arg(long, value_name = "SPAN", default_value = "2m")]
+        after: Period,
+    },
+    /// Take what lock-down wrote out of sshd's configuration again
+    Unlock {
+        /// The account to do it with, root or one that may sudo: user@host
+        remote: Remote,
+    },
+    /// Put a new key into the place of an old one: added and proved everywhere, then the old one removed and refused everywhere
+    Rotate {
+        /// The old public key's file
+        old: PathBuf,
+        /// The new public key's file; its private half must be beside it, or among the identities
+        new: PathBuf,
+        /// The accounts: user@host [default: those of every host of the estate]
+        remotes: Vec<Remote>,
+        /// How long both keys open
+        #[arg(long, value_name = "SPAN", default_value = "0s")]
+        grace: Period,
+        /// The file on the hosts
+        #[arg(long, default_value = ".ssh/authorized_keys", value_name = "PATH")]
+        file: String,
+    },
+    /// Take a key out of every key file, once another one is proved on every host
+    Revoke {
+        /// The public key's file
+        key: PathBuf,
+        /// Accounts to work from: user@host; as root all accounts of the host are seen [default: every host of the estate]
+        remotes: Vec<Remote>,
+    },
+    /// Ask a host whether it would let a public key in; the private half is not needed
+    Probe {
+        /// The public key's file
+        key: PathBuf,
+        /// The account: user@host or user@host:port
+        remote: Remote,
     },
     /// Log in afresh with a key and nothing else
     Verify {

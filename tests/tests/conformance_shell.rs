@@ -27,6 +27,7 @@ async fn conformance_shell<F: Future<Output = Account>>(make: impl Fn() -> F) {
     files_are_compared_and_set(make().await).await;
     nobody_is_overwritten(make().await).await;
     keys_are_proved(make().await).await;
+    keys_are_asked_about(make().await).await;
     commands_run(make().await).await;
 }
 
@@ -66,6 +67,20 @@ async fn nobody_is_overwritten(Account { shell, remote, _keeps, .. }: Account) {
         }
     }
     assert_eq!(winners, 1);
+}
+
+/// Nobody logs in, and no private half is needed.
+async fn keys_are_asked_about(Account { shell, remote, key, _keeps }: Account) {
+    assert!(shell.offers(&remote).await.unwrap().iter().any(|offer| offer == "publickey"));
+    let Login::Refused { offers } = shell.probe_key(&remote, &key).await.unwrap() else {
+        panic!("a key that is not installed opens nothing");
+    };
+    assert!(!offers.is_empty());
+    let path = ".ssh/authorized_keys";
+    let before = shell.read_file(&remote, path).await.unwrap();
+    let after = [before.clone().unwrap_or_default(), format!("{key}\n").into_bytes()].concat();
+    shell.replace_file(&remote, path, before.as_deref(), Some(&after), 0o600).await.unwrap();
+    assert_eq!(shell.probe_key(&remote, &key).await.unwrap(), Login::Accepted);
 }
 
 async fn keys_are_proved(Account { shell, remote, key, _keeps }: Account) {

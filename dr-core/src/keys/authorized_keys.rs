@@ -156,6 +156,44 @@ impl AuthorizedKeys {
         Self { lines }
     }
 
+    /// The file with `new` beside `old`: after every line that lets `old` in stands one with the same options for `new`, unless
+    /// there is such a line already. Nothing else changes.
+    ///
+    /// ```
+    /// use dr_core::keys::{AuthorizedKeys, PublicKey};
+    /// let key = |text: &str| text.parse::<PublicKey>().unwrap();
+    /// let old = key("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ");
+    /// let new = key("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHeLC1lWiCYrXsf/85O/pkbUFZ6OGIt49PX3nw8iRoXE new");
+    /// let file = AuthorizedKeys::parse(format!("restrict {old}").as_bytes()).with_successor(&old, &new);
+    /// assert_eq!(file.to_bytes(), format!("restrict {old}\nrestrict {new}\n").into_bytes());
+    /// assert_eq!(file.with_successor(&old, &new), file, "once is enough");
+    /// ```
+    #[must_use]
+    pub fn with_successor(&self, old: &PublicKey, new: &PublicKey) -> Self {
+        let options = |line: &Line| match &line.content {
+            Content::Key { options, .. } => options.clone(),
+            Content::Nothing | Content::Broken(_) => vec![],
+        };
+        let mut there: Vec<Vec<u8>> =
+            self.lines.iter().filter(|line| line.is_for(new)).map(options).collect();
+        let mut lines = Vec::with_capacity(self.lines.len() + 1);
+        for line in &self.lines {
+            lines.push(line.clone());
+            let options = options(line);
+            if !line.is_for(old) || there.contains(&options) {
+                continue;
+            }
+            // Without a line end, the two would be read as one.
+            if let Some(last) = lines.last_mut().filter(|last| !last.raw.ends_with(b"\n")) {
+                last.raw.push(b'\n');
+            }
+            let blank: &[u8] = if options.is_empty() { b"" } else { b" " };
+            lines.push(Line::parse(&[&options, blank, format!("{new}\n").as_bytes()].concat()));
+            there.push(options);
+        }
+        Self { lines }
+    }
+
     /// The file without any line that lets this key in.
     #[must_use]
     pub fn without_key(&self, key: &PublicKey) -> Self {

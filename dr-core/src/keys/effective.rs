@@ -23,7 +23,8 @@ impl Effective {
     pub fn parse(text: &str) -> Self {
         let mut values: BTreeMap<String, String> = BTreeMap::new();
         for line in text.lines() {
-            let (keyword, value) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+            let line = line.trim();
+            let (keyword, value) = line.split_once(' ').unwrap_or((line, ""));
             if keyword.is_empty() {
                 continue;
             }

@@ -7,6 +7,7 @@ mod effective;
 mod inventory;
 mod judge;
 mod known_hosts;
+mod lock;
 mod modes;
 mod options;
 mod public;
@@ -18,6 +19,11 @@ pub use authorized_keys::{AuthorizedKeys, Entry, Existing};
 pub use effective::Effective;
 pub use inventory::{Access, AccountLogin, AccountSeen, BrokenLine, FileSeen, HostSeen, Inventory, KeyFile};
 pub use known_hosts::{KnownHosts, Place, Verdict};
+#[cfg(feature = "world")]
+pub(crate) use lock::{
+    DROP_IN, KEYWORDS, MAIN, block, rehearsal, takes_passwords, who_says_yes, with_block, without_block,
+};
+pub use lock::{PasswordsRefused, SshdChange, Switch};
 pub use modes::too_open;
 #[cfg(feature = "world")]
 pub(crate) use options::shell_word;

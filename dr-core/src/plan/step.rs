@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Pause;
 use crate::dns::{Agreement, ZoneChange};
 use crate::failover::{Expect, Raise, RecordMirror, RoleChange, Tenure};
-use crate::keys::{AuthorizedKeysChange, Proof};
+use crate::keys::{AuthorizedKeysChange, PasswordsRefused, Proof, SshdChange, Switch};
 use crate::mirror::Transfer;
 
 /// One thing that dr can do. Each is compare-and-set and idempotent; those that only wait for something change nothing.
@@ -42,6 +42,14 @@ pub enum Step {
     ChangeAuthorizedKeys(AuthorizedKeysChange),
     /// Log in afresh with a key.
     ProveKey(Proof),
+    /// See that a host lets a key no longer in.
+    ProveKeyRefused(Proof),
+    /// Arm a dead-man's switch on a host, or disarm it.
+    SetSwitch(Switch),
+    /// Change a file of sshd's configuration and make sshd read it.
+    ChangeSshd(SshdChange),
+    /// See that a host takes no passwords.
+    ProvePasswordsRefused(PasswordsRefused),
 }
 
 /// What takes a step back.
@@ -95,9 +103,19 @@ impl Step {
             }
             Self::Mirror(_) => Inverse::Nothing { why: "the standby's copy may stay newer than it was" },
             Self::RecordMirror(_) => Inverse::Nothing { why: "the mirror that it tells of stays too" },
-            Self::AwaitAgreement(_) | Self::AwaitHealthy(_) | Self::Pause(_) | Self::ProveKey(_) => {
-                Inverse::Nothing { why: "it only waited or looked" }
-            }
+            Self::SetSwitch(switch) => Inverse::Step(Box::new(Self::SetSwitch(switch.inverse()))),
+            Self::ChangeSshd(change) => match change.inverse() {
+                Some(inverse) => Inverse::Step(Box::new(Self::ChangeSshd(inverse))),
+                None => Inverse::Nothing {
+                    why: "only a lock-down, which proves every login first, may close it again",
+                },
+            },
+            Self::AwaitAgreement(_)
+            | Self::AwaitHealthy(_)
+            | Self::Pause(_)
+            | Self::ProveKey(_)
+            | Self::ProveKeyRefused(_)
+            | Self::ProvePasswordsRefused(_) => Inverse::Nothing { why: "it only waited or looked" },
         }
     }
 
@@ -107,14 +125,17 @@ impl Step {
         match self {
             Self::AwaitAgreement(agreement) => Some(agreement.within.as_duration()),
             Self::AwaitHealthy(expect) => Some(expect.within.as_duration()),
-            Self::ProveKey(proof) => Some(proof.within.as_duration()),
+            Self::ProveKey(proof) | Self::ProveKeyRefused(proof) => Some(proof.within.as_duration()),
+            Self::ProvePasswordsRefused(look) => Some(look.within.as_duration()),
             Self::Pause(pause) => Some(pause.span.as_duration()),
             Self::Mirror(_)
             | Self::ChangeZone(_)
             | Self::RaiseEpoch(_)
             | Self::ChangeRole(_)
             | Self::RecordMirror(_)
-            | Self::ChangeAuthorizedKeys(_) => None,
+            | Self::ChangeAuthorizedKeys(_)
+            | Self::SetSwitch(_)
+            | Self::ChangeSshd(_) => None,
         }
     }
 }

@@ -5,7 +5,7 @@ use super::layout::{Tone, bytes, clean, count, paint, wrap};
 use crate::dns::{Agreement, SetChange, ZoneChange};
 use crate::estate::{ProbeSpec, RecordSet};
 use crate::failover::{RoleChange, Standing, Tenure};
-use crate::keys::{AuthorizedKeysChange, Content};
+use crate::keys::{AuthorizedKeysChange, Content, SshdChange, Switch};
 use crate::mirror::{Change, Entry, Kind, Summary, Transfer, Verdict};
 use crate::plan::{Need, OnFailure, Plan, Planned, Step};
 
@@ -105,7 +105,13 @@ fn step(page: &mut String, number: usize, planned: &Planned, style: Style) {
         }
         Step::Pause(pause) => detail(page, &format!("{}: {}", pause.span, clean(&pause.why)), style),
         Step::ChangeAuthorizedKeys(change) => authorized_keys(page, change, style),
-        Step::ProveKey(proof) => {
+        Step::SetSwitch(switch) => switched(page, switch, style),
+        Step::ChangeSshd(change) => sshd(page, change, style),
+        Step::ProvePasswordsRefused(look) => {
+            let accounts: Vec<String> = look.accounts.iter().map(ToString::to_string).collect();
+            detail(page, &format!("{}, within {}", accounts.join(", "), look.within), style);
+        }
+        Step::ProveKey(proof) | Step::ProveKeyRefused(proof) => {
             let key = clean(&proof.public_key);
             detail(page, &format!("{} with {key}, within {}", proof.remote, proof.within), style);
         }
@@ -250,12 +256,45 @@ fn probe(spec: &ProbeSpec) -> String {
 }
 
 fn authorized_keys(page: &mut String, change: &AuthorizedKeysChange, style: Style) {
-    detail(page, &clean(&format!("{} of {}", change.path, change.remote)), style);
+    lines_of(page, (&change.path, &change.remote.to_string()), (&change.from, &change.to), style);
+}
+
+fn sshd(page: &mut String, change: &SshdChange, style: Style) {
+    lines_of(page, (&change.path, &change.remote.to_string()), (&change.from, &change.to), style);
+    let accounts: Vec<&str> = change.accounts.iter().map(|account| account.user.as_str()).collect();
+    if let Some(switch) = &change.switch {
+        let kept = format!(
+            "kept only if sshd says that it holds for {}; under switch {}",
+            accounts.join(", "),
+            clean(switch)
+        );
+        detail(page, &kept, style);
+    }
+}
+
+fn switched(page: &mut String, switch: &Switch, style: Style) {
+    let Switch { name, path, after, remote, .. } = switch;
+    let does = match (switch.arm, &switch.restore) {
+        (false, _) => "does nothing any more".to_owned(),
+        (true, None) => format!("removes {path} again after {after}"),
+        (true, Some(_)) => format!("puts {path} back as it is now after {after}"),
+    };
+    detail(page, &clean(&format!("switch {name} on {remote}: {does}")), style);
+}
+
+/// The lines of a file that go and come.
+fn lines_of(
+    page: &mut String,
+    place: (&str, &str),
+    content: (&Option<Content>, &Option<Content>),
+    style: Style,
+) {
+    detail(page, &clean(&format!("{} of {}", place.0, place.1)), style);
     let lines = |content: &Option<Content>| -> Vec<String> {
         let bytes = content.as_ref().and_then(Content::bytes).unwrap_or_default();
         String::from_utf8_lossy(&bytes).lines().map(clean).collect()
     };
-    let (from, to) = (lines(&change.from), lines(&change.to));
+    let (from, to) = (lines(content.0), lines(content.1));
     let gone = from.iter().filter(|line| !to.contains(line)).map(|line| ('-', line));
     let new = to.iter().filter(|line| !from.contains(line)).map(|line| ('+', line));
     let all: Vec<(char, &String)> = gone.chain(new).collect();
@@ -266,7 +305,7 @@ fn authorized_keys(page: &mut String, change: &AuthorizedKeysChange, style: Styl
     if all.len() > limit {
         detail(page, &format!("... and {} more", all.len() - limit), style);
     }
-    if change.to.is_none() {
+    if content.1.is_none() {
         detail(page, "the file is removed", style);
     }
 }

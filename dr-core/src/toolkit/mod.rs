@@ -21,7 +21,7 @@ pub use apply::Applied;
 pub use blocking::blocking;
 pub use call::{CheckZone, MirrorTrees, Mirrored, OPERATIONS, Operation, ToolkitSettings};
 pub use failover::{FailoverOptions, Watch};
-pub use keys::{AuditOptions, InstallOptions};
+pub use keys::{AuditOptions, InstallOptions, LockOptions, RotateOptions};
 pub use mirror::MirrorPlan;
 pub use open::{Settings, now, read_secret_file};
 

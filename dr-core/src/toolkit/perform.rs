@@ -24,6 +24,10 @@ pub(super) async fn observe(
         Step::AwaitHealthy(expect) => failover::observe_health(world, expect).await,
         Step::ChangeAuthorizedKeys(change) => keys::observe_file(world, change).await,
         Step::ProveKey(proof) => keys::observe_proof(world, proof).await,
+        Step::ProveKeyRefused(proof) => keys::observe_refusal(world, proof).await,
+        Step::SetSwitch(switch) => keys::lock::observe_switch(world, switch, control).await,
+        Step::ChangeSshd(change) => keys::lock::observe_sshd(world, change, control).await,
+        Step::ProvePasswordsRefused(look) => keys::lock::observe_passwords(world, look).await,
         // The machine knows when the step began; the world has nothing to say about it.
         Step::Pause(_) => Ok(StepState::From),
     }
@@ -38,12 +42,17 @@ pub(super) async fn act(world: &World, hands: &Hands, step: &Step, control: &Con
         Step::ChangeRole(change) => failover::act_role(world, change).await,
         Step::RecordMirror(record) => failover::act_record(world, record).await,
         Step::ChangeAuthorizedKeys(change) => keys::act(world, change).await,
-        Step::AwaitAgreement(_) | Step::AwaitHealthy(_) | Step::ProveKey(_) | Step::Pause(_) => {
-            Err(Error::new(
-                ErrorKind::Internal,
-                "perform a step",
-                "a step that only waits was asked to change something",
-            ))
-        }
+        Step::SetSwitch(switch) => keys::lock::act_switch(world, switch, control).await,
+        Step::ChangeSshd(change) => keys::lock::act_sshd(world, change, control).await,
+        Step::AwaitAgreement(_)
+        | Step::AwaitHealthy(_)
+        | Step::ProveKey(_)
+        | Step::ProveKeyRefused(_)
+        | Step::ProvePasswordsRefused(_)
+        | Step::Pause(_) => Err(Error::new(
+            ErrorKind::Internal,
+            "perform a step",
+            "a step that only waits was asked to change something",
+        )),
     }
 }

@@ -369,6 +369,12 @@ pub trait Shell: Send + Sync {
     ) -> Result<()>;
     /// Logs in over a fresh connection with the private half of this public key and nothing else.
     async fn prove_key(&self, remote: &Remote, public_key: &str) -> Result<Login>;
+    /// Whether the host would let this public key in, over a fresh connection and without the private half: nobody logs in.
+    async fn probe_key(&self, remote: &Remote, public_key: &str) -> Result<Login>;
+    /// The methods by which the host lets this account in, as it names them, over a fresh connection. Nothing is offered.
+    async fn offers(&self, remote: &Remote) -> Result<Vec<String>>;
+    /// The public keys whose private halves are at hand, in the order in which they would be tried.
+    async fn keys_at_hand(&self) -> Result<Vec<String>>;
 }
 
 /// A run in the journal.

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use dr_tests::{Login, Sshd};
+use dr_tests::{Login, SshHost, Sshd};
 
 use crate::desk::{Desk, account, last};
 
@@ -172,4 +172,43 @@ fn an_audit_lists_every_key_and_what_is_wrong() {
     let not_keys = desk.write("not_keys", "hello\n");
     desk.exits(2, &["keys", "audit", "--file", file, "--known", &not_keys]).has(&["line 1"]);
     desk.exits(2, &["keys", "audit"]).has(&["no host"]);
+}
+
+#[test]
+fn a_host_is_locked_down_and_opened_again() {
+    let config = "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\nSubsystem sftp internal-sftp\n";
+    let (desk, host) = (Desk::new(), SshHost::start(config, &[]));
+    let key = desk.path("key");
+    desk.exits(0, &["keys", "generate", &key, "--no-passphrase"]);
+    let public = format!("{key}.pub");
+    host.authorize("root", &fs::read_to_string(&public).unwrap());
+    let known = desk.write("known", &format!("[127.0.0.1]:{} {}\n", host.addr().port(), host.host_key()));
+    let root = format!("ssh://root@{}", host.addr());
+    let access = ["-i", key.as_str(), "--known-hosts", known.as_str()];
+    let dr = |code: i32, words: &[&str]| desk.exits(code, &[words, &access[..]].concat());
+    dr(0, &["keys", "probe", &public, &root]);
+    dr(1, &["keys", "probe", &public, &root.replace("root", "ann")]).has(&["keys.not_accepted"]);
+    // Ann has no key there.
+    dr(10, &["keys", "lock-down", &root, "--account", "ann"]).has(&["ann", "dr keys install"]);
+    host.authorize("ann", &fs::read_to_string(&public).unwrap());
+    let lock = ["keys", "lock-down", &root, "--account", "ann"];
+    let drop_in = host.file("/etc/ssh/sshd_config.d/00-dr-lock-down.conf");
+    dr(0, &[&lock[..], &["-n"]].concat()).has(&["dead-man's switch", "+ PasswordAuthentication no"]);
+    assert!(!drop_in.exists(), "a dry run changes nothing");
+    dr(0, &lock);
+    assert!(drop_in.exists());
+    dr(0, &lock).has(&["nothing to do"]);
+    dr(0, &["keys", "unlock", &root]);
+    assert!(!drop_in.exists());
+
+    let next = desk.path("next");
+    desk.exits(0, &["keys", "generate", &next, "--no-passphrase"]);
+    let next_public = format!("{next}.pub");
+    dr(0, &["keys", "rotate", &public, &next_public, &root]);
+    dr(1, &["keys", "probe", &public, &root]);
+    dr(18, &["keys", "rotate", &public, &next_public, &root, "-i", &next]);
+    // It is the last one that works, and stays.
+    dr(10, &["keys", "revoke", &next_public, &root, "-i", &next]).has(&["last working"]);
+    dr(0, &["keys", "revoke", &public, &root, "-i", &next]);
+    dr(1, &["keys", "probe", &public, &root.replace("root", "ann")]);
 }

@@ -175,32 +175,6 @@ fn files_with(key: &str, other: &str) -> Vec<Vec<u8>> {
         format!("command=\"a\",command=\"b\" {key}\n"),
         format!("command=\"a\"x {key}\n"),
         format!("environment=\"A=b\",environment=\"B=c\" {key}\n"),
-        format!("from=\"127.0.0.0/8\" {key}\n"),
-        format!("from=\"127.0.0.1/8\" {key}\n"),
-        format!("from=\"!10.0.0.1,127.0.0.1\" {key}\n"),
-        format!("from=\"127.0.0.1,10.0.0.1/33\" {key}\n"),
-        format!("from=\"10.0.0.1/33,127.0.0.1\" {key}\n"),
-        format!("from=\"a/b,127.0.0.1\" {key}\n"),
-        format!("expiry-time=\"20990101\" {key}\n"),
-        format!("expiry-time=\"209901011200\" {key}\n"),
-        format!("expiry-time=\"20990101120000Z\" {key}\n"),
-        format!("expiry-time=\"20990101UTC\" {key}\n"),
-        format!("expiry-time=\"2099\" {key}\n"),
-        format!("expiry-time=\"20991332\" {key}\n"),
-        format!("expiry-time=\"2099-01-01\" {key}\n"),
-        format!("permitopen=\"host:22\",permitopen=\"[::1]:*\" {key}\n"),
-        format!("permitopen=\"host:ssh\" {key}\n"),
-        format!("permitopen=\"host\" {key}\n"),
-        format!("permitopen=\":22\" {key}\n"),
-        format!("permitopen=\"host:70000\" {key}\n"),
-        format!("permitlisten=\"8080\",permitlisten=\"localhost:80\" {key}\n"),
-        format!("tunnel=\"any\" {key}\n"),
-        format!("tunnel=\"0\" {key}\n"),
-        format!("tunnel=\"tun0\" {key}\n"),
-        format!("environment=\"=x\" {key}\n"),
-        format!("environment=\"A-B=x\" {key}\n"),
-        format!("environment=\"A\" {key}\n"),
-        format!("principals=\"web\" {key}\n"),
         format!("restrict\t{key}\n"),
         format!("restrict  \t {key}\n"),
         format!("ssh-rsa {base64}\n"),
@@ -233,7 +207,7 @@ async fn lines_mean_to_us_what_they_mean_to_sshd() {
     let shell = shell(access(&sshd, &path));
     let public: PublicKey = key.parse().unwrap();
     let mut differ: Vec<String> = vec![];
-    for content in files_with(&key, &other) {
+    for content in files_with(&key, &other).into_iter().chain(files_with_options(&key)) {
         let shown = String::from_utf8_lossy(&content).replace(base64, "KEY");
         let opens = |content: &[u8]| {
             fs::write(sshd.authorized_keys(), content).unwrap();
@@ -276,4 +250,37 @@ async fn a_forced_command_is_read_back_by_sshd_as_it_was_written() {
         let options = KeyOptions { command: Some(bad.to_owned()), ..KeyOptions::default() };
         assert!(options.check().is_err(), "{bad:?}");
     }
+}
+
+/// Options with values that sshd reads, and those that it cannot read.
+fn files_with_options(key: &str) -> Vec<Vec<u8>> {
+    let files = [
+        format!("from=\"127.0.0.0/8\" {key}\n"),
+        format!("from=\"127.0.0.1/8\" {key}\n"),
+        format!("from=\"!10.0.0.1,127.0.0.1\" {key}\n"),
+        format!("from=\"127.0.0.1,10.0.0.1/33\" {key}\n"),
+        format!("from=\"10.0.0.1/33,127.0.0.1\" {key}\n"),
+        format!("from=\"a/b,127.0.0.1\" {key}\n"),
+        format!("expiry-time=\"20990101\" {key}\n"),
+        format!("expiry-time=\"209901011200\" {key}\n"),
+        format!("expiry-time=\"20990101120000Z\" {key}\n"),
+        format!("expiry-time=\"20990101UTC\" {key}\n"),
+        format!("expiry-time=\"2099\" {key}\n"),
+        format!("expiry-time=\"20991332\" {key}\n"),
+        format!("expiry-time=\"2099-01-01\" {key}\n"),
+        format!("permitopen=\"host:22\",permitopen=\"[::1]:*\" {key}\n"),
+        format!("permitopen=\"host:ssh\" {key}\n"),
+        format!("permitopen=\"host\" {key}\n"),
+        format!("permitopen=\":22\" {key}\n"),
+        format!("permitopen=\"host:70000\" {key}\n"),
+        format!("permitlisten=\"8080\",permitlisten=\"localhost:80\" {key}\n"),
+        format!("tunnel=\"any\" {key}\n"),
+        format!("tunnel=\"0\" {key}\n"),
+        format!("tunnel=\"tun0\" {key}\n"),
+        format!("environment=\"=x\" {key}\n"),
+        format!("environment=\"A-B=x\" {key}\n"),
+        format!("environment=\"A\" {key}\n"),
+        format!("principals=\"web\" {key}\n"),
+    ];
+    files.map(String::into_bytes).to_vec()
 }

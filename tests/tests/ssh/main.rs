@@ -21,7 +21,9 @@ mod files;
 mod host_keys;
 mod install;
 mod keys;
+mod lock_down;
 mod login;
+mod rotate;
 
 /// A directory with the files of somebody who logs in, away from those of whoever runs the tests.
 struct Desk(TempDir);
@@ -209,6 +211,7 @@ fn as_a_child() {
     };
     match what.as_str() {
         "generate" => keys::child_generates(Path::new(&argument)),
+        "lock" => lock_down::child_locks(Path::new(&argument)),
         "replace" => files::child_replaces(Path::new(&argument)),
         other => panic!("nothing is called {other}"),
     }

@@ -1,11 +1,11 @@
-//! `dr keys`: generate, install, verify, audit.
+//! `dr keys`: one function a verb.
 
 mod audit;
 
 use std::path::Path;
 
 use dr_core::keys::{KeyOptions, MirrorBy, PublicKey};
-use dr_core::toolkit::InstallOptions;
+use dr_core::toolkit::{InstallOptions, LockOptions, RotateOptions};
 use dr_core::{Error, ErrorKind, Estate, Period, Remote, Result, Secret, Timestamp};
 
 use super::show_and_apply;
@@ -46,6 +46,35 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
         Keys::Audit { remotes, file, known, record } => {
             audit::run(common, console, estate, audit::Words { remotes, file, known, record }).await
         }
+        Keys::LockDown { remote, account, after } => {
+            let (toolkit, control) = (context::toolkit(common, estate)?, console.control());
+            let options = LockOptions { accounts: account, after };
+            let plan = toolkit.plan_lock_down(&remote, &options, &control).await?;
+            show_and_apply(&toolkit, &plan, common, console, &control).await
+        }
+        Keys::Unlock { remote } => {
+            let (toolkit, control) = (context::toolkit(common, estate)?, console.control());
+            let plan = toolkit.plan_unlock(&remote, &control).await?;
+            show_and_apply(&toolkit, &plan, common, console, &control).await
+        }
+        Keys::Rotate { old, new, remotes, grace, file } => {
+            let common = with_private_half(&with_private_half(common, &new), &old);
+            let (toolkit, control) = (context::toolkit(&common, estate)?, console.control());
+            let (old, new) = (public_line(&old)?, public_line(&new)?);
+            let options = RotateOptions { grace, path: file };
+            let plan = toolkit.plan_key_rotation(&remotes, &old, &new, &options, &control).await?;
+            show_and_apply(&toolkit, &plan, &common, console, &control).await
+        }
+        Keys::Revoke { key, remotes } => {
+            let (toolkit, control) = (context::toolkit(common, estate)?, console.control());
+            let plan = toolkit.plan_key_revocation(&remotes, &public_line(&key)?, &control).await?;
+            show_and_apply(&toolkit, &plan, common, console, &control).await
+        }
+        Keys::Probe { key, remote } => {
+            let toolkit = context::toolkit(common, estate)?;
+            let report = toolkit.probe_key(&remote, &public_line(&key)?).await?;
+            Ok(console.report(&report))
+        }
         Keys::Verify { key, remote } => {
             let toolkit = context::toolkit(common, estate)?;
             let report = toolkit.verify_key(&remote, &public_line(&key)?).await?;
@@ -65,16 +94,22 @@ async fn install(
 ) -> Result<u8> {
     let line = public_line(key)?;
     let passwords = password.map(|secret| (remote.clone(), secret)).into_iter().collect();
-    let mut common = common.clone();
     // The private half beside the public one proves the installation.
-    let private = key.with_extension("");
-    if private.exists() && private != key {
-        common.identity.push(private);
-    }
+    let common = with_private_half(common, key);
     let toolkit = context::toolkit_with(&common, estate, passwords, context::TsigKeys::new())?;
     let control = console.control();
     let plan = toolkit.plan_key_install(remote, &line, &options, &control).await?;
     show_and_apply(&toolkit, &plan, &common, console, &control).await
+}
+
+/// The same, with the private half that lies beside a public key, if one does.
+fn with_private_half(common: &Common, public: &Path) -> Common {
+    let mut common = common.clone();
+    let private = public.with_extension("");
+    if private.exists() && private != public {
+        common.identity.push(private);
+    }
+    common
 }
 
 fn options(words: KeyAllow) -> Result<KeyOptions> {

@@ -131,7 +131,7 @@ impl Toolkit {
         Ok((inventory, report.judged(&self.estate.policy.severity)))
     }
 
-    fn hosts_to_audit(&self, remotes: &[Remote]) -> Result<Vec<(String, Remote)>> {
+    pub(super) fn hosts_to_audit(&self, remotes: &[Remote]) -> Result<Vec<(String, Remote)>> {
         let called = |remote: &Remote| {
             let host = self
                 .estate
@@ -146,7 +146,7 @@ impl Toolkit {
             remotes.iter().map(|remote| (called(remote), remote.clone())).collect()
         };
         if hosts.is_empty() {
-            return Err(Error::new(ErrorKind::Usage, "audit the keys", "there is no host to look at")
+            return Err(Error::new(ErrorKind::Usage, "look after keys", "there is no host to look at")
                 .hint("name accounts as user@host, or an estate with hosts in it"));
         }
         Ok(hosts)

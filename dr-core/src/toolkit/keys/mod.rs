@@ -2,10 +2,15 @@
 
 mod audit;
 mod gather;
+pub(super) mod lock;
+mod rotate;
+mod script;
 
 use std::path::Path;
 
 pub use audit::AuditOptions;
+pub use lock::LockOptions;
+pub use rotate::RotateOptions;
 
 use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
@@ -149,12 +154,38 @@ impl Toolkit {
     /// `Usage` if that is no public key, `NotFound` if its private half is not at hand, `HostKey` if the host is not known to
     /// be the right one. That the host cannot be reached, or refuses the key, is a finding.
     pub async fn verify_key(&self, remote: &Remote, public_key: &str) -> Result<Report> {
-        let usage = |why: String| Error::new(ErrorKind::Usage, format!("verify a key on {remote}"), why);
+        self.ask_host(remote, public_key, true).await
+    }
+
+    /// Whether a host would let this public key in, without its private half: nobody logs in. What [`Self::verify_key`] reports
+    /// is reported here, and the same errors but `NotFound`.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let toolkit = dr_core::toolkit::Toolkit::new(dr_core::world::sim::SimWorld::new().world(), Default::default());
+    /// let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ mirror@uk";
+    /// let report = toolkit.probe_key(&"root@us.example.net".parse().unwrap(), key).await.unwrap();
+    /// assert_eq!(report.findings[0].code, dr_core::report::code::KEY_NOT_ACCEPTED);
+    /// # });
+    /// ```
+    pub async fn probe_key(&self, remote: &Remote, public_key: &str) -> Result<Report> {
+        self.ask_host(remote, public_key, false).await
+    }
+
+    async fn ask_host(&self, remote: &Remote, public_key: &str, prove: bool) -> Result<Report> {
+        let verb = if prove { "verify" } else { "ask about" };
+        let usage = |why: String| Error::new(ErrorKind::Usage, format!("{verb} a key on {remote}"), why);
         let key: PublicKey = public_key.parse().map_err(usage)?;
         let mut report =
-            Report::new(format!("verify {} on {remote}", name(&key)), self.world.clock.read().wall);
+            Report::new(format!("{verb} {} on {remote}", name(&key)), self.world.clock.read().wall);
         let account = Subject::new("account", remote);
-        match self.world.shell.prove_key(remote, &key.to_string()).await {
+        let shell = &self.world.shell;
+        let answer = if prove {
+            shell.prove_key(remote, &key.to_string()).await
+        } else {
+            shell.probe_key(remote, &key.to_string()).await
+        };
+        match answer {
             Ok(Login::Accepted) => report.examined.push(account),
             Ok(Login::Refused { offers }) => {
                 let message = format!("it refused the key {}", name(&key));
@@ -262,6 +293,19 @@ pub(super) async fn observe_proof(world: &World, step: &Proof) -> Result<StepSta
                  or an AuthorizedKeysFile elsewhere",
             ))
         }
+    }
+}
+
+/// A host that still lets it in is an error too, for the same reason.
+pub(super) async fn observe_refusal(world: &World, step: &Proof) -> Result<StepState> {
+    match world.shell.probe_key(&step.remote, &step.public_key).await? {
+        Login::Refused { .. } => Ok(StepState::To),
+        Login::Accepted => Err(Error::new(
+            ErrorKind::Rejected,
+            format!("see that {} refuses the key", step.remote),
+            "the host still lets it in",
+        )
+        .hint("it stands in another file, or a certificate authority vouches for it: dr keys audit")),
     }
 }
 

@@ -148,6 +148,23 @@ impl Connection {
         }
     }
 
+    /// Asks whether a key would be taken, without its private half: the host says so before it wants a signature.
+    pub(super) async fn ask_about(&mut self, key: &russh::keys::PublicKey) -> Result<Knock> {
+        let hash = key.algorithm().is_rsa().then_some(HashAlg::Sha512);
+        let mut asked = Asked { wanted: false };
+        let user = self.remote.user.as_str();
+        match self.handle.authenticate_publickey_with(user, key.clone(), hash, &mut asked).await {
+            Ok(answer) => self.understand(Ok(answer)),
+            Err(_) if asked.wanted => Ok(Knock::Open),
+            Err(_) => Err(self.lost()),
+        }
+    }
+
+    /// Says goodbye.
+    pub(super) async fn close(self) {
+        let _ = self.handle.disconnect(russh::Disconnect::ByApplication, "", "en").await;
+    }
+
     /// Offers a password by the way the host prefers.
     pub(super) async fn offer_password(&mut self, offers: &MethodSet, password: &Secret) -> Result<Knock> {
         let user = self.remote.user.as_str();
@@ -200,6 +217,25 @@ impl Connection {
 
     fn broken(&self, error: russh::Error) -> Error {
         fault::ssh(format!("log in to {}", self.remote), error)
+    }
+}
+
+/// Signs nothing, and remembers that a signature was wanted.
+struct Asked {
+    wanted: bool,
+}
+
+impl russh::Signer for Asked {
+    type Error = russh::SendError;
+
+    async fn auth_sign(
+        &mut self,
+        _: &russh::keys::agent::AgentIdentity,
+        _: Option<HashAlg>,
+        _: Vec<u8>,
+    ) -> Result<Vec<u8>, Self::Error> {
+        self.wanted = true;
+        Err(russh::SendError {})
     }
 }
 

@@ -84,6 +84,37 @@ impl SshShell {
         }
     }
 
+    /// A fresh connection on which the host is asked about this key, and no private half is needed.
+    async fn probe(&self, remote: &Remote, public: &PublicKey) -> Result<Login> {
+        let key = russh::keys::PublicKey::from_bytes(public.blob()).map_err(|error| {
+            Error::new(ErrorKind::Unsupported, format!("ask {remote} about a key"), "its kind is unknown")
+                .caused_by(error)
+        })?;
+        let mut connection = Connection::open(self.connector.access(), remote).await?;
+        let answer = match connection.knock().await? {
+            Knock::Open => Login::Accepted,
+            Knock::Shut { offers, .. } if !offers.contains(&MethodKind::PublicKey) => {
+                Login::Refused { offers: method_names(&offers) }
+            }
+            Knock::Shut { .. } => match connection.ask_about(&key).await? {
+                Knock::Open => Login::Accepted,
+                Knock::Shut { offers, .. } => Login::Refused { offers: method_names(&offers) },
+            },
+        };
+        connection.close().await;
+        Ok(answer)
+    }
+
+    async fn methods(&self, remote: &Remote) -> Result<Vec<String>> {
+        let mut connection = Connection::open(self.connector.access(), remote).await?;
+        let offers = match connection.knock().await? {
+            Knock::Open => vec!["none".to_owned()],
+            Knock::Shut { offers, .. } => method_names(&offers),
+        };
+        connection.close().await;
+        Ok(offers)
+    }
+
     /// The private half of a public key: in one of the identities, or in the agent.
     async fn private_half(&self, public: &PublicKey) -> Result<Half> {
         let access = self.connector.access();
@@ -183,6 +214,32 @@ impl Shell for SshShell {
             .parse()
             .map_err(|why: String| Error::new(ErrorKind::Usage, format!("prove a key to {remote}"), why))?;
         self.connector.limited(remote, self.prove(remote, &public)).await
+    }
+
+    async fn probe_key(&self, remote: &Remote, public_key: &str) -> Result<Login> {
+        let public: PublicKey = public_key
+            .parse()
+            .map_err(|why: String| Error::new(ErrorKind::Usage, format!("ask {remote} about a key"), why))?;
+        self.connector.limited(remote, self.probe(remote, &public)).await
+    }
+
+    async fn offers(&self, remote: &Remote) -> Result<Vec<String>> {
+        self.connector.limited(remote, self.methods(remote)).await
+    }
+
+    async fn keys_at_hand(&self) -> Result<Vec<String>> {
+        let access = self.connector.access();
+        // A file that cannot be used says so when it is needed.
+        let mut keys: Vec<PublicKey> =
+            access.identities.iter().filter_map(|path| identity::public_of(path).ok()).collect();
+        if let Some(socket) = &access.use_agent
+            && let Ok(mut agent) = Agent::open(socket, None).await
+        {
+            let held = agent.keys(socket).await.unwrap_or_default().into_iter().map(|(key, _)| key);
+            let new: Vec<PublicKey> = held.filter(|key| !keys.contains(key)).collect();
+            keys.extend(new);
+        }
+        Ok(keys.iter().map(ToString::to_string).collect())
     }
 }
 

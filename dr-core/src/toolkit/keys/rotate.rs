@@ -1,0 +1,240 @@
+//! Keys that go: one that makes place for another, and one that must open nothing any more.
+
+use super::{PROOF_WITHIN, gather, name};
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::Remote;
+use crate::keys::{AuthorizedKeys, AuthorizedKeysChange, Content, Proof, PublicKey};
+use crate::plan::{OnFailure, Pause, Plan, Planned, Step};
+use crate::time::Period;
+use crate::toolkit::Toolkit;
+use crate::world::{Control, Login, World};
+
+/// How a key makes place for another.
+///
+/// ```
+/// use dr_core::toolkit::RotateOptions;
+/// assert_eq!(RotateOptions::default().path, ".ssh/authorized_keys");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RotateOptions {
+    /// How long both keys open, so that whoever uses the old one can change over; zero for not at all.
+    pub grace: Period,
+    /// The file; below the home directory unless it begins with a slash.
+    pub path: String,
+}
+
+impl Default for RotateOptions {
+    fn default() -> Self {
+        Self { grace: Period::from_secs(0), path: ".ssh/authorized_keys".to_owned() }
+    }
+}
+
+/// One file in which a key stands, read through an account.
+struct Place {
+    remote: Remote,
+    path: String,
+    /// Whom the file lets in.
+    account: Remote,
+    content: Vec<u8>,
+}
+
+impl Toolkit {
+    /// What it takes to put a new key into the place of an old one on these accounts, or on those of all hosts of the estate:
+    /// everywhere the new one is added, with the old one's options, and proved by a fresh login; after the grace time the old one is
+    /// removed, the new one proved again, and the host asked that it refuses the old one. If anything fails, every file becomes
+    /// again what it was. Accounts that the old key does not open are left alone.
+    ///
+    /// ```no_run
+    /// # async fn example(toolkit: dr_core::toolkit::Toolkit, old: &str, new: &str) -> dr_core::Result<()> {
+    /// use dr_core::{toolkit::RotateOptions, world::Control};
+    /// let plan = toolkit.plan_key_rotation(&[], old, new, &RotateOptions::default(), &Control::silent()).await?;
+    /// toolkit.apply(&plan, "ann", &Control::silent()).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// `Usage` if one of them is no public key, both are the same, or there is no account to look at; `Refused` if the private half of
+    /// the new key is not at hand, so that it could not be proved; `NotFound` if the old key opens none of the accounts; whatever
+    /// keeps one of them from being read: a rotation is for all of them or none.
+    pub async fn plan_key_rotation(
+        &self,
+        remotes: &[Remote],
+        old: &str,
+        new: &str,
+        options: &RotateOptions,
+        control: &Control,
+    ) -> Result<Plan> {
+        let operation = "plan to rotate a key";
+        let usage = |why: String| Error::new(ErrorKind::Usage, operation, why);
+        let (old, new): (PublicKey, PublicKey) = (old.parse().map_err(usage)?, new.parse().map_err(usage)?);
+        if old == new {
+            return Err(usage("the old key and the new one are the same".to_owned()));
+        }
+        at_hand(&self.world, &new).await?;
+        let accounts = self.hosts_to_audit(remotes)?;
+        let mut places = vec![];
+        for (_, remote) in accounts {
+            let read = control.run(operation, self.world.shell.read_file(&remote, &options.path));
+            let content = read.await?.unwrap_or_default();
+            if AuthorizedKeys::parse(&content).has(&old) {
+                places.push(Place { account: remote.clone(), remote, path: options.path.clone(), content });
+            }
+        }
+        if places.is_empty() {
+            let why = format!("none of the accounts lets {} in", name(&old));
+            return Err(
+                Error::new(ErrorKind::NotFound, operation, why).hint("dr keys audit shows where it stands")
+            );
+        }
+        let title = format!("put {} into the place of {}", name(&new), name(&old));
+        let at = self.world.clock.read().wall;
+        Ok(Plan::new(title, at, OnFailure::Undo, rotation(&places, &old, &new, options.grace)))
+    }
+
+    /// What it takes that a key opens nothing any more on these hosts, or on all hosts of the estate: as root every account's key
+    /// files are looked through, otherwise those of the account that is logged in to. Another key is proved on every host first and
+    /// afterwards, so that the last working key is never removed; then every host is asked that it refuses the key.
+    ///
+    /// ```no_run
+    /// # async fn example(toolkit: dr_core::toolkit::Toolkit, stolen: &str) -> dr_core::Result<()> {
+    /// # use dr_core::world::Control;
+    /// let plan = toolkit.plan_key_revocation(&[], stolen, &Control::silent()).await?;
+    /// toolkit.apply(&plan, "ann", &Control::silent()).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// `Usage` if that is no public key; `Refused` if no other key at hand opens a host where it stands; `NotFound` if it stands
+    /// nowhere; whatever keeps a host from being looked through: name the others to go on without it.
+    pub async fn plan_key_revocation(
+        &self,
+        remotes: &[Remote],
+        key: &str,
+        control: &Control,
+    ) -> Result<Plan> {
+        let operation = "plan to revoke a key";
+        let key: PublicKey =
+            key.parse().map_err(|why: String| Error::new(ErrorKind::Usage, operation, why))?;
+        let hosts = self.hosts_to_audit(remotes)?;
+        let mut steps = vec![];
+        for (host, remote) in &hosts {
+            let seen = control.run(operation, gather::host(&self.world, host, remote, control)).await?.0;
+            let mut places = vec![];
+            for account in seen.accounts {
+                let Ok(user) = account.account.parse() else { continue };
+                let account_there = Remote { user, ..remote.clone() };
+                let with_it =
+                    account.files.into_iter().filter(|file| AuthorizedKeys::parse(&file.content).has(&key));
+                places.extend(with_it.map(|file| Place {
+                    remote: remote.clone(),
+                    path: file.path,
+                    account: account_there.clone(),
+                    content: file.content,
+                }));
+            }
+            if !places.is_empty() {
+                let other = control.run(operation, another(&self.world, remote, &key)).await?;
+                steps.extend(revocation(&places, &key, &other));
+            }
+        }
+        if steps.is_empty() {
+            let why = format!("{} stands in no key file that was looked through", name(&key));
+            return Err(Error::new(ErrorKind::NotFound, operation, why)
+                .hint("nothing has to be done; dr keys audit says what could not be looked at"));
+        }
+        let at = self.world.clock.read().wall;
+        Ok(Plan::new(format!("revoke {}", name(&key)), at, OnFailure::Undo, steps))
+    }
+}
+
+/// A key that could not be proved afterwards must not take the place of one that works.
+async fn at_hand(world: &World, new: &PublicKey) -> Result<()> {
+    let keys = world.shell.keys_at_hand().await?;
+    if keys.iter().filter_map(|key| key.parse::<PublicKey>().ok()).any(|key| key == *new) {
+        return Ok(());
+    }
+    let why = format!("the private half of {} is not at hand, so it could not be proved", name(new));
+    Err(Error::new(ErrorKind::Refused, "plan to rotate a key", why)
+        .hint("name its file with --identity, or load it into the ssh-agent"))
+}
+
+/// A key at hand that opens the account and is not the one that goes.
+async fn another(world: &World, remote: &Remote, key: &PublicKey) -> Result<PublicKey> {
+    let keys = world.shell.keys_at_hand().await?;
+    let others = keys.iter().filter_map(|other| other.parse::<PublicKey>().ok()).filter(|other| other != key);
+    for other in others.take(5) {
+        if world.shell.prove_key(remote, &other.to_string()).await? == Login::Accepted {
+            return Ok(other);
+        }
+    }
+    let why = format!("no other key at hand opens {remote}: it would be the last working one");
+    Err(Error::new(ErrorKind::Refused, format!("revoke {}", name(key)), why).hint(
+        "install another key first with dr keys install, or name it with --identity; nothing was changed",
+    ))
+}
+
+fn rotation(places: &[Place], old: &PublicKey, new: &PublicKey, grace: Period) -> Vec<Planned> {
+    let with = |place: &Place| AuthorizedKeys::parse(&place.content).with_successor(old, new);
+    let mut steps = vec![];
+    for place in places {
+        let after = with(place).to_bytes();
+        if after != place.content {
+            let title = format!("add {} to {} of {}", name(new), place.path, place.account);
+            steps.push(change(place, &place.content, &after, title));
+        }
+        steps.push(prove(&place.account, new, ""));
+    }
+    if grace.as_secs() > 0 {
+        let why = "whoever uses the old key changes over".to_owned();
+        steps
+            .push(Planned::needed("let both keys open for a while", Step::Pause(Pause { span: grace, why })));
+    }
+    for place in places {
+        let (both, only) = (with(place), with(place).without_key(old));
+        let title = format!("remove {} from {} of {}", name(old), place.path, place.account);
+        steps.push(change(place, &both.to_bytes(), &only.to_bytes(), title));
+        steps.push(prove(&place.account, new, ", now that the old key is gone"));
+        steps.push(refuse(&place.account, old));
+    }
+    steps
+}
+
+fn revocation(places: &[Place], key: &PublicKey, other: &PublicKey) -> Vec<Planned> {
+    let Some(first) = places.first() else { return vec![] };
+    let mut steps = vec![prove(&first.remote, other, "")];
+    for place in places {
+        let after = AuthorizedKeys::parse(&place.content).without_key(key).to_bytes();
+        let title = format!("remove {} from {} of {}", name(key), place.path, place.account);
+        steps.push(change(place, &place.content, &after, title));
+    }
+    steps.push(prove(&first.remote, other, ", now that the other key is gone"));
+    let mut asked: Vec<&Remote> = vec![];
+    for place in places {
+        if !asked.contains(&&place.account) {
+            asked.push(&place.account);
+            steps.push(refuse(&place.account, key));
+        }
+    }
+    steps
+}
+
+fn change(place: &Place, from: &[u8], to: &[u8], title: String) -> Planned {
+    let change = AuthorizedKeysChange {
+        remote: place.remote.clone(),
+        path: place.path.clone(),
+        from: Some(Content::new(from)),
+        to: Some(Content::new(to)),
+    };
+    Planned::needed(title, Step::ChangeAuthorizedKeys(change))
+}
+
+fn prove(account: &Remote, key: &PublicKey, when: &str) -> Planned {
+    let proof = Proof { remote: account.clone(), public_key: key.to_string(), within: PROOF_WITHIN };
+    let title = format!("log in to {account} afresh with {} and nothing else{when}", name(key));
+    Planned::needed(title, Step::ProveKey(proof))
+}
+
+fn refuse(account: &Remote, key: &PublicKey) -> Planned {
+    let proof = Proof { remote: account.clone(), public_key: key.to_string(), within: PROOF_WITHIN };
+    Planned::needed(format!("see that {account} refuses {}", name(key)), Step::ProveKeyRefused(proof))
+}

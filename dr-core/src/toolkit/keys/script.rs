@@ -1,0 +1,203 @@
+//! What runs on a host as root while it is locked down: small scripts for any POSIX shell. The last lines that they print, each
+//! beginning with `dr `, are their answer; where there is none, the connection was lost or the shell is none.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::Remote;
+use crate::keys::{KEYWORDS, SshdChange, Switch, shell_word};
+use crate::world::{Control, World};
+
+/// What every script begins with: where programs are, and how sshd is asked and told.
+const PRELUDE: &str = r#"LC_ALL=C; export LC_ALL; umask 077; PATH=$PATH:/usr/sbin:/sbin:/usr/local/sbin
+[ "$(id -u)" = 0 ] || { echo "dr not-root"; exit 0; }
+sshd=$(command -v sshd) || { echo "dr no-sshd"; exit 0; }
+client=${DR_FROM:-127.0.0.1}; server=${DR_AT:-127.0.0.1}; port=${DR_PORT:-22}
+ask() { user=$1; shift; "$sshd" -T "$@" -C "user=$user,host=$client,addr=$client,laddr=$server,lport=$port"; }
+put() { if [ -n "$2" ]; then printf %s "$2" | base64 -d > "$1.dr-new" && chmod "$(mode "$1")" "$1.dr-new" && mv -f "$1.dr-new" "$1"; else rm -f "$1"; fi; }
+mode() { stat -c %a "$1" 2>/dev/null || echo 644; }
+holds() { if [ -n "$2" ]; then printf %s "$2" | base64 -d | cmp -s - "$1"; else [ ! -e "$1" ]; fi; }
+reload() {
+  if [ -d /run/systemd/system ]; then
+    for unit in ssh sshd; do systemctl -q is-active $unit.service && { systemctl reload $unit.service; return; }; done
+    for unit in ssh sshd; do systemctl -q is-active $unit.socket && return 0; done
+  fi
+  file=$(ask root | sed -n 's/^[Pp]id[Ff]ile //p'); pid=$(cat "$file" 2>/dev/null) || return 1
+  [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = sshd ] && kill -HUP "$pid"
+}
+"#;
+
+/// What a script answered: its `dr ` lines without that word, and everything else it printed.
+pub(super) struct Said {
+    pub(super) answers: Vec<String>,
+    pub(super) text: String,
+    pub(super) complaint: String,
+}
+
+impl Said {
+    /// What follows this word in an answer.
+    pub(super) fn answer(&self, word: &str) -> Option<&str> {
+        self.answers.iter().find_map(|answer| {
+            let rest = answer.strip_prefix(word)?;
+            (rest.is_empty() || rest.starts_with(' ')).then(|| rest.trim())
+        })
+    }
+
+    /// The first line of what a program complained about.
+    pub(super) fn first_complaint(&self) -> String {
+        let line = self.complaint.lines().map(str::trim).find(|line| !line.is_empty());
+        line.unwrap_or("it does not say why").to_owned()
+    }
+}
+
+/// Runs a script as root, by `sudo -n` where the account is not root itself.
+pub(super) async fn as_root(world: &World, remote: &Remote, body: &str, control: &Control) -> Result<Said> {
+    let script = shell_word(&format!("{PRELUDE}{body}"));
+    let command = format!(
+        "set -- $SSH_CONNECTION; if [ \"$(id -u)\" = 0 ]; then p=; else p='sudo -n'; fi; \
+         $p env DR_FROM=\"$1\" DR_AT=\"$3\" DR_PORT=\"$4\" sh -c {script}"
+    );
+    let output = world.shell.run(remote, &command, control).await?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let answers = text.lines().filter_map(|line| line.strip_prefix("dr ")).map(str::to_owned).collect();
+    let said = Said { answers, complaint: String::from_utf8_lossy(&output.stderr).into_owned(), text };
+    let failed = |kind, why: String, hint: &str| {
+        Err(Error::new(kind, format!("look after sshd on {remote}"), why).hint(hint))
+    };
+    if said.answer("no-sshd").is_some() {
+        return failed(
+            ErrorKind::Unsupported,
+            "there is no OpenSSH sshd".to_owned(),
+            "only OpenSSH can be locked down",
+        );
+    }
+    if said.answers.is_empty() || said.answer("not-root").is_some() {
+        let why = format!("the account may not: {}", said.first_complaint());
+        return failed(
+            ErrorKind::PermissionDenied,
+            why,
+            "use root, or let the account run sudo without a password",
+        );
+    }
+    Ok(said)
+}
+
+/// Prints what there is to know before anything is changed: whether the configuration is right, its files, and what it means.
+pub(super) fn look(accounts: &[Remote], drop_in: &str, main: &str) -> String {
+    let names: Vec<String> = accounts.iter().map(|account| shell_word(&account.user.to_string())).collect();
+    format!(
+        "\"$sshd\" -t || {{ echo 'dr broken'; exit 0; }}\n\
+         for f in {main} /etc/ssh/sshd_config.d/*; do [ -f \"$f\" ] && {{ echo \"dr file $f\"; sed 's/^/ /' \"$f\"; [ -z \"$(tail -c 1 \"$f\")\" ] || echo; }}; done\n\
+         [ -e {drop_in} ] && echo \"dr drop-in $(base64 < {drop_in} | tr -d '\\n')\"; echo \"dr main $(base64 < {main} | tr -d '\\n')\"\n\
+         for u in {}; do id -u \"$u\" >/dev/null 2>&1 || echo \"dr unknown $u\"; done; echo 'dr end'\n",
+        names.join(" ")
+    )
+}
+
+/// Asks sshd what a configuration would mean, without any of it being in effect: `conf` is the main file, `extra` one that it may
+/// include by the path `$dir/extra`.
+pub(super) fn rehearse(accounts: &[Remote], conf_base64: &str, extra_base64: &str) -> String {
+    format!(
+        "dir=$(mktemp -d /run/dr-rehearse.XXXXXX) && trap 'rm -rf \"$dir\"' EXIT\n\
+         printf %s {extra_base64} | base64 -d > \"$dir/extra\"; printf %s {conf_base64} | base64 -d | sed \"s,@DR@,$dir/extra,\" > \"$dir/conf\"\n\
+         {}\necho 'dr end'\n",
+        judge(accounts, "-f \"$dir/conf\"", "echo \"dr open $user $said\"")
+    )
+}
+
+/// Asks sshd about every account; `otherwise` runs where a keyword is not off, with `$user` and `$said`.
+fn judge(accounts: &[Remote], how: &str, otherwise: &str) -> String {
+    let names: Vec<String> = accounts.iter().map(|account| shell_word(&account.user.to_string())).collect();
+    let keywords = KEYWORDS.join("|");
+    format!(
+        "for account in {}; do said=$(ask \"$account\" {how} 2>&1) || {{ user=$account; said=\"cannot be asked\"; {otherwise}; continue; }}\n\
+         user=$account; said=$(printf '%s\\n' \"$said\" | grep -iE '^({keywords}) ' | grep -ivE ' no$' | head -n 1); \
+         [ -z \"$said\" ] || {{ {otherwise}; }}; done",
+        names.join(" ")
+    )
+}
+
+/// The change itself, with everything that must be so before it and after it.
+pub(super) fn change(step: &SshdChange, from: &str, to: &str) -> String {
+    let path = shell_word(&step.path);
+    let mut script = format!("file={path}; from={}; to={}\n", shell_word(from), shell_word(to));
+    if let Some(name) = &step.switch {
+        script.push_str("\"$sshd\" -t || { echo 'dr broken'; exit 0; }\n");
+        script.push_str(&format!(
+            "s={}; [ -e \"$s/armed\" ] && kill -0 \"$(cat \"$s/pid\")\" 2>/dev/null || {{ echo 'dr unarmed'; exit 0; }}\n",
+            place(name)
+        ));
+    }
+    script.push_str(
+        "holds \"$file\" \"$to\" || holds \"$file\" \"$from\" || { echo 'dr conflict'; exit 0; }\n\
+         umask 022; mkdir -p \"$(dirname \"$file\")\"; put \"$file\" \"$to\" || { put \"$file\" \"$from\"; echo 'dr unwritten'; exit 0; }\n",
+    );
+    if step.switch.is_some() {
+        script.push_str("\"$sshd\" -t || { put \"$file\" \"$from\"; echo 'dr broken-by-it'; exit 0; }\n");
+        script.push_str(&judge(
+            &step.accounts,
+            "",
+            "put \"$file\" \"$from\"; echo \"dr open $user $said\"; exit 0",
+        ));
+        script.push_str("\nreload || { put \"$file\" \"$from\"; echo 'dr no-reload'; exit 0; }\n");
+    } else {
+        // What opens is written whatever else is wrong; but a configuration that is not right would end sshd.
+        script.push_str(
+            "\"$sshd\" -t || { echo 'dr broken'; exit 0; }\nreload || { echo 'dr no-reload'; exit 0; }\n",
+        );
+    }
+    // sshd takes a moment to start itself anew.
+    script + "sleep 1; echo 'dr done'\n"
+}
+
+/// Whether the file holds what it held before, or what it shall hold.
+pub(super) fn state(path: &str, from: &str, to: &str) -> String {
+    let (path, from, to) = (shell_word(path), shell_word(from), shell_word(to));
+    format!(
+        "if holds {path} {to}; then echo 'dr to'; elif holds {path} {from}; then echo 'dr from'; else echo 'dr other'; fi\n"
+    )
+}
+
+fn place(name: &str) -> String {
+    shell_word(&format!("/run/dr-switch-{name}"))
+}
+
+/// Whether the switch is armed and its process lives.
+pub(super) fn switch_state(name: &str) -> String {
+    format!(
+        "s={}; if [ -e \"$s/armed\" ] && kill -0 \"$(cat \"$s/pid\")\" 2>/dev/null; then echo 'dr armed'; \
+         elif [ -e \"$s/fired\" ]; then echo 'dr fired'; else echo 'dr idle'; fi\n",
+        place(&name.replace('/', "_"))
+    )
+}
+
+/// Arms it: a process that outlives this connection, in no terminal and, where systemd is, in a unit of its own.
+pub(super) fn arm(switch: &Switch, restore: &str) -> String {
+    let seconds = switch.after.as_secs().max(5);
+    // Claiming it by a rename: of disarming and firing, exactly one happens.
+    let waiting = format!(
+        "{PRELUDE}s={}; echo $$ > \"$s/pid\"; i=0\n\
+         while [ $i -lt {seconds} ]; do sleep 1; [ -e \"$s/armed\" ] || exit 0; i=$((i+1)); done\n\
+         mv \"$s/armed\" \"$s/fired\" || exit 0\n\
+         put {} {}; \"$sshd\" -t && reload\n",
+        place(&switch.name),
+        shell_word(&switch.path),
+        shell_word(restore)
+    );
+    format!(
+        "s={}; mkdir -p \"$s\"; rm -f \"$s/pid\" \"$s/fired\"; : > \"$s/armed\"; printf %s {} > \"$s/wait\"\n\
+         export DR_FROM=$client DR_AT=$server DR_PORT=$port\n\
+         if [ -d /run/systemd/system ] && systemd-run --quiet --collect sh \"$s/wait\" 2>/dev/null; then :; else \
+         setsid sh \"$s/wait\" </dev/null >/dev/null 2>&1 & fi\n\
+         for i in 1 2 3 4 5 6 7 8 9 10; do [ -s \"$s/pid\" ] && break; sleep 0.2 2>/dev/null || sleep 1; done\n\
+         if kill -0 \"$(cat \"$s/pid\")\" 2>/dev/null; then echo 'dr armed'; else rm -f \"$s/armed\"; echo 'dr idle'; fi\n",
+        place(&switch.name),
+        shell_word(&waiting)
+    )
+}
+
+/// Disarms it; what it left behind goes too, unless it has fired.
+pub(super) fn disarm(switch: &Switch) -> String {
+    format!(
+        "s={}; if mv \"$s/armed\" \"$s/gone\" 2>/dev/null; then kill \"$(cat \"$s/pid\")\" 2>/dev/null; rm -rf \"$s\"; fi; echo 'dr idle'\n",
+        place(&switch.name)
+    )
+}
