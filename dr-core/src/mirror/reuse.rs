@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::change::Change;
+use super::diff::same_metadata;
 use super::entries::{Entries, Row};
 use super::entry::{Entry, RelPath};
 
@@ -24,7 +25,8 @@ pub struct Reuse {
     pub path: RelPath,
     /// Size and time are the same. Otherwise only the size is, and both ends should be asked for digests.
     pub is_likely: bool,
-    /// The same changes remove it from there, and nothing else is made from it.
+    /// The same changes remove it from there, it has the right metadata too, and nothing else is made from it: it can be given the
+    /// new name as it is.
     pub leaves: bool,
 }
 
@@ -73,9 +75,18 @@ pub fn reusable(changes: &[Change], others: &Entries) -> Vec<Reuse> {
     for reuse in &found {
         *uses.entry(reuse.path.clone()).or_default() += 1;
     }
-    let removed: HashSet<&RelPath> = removed.map(|change| &change.path).collect();
+    let removed = removed.filter_map(|change| Some((&change.path, change.from.as_ref()?)));
+    let removed: HashMap<&RelPath, &Entry> = removed.collect();
     for reuse in &mut found {
-        reuse.leaves = removed.contains(&reuse.path) && uses.get(&reuse.path) == Some(&1);
+        // While it has both names, its metadata must be as planned under either.
+        let is_ready = |old: &&Entry| {
+            changes[reuse.change]
+                .to
+                .as_ref()
+                .is_some_and(|to| same_metadata(to, old) && same_metadata(old, to))
+        };
+        let leaves = removed.get(&reuse.path).is_some_and(is_ready);
+        reuse.leaves = leaves && uses.get(&reuse.path) == Some(&1);
     }
     found
 }
@@ -182,6 +193,18 @@ mod tests {
         ];
         let found = reusable(&changes, &Entries::default());
         assert_eq!(found.iter().map(|reuse| reuse.leaves).collect::<Vec<_>>(), [false, false]);
+    }
+
+    #[test]
+    fn what_gets_another_mode_too_is_copied() {
+        let mut to = file(10, 1).unwrap();
+        to.mode = 0o600;
+        let changes = [
+            Change { path: path("new"), from: None, to: Some(to) },
+            Change { path: path("old"), from: file(10, 1), to: None },
+        ];
+        let found = reusable(&changes, &Entries::default());
+        assert!(found[0].is_likely && !found[0].leaves, "the old name would not look as planned any more");
     }
 
     #[test]
