@@ -91,6 +91,9 @@ impl Signatures {
         let mut directory = std::fs::DirBuilder::new();
         directory.recursive(true).mode(0o700).create(&self.directory)?;
         let packed = part.pack();
+        if packed.len() as u64 > KEPT_BYTES_MAX / 4 {
+            return Err(io::Error::other("it would take more than a quarter of all that may be remembered"));
+        }
         let name = format!(".{}-{}", std::process::id(), self.names.fetch_add(1, Ordering::Relaxed));
         let staged = self.directory.join(name);
         let mut options = std::fs::OpenOptions::new();
