@@ -12,6 +12,7 @@ use super::lanes::{self, Answer, Opener, Wanted};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
+use crate::run::Event;
 use crate::world::Control;
 use crate::world::agent::line::{Incoming, Outgoing};
 use crate::world::ssh::Session;
@@ -106,7 +107,7 @@ impl Finder {
             return Ok(Found::None("no agent is wanted".to_owned()));
         }
         let root = if path.is_empty() { "." } else { path };
-        let place = Place { session, remote, root, wanted: self.wanted() };
+        let place = Place { session, remote, root, wanted: self.wanted(), control };
         let command = match &self.agents.path {
             Some(path) => format!("exec {} agent --stdio", quoted(path)),
             None => search(self.name().await),
@@ -149,6 +150,7 @@ struct Place<'a> {
     remote: &'a Remote,
     root: &'a str,
     wanted: Wanted,
+    control: &'a Control,
 }
 
 enum Started {
@@ -172,6 +174,9 @@ impl Place<'_> {
         let way = opener().await?;
         match lanes::greet(way, self.root.as_bytes(), peer.clone(), Some(opener), self.wanted).await? {
             Answer::Agent(opened) => {
+                if let Some(message) = lanes::clock_note(opened.hello.wall_ms, self.remote) {
+                    self.control.emit(&Event::Note { message });
+                }
                 let agent = AgentEndpoint::new(*opened, peer, Some(self.remote))?;
                 Ok(Started::Agent(Box::new(agent)))
             }

@@ -2,13 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::estate::Remote;
 use crate::mirror::wire::{
     Call, Coded, FrameHead, FrameKind, Hello, Manners, PROTOCOL, Reader, Reply, Writer,
 };
@@ -119,6 +120,18 @@ pub(super) async fn greet(
         limiter,
     };
     Ok(Answer::Agent(Box::new(Opened { lanes, hello, reply, greeted_within })))
+}
+
+/// What is worth telling of a clock that is an hour off or more. No mirror depends on it.
+pub(super) fn clock_note(wall_ms: i64, remote: &Remote) -> Option<String> {
+    const HOUR_MS: i64 = 3_600_000;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let ahead_ms = wall_ms.saturating_sub(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
+    let (hours, way) =
+        (ahead_ms.unsigned_abs() / HOUR_MS as u64, if ahead_ms > 0 { "ahead" } else { "behind" });
+    (hours > 0).then(|| {
+        format!("the clock of {remote} is {hours} h {way} of ours; nothing depends on it here, but set it (timedatectl)")
+    })
 }
 
 fn our_hello(token: Vec<u8>) -> Hello {
@@ -244,4 +257,20 @@ async fn join(
     let line = Line::client(frames, to, peer, limiter);
     line.shared.squeeze.like(&first.shared.squeeze);
     Some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_clock_that_is_hours_off_is_worth_a_note() {
+        let remote = "root@us.example.net".parse().unwrap();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+        for (off_h, noted) in [(0, false), (3, true), (-30, true)] {
+            let note = clock_note(now + off_h * 3_600_000 + 60_000 * off_h.signum(), &remote);
+            assert_eq!(note.is_some(), noted, "{off_h}: {note:?}");
+        }
+        assert!(clock_note(i64::MIN, &remote).unwrap().contains("behind"));
+    }
 }
