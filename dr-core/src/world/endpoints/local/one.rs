@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::root::entry_at;
 use super::scan::Scan;
 use super::staging::Staged;
-use super::{SMALL_BYTES, Tree};
+use super::{SMALL_BYTES, Tree, looks};
 use crate::error::Result;
 use crate::mirror::{Change, Entry, Filter, Kind, RelPath, Snapshot};
 use crate::world::{Content, Control};
@@ -19,7 +19,7 @@ use crate::world::{Content, Control};
 impl Tree {
     pub(super) fn scan(&self, filter: &Filter, checksum: bool, control: &Control) -> Result<Snapshot> {
         let root_path = RelPath::root();
-        let there = entry_at(fs::CWD, self.path.as_os_str());
+        let there = entry_at(fs::CWD, self.root_path().as_os_str());
         let Some(there) = there.map_err(|error| self.trouble("scan", &root_path, error))? else {
             return Ok(Snapshot::default());
         };
@@ -37,7 +37,7 @@ impl Tree {
 
     pub(super) fn stat(&self, path: &RelPath) -> io::Result<Option<Entry>> {
         if path.is_root() {
-            return entry_at(fs::CWD, self.path.as_os_str());
+            return entry_at(fs::CWD, self.root_path().as_os_str());
         }
         match self.root().and_then(|root| root.place(path)) {
             // Nothing, or something else than a directory, stands on the way: then nothing of this tree is at this path.
@@ -85,6 +85,7 @@ impl Tree {
     }
 
     pub(super) fn land_one(&self, path: &RelPath, entry: &Entry, staged: &Staged) -> io::Result<()> {
+        self.touch(std::iter::once(path));
         staged.set_metadata(entry)?;
         let root = self.root()?;
         let place = root.place(path)?;
@@ -94,6 +95,10 @@ impl Tree {
     pub(super) fn change(&self, change: &Change) -> Result<()> {
         let path = &change.path;
         let was_directory = change.from.as_ref().is_some_and(Entry::is_directory);
+        self.touch(std::iter::once(path));
+        if let Err(error) = self.make_way(change) {
+            return Err(self.trouble("change", path, error));
+        }
         let done = match change.to.as_ref().map(|entry| (&entry.kind, entry)) {
             None if path.is_root() => Err(io::Error::other("a mirror never removes the root")),
             None => self.remove(path, was_directory),
@@ -110,6 +115,25 @@ impl Tree {
         done.map_err(|error| self.trouble("change", path, error))
     }
 
+    /// What is there is put aside, or made the tree's own, if need be.
+    fn make_way(&self, change: &Change) -> io::Result<()> {
+        if change.path.is_root() || change.from.is_none() {
+            return Ok(());
+        }
+        let is_same_kind = |to: &Entry| change.from.as_ref().is_some_and(|from| from.kind == to.kind);
+        if change.to.as_ref().is_some_and(|to| to.is_file() || is_same_kind(to)) {
+            return self.unshare(&change.path);
+        }
+        match self.root().and_then(|root| root.place(&change.path).map(|place| (place.directory, place.name)))
+        {
+            Err(error) if looks::is_nothing(&error) => Ok(()),
+            place => {
+                let (directory, name) = place?;
+                self.put_aside(change, directory.as_fd(), name)
+            }
+        }
+    }
+
     pub(super) fn remove(&self, path: &RelPath, is_directory: bool) -> io::Result<()> {
         match self.root()?.place(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -118,7 +142,7 @@ impl Tree {
     }
 
     pub(super) fn make_directory(&self, path: &RelPath, entry: &Entry) -> io::Result<()> {
-        if path.is_root() && !self.path.exists() {
+        if path.is_root() && !self.root_path().exists() {
             fs::mkdir(&self.path, fs::Mode::RWXU)?;
         }
         let place = self.root()?.place(path)?;
