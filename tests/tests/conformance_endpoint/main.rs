@@ -11,6 +11,7 @@ mod contract;
 mod disk;
 mod lots;
 mod peers;
+mod states;
 
 use std::path::Path;
 
