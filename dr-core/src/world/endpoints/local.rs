@@ -5,11 +5,15 @@
 //! linked or renamed into place whole; one syncfs(2) at the end makes everything durable. A lot is one task on a thread that may
 //! block, however many files it has.
 
+mod align;
+mod aside;
 mod baseline;
 mod changes;
 mod digesting;
 mod fence;
+mod generations;
 mod incoming;
+mod kept;
 mod land;
 mod listing;
 mod looks;
@@ -25,6 +29,7 @@ mod staging;
 mod supply;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,12 +37,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use rustix::fs::OFlags;
-use rustix::io::Errno;
+use rustix::fs;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use self::aside::{Preparation, Quarantine};
 use self::baseline::Memory;
 use self::fence::Fence;
+use self::generations::Building;
+use self::kept::Kept;
 use self::land::Lander;
 use self::reach::Reach;
 use self::root::Root;
@@ -49,10 +56,11 @@ use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Location;
 use crate::mirror::{
-    Agreement, Carries, Change, Delta, Entry, Fsync, Landed, Landing, Lot, Options, RelPath, Room, Signature,
-    SignedRange, Snapshot, Survey, WORTH_COMPARING_BYTES,
+    Agreement, Carries, Change, Delta, Entry, Fsync, Generation, Landed, Landing, Lot, Options, RelPath,
+    Room, Signature, SignedRange, Snapshot, Survey, WORTH_COMPARING_BYTES,
 };
-use crate::world::{Content, Control, Endpoint, PieceReceiver, PieceSender};
+use crate::time::Timestamp;
+use crate::world::{Content, Control, Endpoint, PieceReceiver, PieceSender, clock};
 
 /// Files up to this size are read and written in one go, by one hop to a thread that may block.
 const SMALL_BYTES: usize = 256 * 1024;
@@ -78,7 +86,11 @@ struct Tree {
     root: RwLock<Option<Arc<Root>>>,
     staging: Mutex<Option<Arc<Staging>>>,
     /// What was said before anything lands.
-    landing: Mutex<Arc<Landing>>,
+    preparation: RwLock<Arc<Preparation>>,
+    /// Where something went to quarantine since then.
+    quarantine: Mutex<Option<Quarantine>>,
+    /// The next state of the tree, if it is not changed in place.
+    building: RwLock<Option<Arc<Building>>>,
     fence: Fence,
     /// Held by everything that lands; whoever settles waits until nothing does.
     writing: RwLock<()>,
@@ -101,7 +113,9 @@ impl LocalEndpoint {
             path: resolved,
             root: RwLock::new(None),
             staging: Mutex::new(None),
-            landing: Mutex::new(Arc::default()),
+            preparation: RwLock::default(),
+            quarantine: Mutex::new(None),
+            building: RwLock::new(None),
             fence: Fence::default(),
             writing: RwLock::new(()),
             makes_unnamed: AtomicBool::new(true),
@@ -321,7 +335,24 @@ impl Endpoint for LocalEndpoint {
 
     async fn begin(&self, landing: &Landing) -> Result<()> {
         let landing = landing.clone();
-        self.run(move |tree| tree.begin(landing)).await
+        self.run_long(move |tree, stop| tree.begin(landing, stop)).await
+    }
+
+    async fn switch(&self) -> Result<()> {
+        self.run_long(Tree::switch).await
+    }
+
+    async fn generations(&self) -> Result<Vec<Generation>> {
+        self.run(Tree::generations).await
+    }
+
+    async fn roll_back(&self, to: Option<Timestamp>) -> Result<Generation> {
+        self.run(move |tree| tree.roll_back(to)).await
+    }
+
+    async fn quarantined(&self) -> Result<Option<String>> {
+        let slot = self.0.quarantine.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(slot.as_ref().map(|quarantine| quarantine.path.display().to_string()))
     }
 
     async fn supply(&self, lot: &Lot, out: PieceSender) -> Result<()> {
@@ -352,23 +383,63 @@ impl Endpoint for LocalEndpoint {
 
 /// What the rest stands on.
 impl Tree {
-    fn begin(&self, landing: Landing) -> Result<()> {
+    fn begin(&self, landing: Landing, stop: &Stop) -> Result<()> {
+        let trouble = |error| self.trouble("write into", &RelPath::root(), error);
         self.fence.watch(landing.fence.clone())?;
-        *self.landing.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(landing);
+        *self.building.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.quarantine.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if landing.generations > 0 && !self.path.exists() {
+            // Something must be there to trade places with.
+            fs::mkdir(&self.path, fs::Mode::RWXU).map_err(|error| trouble(error.into()))?;
+        }
         // A tree that does not exist yet is locked as soon as its root is made.
-        if self.path.exists() { self.staging().map(drop) } else { Ok(()) }
+        let is_there = self.path.exists();
+        let mut is_shared = landing.generations > 0;
+        if is_there {
+            self.staging()?;
+            if let Some(kept) = Kept::find(&self.path).map_err(trouble)? {
+                let live = self.live().map_err(trouble)?;
+                self.end_switch(&kept, &live).map_err(trouble)?;
+                is_shared |= !kept.former().map_err(trouble)?.is_empty();
+                if landing.generations == 0 {
+                    kept.forget_next().map_err(trouble)?;
+                }
+            }
+        }
+        if landing.generations > 0 {
+            let building = self.build(landing.generations, stop)?;
+            *self.building.write().unwrap_or_else(PoisonError::into_inner) = Some(building);
+        }
+        *self.preparation.write().unwrap_or_else(PoisonError::into_inner) =
+            Preparation::new(landing, clock::wall(), is_shared);
+        Ok(())
+    }
+
+    /// What this run has to do with.
+    fn touch<'a>(&self, paths: impl Iterator<Item = &'a RelPath>) {
+        if let Some(building) = self.building() {
+            building.touch(paths);
+        }
+    }
+
+    fn building(&self) -> Option<Arc<Building>> {
+        self.building.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn settle(&self) -> Result<()> {
         let _settling = self.writing.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(root) = self.root.read().unwrap_or_else(PoisonError::into_inner).clone() else {
+        // What was built and not switched to waits for the next run.
+        let built = self.building.write().unwrap_or_else(PoisonError::into_inner).take();
+        let was_used = built.is_some()
+            || self.root.read().unwrap_or_else(PoisonError::into_inner).is_some()
+            || self.staging.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if !was_used {
             return Ok(());
-        };
-        if self.landing().fsync != Fsync::Never {
-            let synced = root.open_at(&RelPath::root(), OFlags::RDONLY | OFlags::DIRECTORY);
-            synced
-                .and_then(|directory| Ok(rustix::fs::syncfs(directory)?))
-                .map_err(|error| self.trouble("make durable", &RelPath::root(), error))?;
+        }
+        let trouble = |error| self.trouble("make durable", &RelPath::root(), error);
+        let root = self.live().map_err(trouble)?;
+        if self.preparation().landing.fsync != Fsync::Never {
+            self.sync(&root).map_err(trouble)?;
         }
         match self.staging.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(staging) => staging.remove(&self.path, &root),
@@ -404,11 +475,24 @@ impl Tree {
             .map(|signature| Signature { staged, ..signature }))
     }
 
-    fn landing(&self) -> Arc<Landing> {
-        Arc::clone(&self.landing.lock().unwrap_or_else(PoisonError::into_inner))
+    fn preparation(&self) -> Arc<Preparation> {
+        Arc::clone(&self.preparation.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Where things land and are looked at: the next state of the tree while it is built, else the live one.
     fn root(&self) -> io::Result<Arc<Root>> {
+        match self.building() {
+            Some(building) => Ok(Arc::clone(&building.root)),
+            None => self.live(),
+        }
+    }
+
+    /// The path of what [`Self::root`] gives.
+    fn root_path(&self) -> PathBuf {
+        self.building().map_or_else(|| self.path.clone(), |building| building.path())
+    }
+
+    fn live(&self) -> io::Result<Arc<Root>> {
         if let Some(root) = &*self.root.read().unwrap_or_else(PoisonError::into_inner) {
             return Ok(Arc::clone(root));
         }
@@ -424,63 +508,10 @@ impl Tree {
         if let Some(staging) = &*slot {
             return Ok(Arc::clone(staging));
         }
-        let root = self.root().map_err(|error| self.trouble("write into", &RelPath::root(), error))?;
+        let root = self.live().map_err(|error| self.trouble("write into", &RelPath::root(), error))?;
         let staging = Arc::new(Staging::open(&self.path, &root)?);
         *slot = Some(Arc::clone(&staging));
         Ok(staging)
-    }
-
-    /// What went wrong with one path is told of that path; what would go wrong with every other one is an error.
-    fn of_one(&self, verb: &str, path: &RelPath, error: io::Error) -> Result<Landed> {
-        let errno = error.raw_os_error().map(Errno::from_raw_os_error);
-        let is_for_all = matches!(
-            errno,
-            Some(
-                Errno::NOSPC
-                    | Errno::DQUOT
-                    | Errno::IO
-                    | Errno::ROFS
-                    | Errno::NFILE
-                    | Errno::MFILE
-                    | Errno::NOMEM
-            )
-        );
-        let trouble = self.trouble(verb, path, error);
-        if is_for_all { Err(trouble) } else { Ok(Landed::Failed(trouble.to_string())) }
-    }
-
-    /// Names the path and says what to do.
-    fn trouble(&self, verb: &str, path: &RelPath, error: io::Error) -> Error {
-        let operation = if path.is_root() {
-            format!("{verb} {}", self.path.display())
-        } else {
-            format!("{verb} {path} in {}", self.path.display())
-        };
-        let known = |kind, message: &str, hint: &str| Error::new(kind, operation.clone(), message).hint(hint);
-        match error.raw_os_error().map(Errno::from_raw_os_error) {
-            Some(Errno::LOOP) => known(
-                ErrorKind::Refused,
-                "a symbolic link stands in the way, and dr never follows one inside a tree",
-                "replace the link in the target by a directory, or remove it",
-            ),
-            Some(Errno::NOTEMPTY) => known(
-                ErrorKind::Conflict,
-                "the directory is not empty: something else writes into the tree",
-                "find what writes there, then mirror again",
-            ),
-            Some(Errno::XDEV) => known(
-                ErrorKind::Unsupported,
-                "it is on another file system than the tree's root",
-                "mirror what is mounted there as a tree of its own, and exclude it here",
-            ),
-            Some(Errno::NOSPC | Errno::DQUOT) => {
-                Error::io(operation, error).hint("make room on that file system, then mirror again")
-            }
-            Some(Errno::ACCESS | Errno::PERM) => {
-                Error::io(operation, error).hint("give the account that mirrors the right to it")
-            }
-            _ => Error::io(operation, error),
-        }
     }
 }
 

@@ -5,15 +5,16 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use rustix::fs;
 
+use super::aside::Preparation;
 use super::incoming::{Incoming, hash_range, hash_zeros};
 use super::metadata::set_metadata_of;
-use super::new_file::NewFile;
+use super::new_file::{NewFile, clone_content};
 use super::reach::Reach;
 use super::root::entry_at;
 use super::staging::{Staged, Staging};
@@ -21,7 +22,7 @@ use super::{Stop, Tree};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mirror::{
-    Basis, Change, Entry, Fsync, Kept, Landed, Landing, Lot, LotFile, Part, Piece, Progress, RelPath,
+    Basis, Change, Entry, Fsync, Kept, Landed, Lot, LotFile, Part, Piece, Progress, RelPath,
 };
 use crate::world::PieceReceiver;
 use crate::world::endpoints::singly::{arriving, is_as_planned};
@@ -38,7 +39,7 @@ const GROWTH_BYTES: u64 = 64 << 20;
 pub(super) struct Lander<'a> {
     tree: &'a Tree,
     staging: Arc<Staging>,
-    landing: Arc<Landing>,
+    preparation: Arc<Preparation>,
     reach: Reach,
     lot: &'a Lot,
     slots: Vec<Slot>,
@@ -60,11 +61,12 @@ enum Slot {
 impl<'a> Lander<'a> {
     pub(super) fn new(tree: &'a Tree, lot: &'a Lot) -> Result<Self> {
         tree.fence.hold()?;
+        tree.touch(lot.files.iter().map(|file| &file.change.path));
         let root = tree.root().map_err(|error| tree.trouble("write into", &RelPath::root(), error))?;
         Ok(Self {
             tree,
             staging: tree.staging()?,
-            landing: tree.landing(),
+            preparation: tree.preparation(),
             reach: Reach::new(root),
             lot,
             slots: lot.files.iter().map(|_| Slot::Held(vec![], 0)).collect(),
@@ -246,8 +248,8 @@ impl<'a> Lander<'a> {
             }
             (Part::Whole, Slot::Held(pieces, 0)) if pieces.is_empty() && entry.size_bytes() > 0 => {
                 match &wanted.basis {
-                    Basis::Same { path, digest: same, .. } if *same == digest => {
-                        self.end_same(wanted, &entry, path, digest)
+                    Basis::Same { path, digest: same, leaves } if *same == digest => {
+                        self.end_same(wanted, &entry, (path, *leaves), digest)
                     }
                     _ => self.end_small(wanted, &entry, &pieces, digest),
                 }
@@ -306,12 +308,13 @@ impl<'a> Lander<'a> {
         self.give_name(wanted, planned, planned.size_bytes(), &NewFile::Named(staged, file))
     }
 
-    /// Makes the file from another one of this tree, if that has the content it is said to have.
+    /// Makes the file from another one of this tree, if that has the content it is said to have. If that `leaves`, it is the file:
+    /// it only gets its new name, and keeps the old one until it is removed there.
     fn end_same(
         &mut self,
         wanted: &LotFile,
         entry: &Entry,
-        other: &RelPath,
+        (other, leaves): (&RelPath, bool),
         digest: Digest,
     ) -> Result<Landed, Failed> {
         let Ok(other) = self.reach.open_to_read(other, self.tree.is_superuser).map(File::from) else {
@@ -321,13 +324,17 @@ impl<'a> Lander<'a> {
         if !found.is_file() || found.len() != entry.size_bytes() {
             return Ok(Landed::Unlike);
         }
+        if leaves && found.nlink() == 1 && wanted.change.from.is_none() {
+            if !has_digest(&other, found.len(), digest)? {
+                return Ok(Landed::Unlike);
+            }
+            return self.give_name(wanted, entry, 0, &NewFile::Unnamed(other));
+        }
         let (staged, file) = Staged::file(Arc::clone(&self.staging))?;
         let file = NewFile::Named(staged, file);
         clone_content(&other, file.file(), found.len())?;
         // What was copied is what counts, whatever becomes of the other file meanwhile.
-        let mut hasher = blake3::Hasher::new();
-        hash_range(&mut hasher, file.file(), 0..found.len())?;
-        if Digest::from_bytes(*hasher.finalize().as_bytes()) != digest {
+        if !has_digest(file.file(), found.len(), digest)? {
             return Ok(Landed::Unlike);
         }
         self.give_name(wanted, entry, found.len(), &file)
@@ -361,10 +368,13 @@ impl<'a> Lander<'a> {
         file: &NewFile,
     ) -> Result<Landed, Failed> {
         set_metadata_of(file.file(), entry)?;
-        if self.landing.fsync == Fsync::Each {
+        if self.preparation.landing.fsync == Fsync::Each {
             fs::fdatasync(file.file())?;
         }
         let (directory, name) = self.reach.place(&wanted.change.path)?;
+        if wanted.change.from.is_some() {
+            self.tree.put_aside(&wanted.change, directory, name)?;
+        }
         match file.land(self.tree, directory, name) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Landed::Strange),
             landed => Ok(landed.map(|()| Landed::Done { bytes, entry: Some(entry.clone()) })?),
@@ -433,6 +443,14 @@ fn corrupt(path: &RelPath) -> Error {
         .hint("mirror again; if it happens again, look for faulty memory or a faulty disk")
 }
 
+fn has_digest(file: &File, size: u64, digest: Digest) -> io::Result<bool> {
+    let mut hasher = blake3::Hasher::new();
+    match hash_range(&mut hasher, file, 0..size) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| Digest::from_bytes(*hasher.finalize().as_bytes()) == digest),
+    }
+}
+
 /// What came is not what was sent: an error, unless something was copied that may be not what it was believed to be.
 fn wrong(incoming: Incoming, wanted: &LotFile) -> Result<Landed, Failed> {
     let has_basis = incoming.has_basis();
@@ -465,22 +483,4 @@ fn held_digest(pieces: &[(u64, Bytes)], size: u64) -> Result<Digest> {
     }
     hash_zeros(&mut hasher, size.checked_sub(at).ok_or_else(|| garbled("it sends more than the file has"))?);
     Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
-}
-
-/// Copies a file, without moving its content where the file system can share it.
-fn clone_content(from: &File, to: &File, size: u64) -> io::Result<()> {
-    if fs::ioctl_ficlone(to, from).is_ok() {
-        return Ok(());
-    }
-    let (mut read, mut written) = (0, 0);
-    while written < size {
-        let left = usize::try_from(size - written).unwrap_or(1 << 30).min(1 << 30);
-        match fs::copy_file_range(from, Some(&mut read), to, Some(&mut written), left) {
-            // It became shorter: the digest will tell.
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(_) => return io::copy(&mut &*from, &mut &*to).map(drop),
-        }
-    }
-    Ok(())
 }

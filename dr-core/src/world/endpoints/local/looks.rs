@@ -28,6 +28,7 @@ pub(super) fn parts<T>(all: &[T]) -> impl Iterator<Item = &[T]> {
 }
 
 pub(super) fn look(tree: &Tree, paths: &[RelPath], stop: &Stop) -> Result<Vec<Option<Entry>>> {
+    tree.touch(paths.iter());
     let mut reach = match tree.root() {
         Err(error) if is_nothing(&error) => return Ok(vec![None; paths.len()]),
         root => Reach::new(root.map_err(|error| tree.trouble("look at", &RelPath::root(), error))?),

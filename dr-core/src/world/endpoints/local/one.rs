@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::root::entry_at;
 use super::staging::Staged;
-use super::{SMALL_BYTES, Tree};
+use super::{SMALL_BYTES, Tree, looks};
 use crate::error::Result;
 use crate::mirror::{Change, Entry, Kind, RelPath};
 use crate::world::Content;
@@ -17,7 +17,7 @@ use crate::world::Content;
 impl Tree {
     pub(super) fn stat(&self, path: &RelPath) -> io::Result<Option<Entry>> {
         if path.is_root() {
-            return entry_at(fs::CWD, self.path.as_os_str());
+            return entry_at(fs::CWD, self.root_path().as_os_str());
         }
         match self.root().and_then(|root| root.place(path)) {
             // Nothing, or something else than a directory, stands on the way: then nothing of this tree is at this path.
@@ -65,6 +65,7 @@ impl Tree {
     }
 
     pub(super) fn land_one(&self, path: &RelPath, entry: &Entry, staged: &Staged) -> io::Result<()> {
+        self.touch(std::iter::once(path));
         staged.set_metadata(entry)?;
         let root = self.root()?;
         let place = root.place(path)?;
@@ -74,6 +75,10 @@ impl Tree {
     pub(super) fn change(&self, change: &Change) -> Result<()> {
         let path = &change.path;
         let was_directory = change.from.as_ref().is_some_and(Entry::is_directory);
+        self.touch(std::iter::once(path));
+        if let Err(error) = self.make_way(change) {
+            return Err(self.trouble("change", path, error));
+        }
         let done = match change.to.as_ref().map(|entry| (&entry.kind, entry)) {
             None if path.is_root() => Err(io::Error::other("a mirror never removes the root")),
             None => self.remove(path, was_directory),
@@ -91,6 +96,25 @@ impl Tree {
         done.map_err(|error| self.trouble("change", path, error))
     }
 
+    /// What is there is put aside, or made the tree's own, if need be.
+    fn make_way(&self, change: &Change) -> io::Result<()> {
+        if change.path.is_root() || change.from.is_none() {
+            return Ok(());
+        }
+        let is_same_kind = |to: &Entry| change.from.as_ref().is_some_and(|from| from.kind == to.kind);
+        if change.to.as_ref().is_some_and(|to| to.is_file() || is_same_kind(to)) {
+            return self.unshare(&change.path);
+        }
+        match self.root().and_then(|root| root.place(&change.path).map(|place| (place.directory, place.name)))
+        {
+            Err(error) if looks::is_nothing(&error) => Ok(()),
+            place => {
+                let (directory, name) = place?;
+                self.put_aside(change, directory.as_fd(), name)
+            }
+        }
+    }
+
     pub(super) fn remove(&self, path: &RelPath, is_directory: bool) -> io::Result<()> {
         match self.root()?.place(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -99,7 +123,7 @@ impl Tree {
     }
 
     pub(super) fn make_directory(&self, path: &RelPath, entry: &Entry) -> io::Result<()> {
-        if path.is_root() && !self.path.exists() {
+        if path.is_root() && !self.root_path().exists() {
             fs::mkdir(&self.path, fs::Mode::RWXU)?;
         }
         let place = self.root()?.place(path)?;

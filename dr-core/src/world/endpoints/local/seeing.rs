@@ -33,12 +33,12 @@ impl Tree {
     pub(super) fn see(&self, options: &Options, control: &Control, sink: &mut Sink<'_>) -> Result<()> {
         let filter = Filter::new(&options.exclude)?;
         let trouble = |error| self.trouble("scan", &RelPath::root(), error);
-        let stat = match fs::statat(fs::CWD, &self.path, AtFlags::SYMLINK_NOFOLLOW) {
+        let stat = match fs::statat(fs::CWD, &self.root_path(), AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => return Ok(()),
             stat => stat.map_err(|error| trouble(error.into()))?,
         };
         let kind = fs::FileType::from_raw_mode(stat.st_mode);
-        let xattrs = AttributeReader::of_path(&self.path);
+        let xattrs = AttributeReader::of_path(&self.root_path());
         sink(b"", Seen::Entry(entry_of(&stat, vec![], xattrs), stamp_of(&stat), Links::One))?;
         if !kind.is_dir() {
             return Ok(());

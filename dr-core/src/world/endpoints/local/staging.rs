@@ -332,7 +332,11 @@ fn places(tree: &Path) -> Vec<PathBuf> {
 }
 
 /// Puts the time of the root back after `act` made or removed a name in it: that name is no part of the tree.
-fn keeping_time(root: &Root, is_inside: bool, act: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+pub(super) fn keeping_time(
+    root: &Root,
+    is_inside: bool,
+    act: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
     if !is_inside {
         return act();
     }
