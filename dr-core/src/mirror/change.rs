@@ -298,6 +298,21 @@ pub enum Compress {
     Always,
 }
 
+impl Options {
+    /// What the target is asked: with `delete_excluded` it tells what `exclude` matches there too, so that it can be removed.
+    ///
+    /// ```
+    /// use dr_core::mirror::Options;
+    /// let options = Options { exclude: vec!["cache/".into()], delete_excluded: true, ..Options::default() };
+    /// assert!(options.for_target().exclude.is_empty());
+    /// ```
+    #[must_use]
+    pub fn for_target(&self) -> Self {
+        let exclude = if self.delete_excluded { vec![] } else { self.exclude.clone() };
+        Self { exclude, ..self.clone() }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {

@@ -6,6 +6,7 @@ use super::change::{Change, Options, Summary};
 use super::entries::{Alike, Row, is_below, side_by_side};
 use super::entry::{Carries, Entry, Kind, RelPath};
 use super::marks::Marks;
+use super::owners::OwnerMap;
 use super::snapshot::Snapshot;
 
 /// What a mirror would do, and what it would leave although the source has it.
@@ -41,6 +42,9 @@ pub struct Held {
 
 /// Compares two trees, in what `carries` says that both ends know (see [`Carries::onto`]).
 ///
+/// Owners of the source become those of the target by [`Options::owners`] and the names that both snapshots bring. What
+/// [`Options::delete_excluded`] is to remove must be in the target's snapshot (see [`Options::for_target`]).
+///
 /// Content is equal when the digests are, or, where either is missing, when size and time are. What could not be read in the
 /// source, and everything below it, is left alone on the target; so is what the filter excludes on either side, with the
 /// directories that lead to it. A directory whose own metadata is right but in which something changes is listed with `from`
@@ -63,6 +67,7 @@ pub fn diff(source: &Snapshot, target: &Snapshot, options: &Options, carries: Ca
         target,
         options,
         carries,
+        owners: OwnerMap::new(&options.owners, &source.names, &target.names),
         kept: kept_directories(target),
         holding: None,
         stirred: BTreeSet::new(),
@@ -130,6 +135,7 @@ struct Comparison<'a> {
     target: &'a Snapshot,
     options: &'a Options,
     carries: Carries,
+    owners: OwnerMap,
     /// Directories of the target that hold what must stay.
     kept: BTreeSet<RelPath>,
     /// The path of the target that stays as it is, with everything below, if we are there.
@@ -146,7 +152,7 @@ impl Comparison<'_> {
         let mut excluded = Marks::new(self.source.excluded.iter());
         let mut dark_there = Marks::new(self.target.unreadable.keys());
         let mut excluded_there = Marks::new(self.target.excluded.iter());
-        let mut alike = Alike::default();
+        let (mut alike, keeps_owners) = (Alike::default(), self.owners.is_empty());
         for (wanted, there) in side_by_side(&self.source.entries, &self.target.entries) {
             let Some(path) = wanted.or(there).map(|row| row.path_bytes()) else { continue };
             let dark = dark.seek(path);
@@ -163,7 +169,9 @@ impl Comparison<'_> {
             match (wanted, there) {
                 _ if dark.is_unknown(is_listed) => {}
                 (Some(_), _) if excluded.is_unknown(is_listed) => {}
-                (Some(wanted), Some(there)) if !blocked && wanted.is_plainly(&there, &mut alike) => {
+                (Some(wanted), Some(there))
+                    if !blocked && keeps_owners && wanted.is_plainly(&there, &mut alike) =>
+                {
                     self.difference.summary.unchanged += 1;
                 }
                 (Some(wanted), there) => self.bring(wanted, there, blocked),
@@ -183,7 +191,8 @@ impl Comparison<'_> {
         if let Some(why) = self.obstacle(&path, &entry, blocked) {
             return self.hold(path, why);
         }
-        let wanted = self.as_arriving(self.source, entry).as_carried(self.carries);
+        let mut wanted = self.as_arriving(self.source, entry).as_carried(self.carries);
+        wanted.owner = wanted.owner.map(|owner| self.owners.apply(owner));
         let there = there.map(|there| there.entry());
         match there {
             Some(there) if there.is_directory() && !wanted.is_directory() && self.must_stay(&path) => {

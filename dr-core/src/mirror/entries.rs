@@ -196,6 +196,13 @@ impl Entries {
         Some(gone)
     }
 
+    /// Takes away all rows but those that are to stay.
+    pub(crate) fn retain(&mut self, stays: impl Fn(&Row<'_>) -> bool) {
+        let rows = std::mem::take(&mut self.rows);
+        let kept = rows.into_iter().filter(|packed| stays(&Row { entries: self, packed })).collect();
+        self.rows = kept;
+    }
+
     /// Gives back memory that was set aside for more.
     pub fn shrink_to_fit(&mut self) {
         self.rows.shrink_to_fit();

@@ -14,9 +14,11 @@ mod entry;
 mod filter;
 mod guard;
 mod guards;
+mod limits;
 mod lot;
 mod lots;
 mod marks;
+mod owners;
 mod reuse;
 mod snapshot;
 mod survey;
@@ -35,11 +37,13 @@ pub use entry::{Bytes, Carries, Entry, Kind, Owner, RelPath, Xattrs};
 pub use filter::{Filter, KEPT_PREFIX, STAGING_PREFIX};
 pub use guard::{Refusal, check_places, check_standing};
 pub use guards::{End, Facts, Guard, Root, Verdict, guards, room_needed};
+pub use limits::leave_out;
 pub use lot::{
     Basis, CHUNK_BYTES_MAX, ChunkSum, Fencing, Fsync, GRAIN_BYTES, Generation, Kept, Landed, Landing, Lot,
     LotFile, Part, Piece, Room, Signature,
 };
 pub use lots::{LotLimits, Lots, lots};
+pub use owners::OwnerMap;
 pub use reuse::{Reuse, reusable};
 pub use snapshot::{Names, Snapshot, Stamp};
 pub use survey::{Agreement, Counts, Delta, Joined, Survey, join};

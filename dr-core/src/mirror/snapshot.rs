@@ -19,7 +19,7 @@ pub struct Snapshot {
     pub unreadable: BTreeMap<RelPath, String>,
     /// What the filter left out, without what is below: a directory that holds such a path is never removed.
     pub excluded: BTreeSet<RelPath>,
-    /// What the machine calls the owners in it, where the endpoint was asked for names.
+    /// What the machine calls its users and groups, where owners do not simply go by number ([`super::Options::owners`]).
     pub names: Names,
 }
 
@@ -39,7 +39,7 @@ pub struct Stamp {
     pub ctime_ns: u32,
 }
 
-/// Users and groups by name: those that own something in a tree.
+/// Users and groups by name.
 ///
 /// ```
 /// use dr_core::mirror::Names;

@@ -12,6 +12,7 @@ mod disk;
 mod kinds;
 mod lots;
 mod peers;
+mod remembered;
 mod states;
 
 use std::path::Path;

@@ -84,7 +84,8 @@ impl Toolkit {
         )?;
         tell_ways(&ends, (source, target), control);
         let pair = pair(&ends, (source, target), options);
-        let seen = see(&ends, pair, options, control).await?;
+        let mut seen = see(&ends, pair, options, control).await?;
+        seen.leave_out(options, self.world.clock.read().wall);
         self.compose(transfer, ends, pair, seen).await
     }
 

@@ -6,7 +6,9 @@ use crate::error::Result;
 use crate::estate::Location;
 use crate::mirror::{
     Change, Counts, Delta, End, Entry, Kind, Options, RelPath, Root, Snapshot, Summary, Survey, join,
+    leave_out,
 };
+use crate::time::Timestamp;
 use crate::world::Control;
 
 /// What planning a mirror looks at.
@@ -27,6 +29,11 @@ pub(super) struct Tree {
 }
 
 impl Seen {
+    /// Takes out what is too small, too large, too young or too old.
+    pub(super) fn leave_out(&mut self, options: &Options, now: Timestamp) {
+        leave_out(&mut self.source.now, &mut self.target.now, options, now);
+    }
+
     /// Counts what both were not asked about, because it did not change.
     pub(super) fn count_unchanged(&self, summary: &mut Summary) {
         if self.are_agreed {
@@ -42,8 +49,9 @@ impl Seen {
 pub(super) async fn see(ends: &Ends, pair: Digest, options: &Options, control: &Control) -> Result<Seen> {
     if !options.checksum {
         let survey = Survey { pair, options: options.clone() };
+        let there = Survey { pair, options: options.for_target() };
         let (source, target) =
-            tokio::try_join!(ends.source.survey(&survey, control), ends.target.survey(&survey, control))?;
+            tokio::try_join!(ends.source.survey(&survey, control), ends.target.survey(&there, control))?;
         if source.agreed.is_some() && source.agreed == target.agreed {
             let (source_now, target_now) = joined(ends, &source, &target).await?;
             return Ok(Seen {
@@ -53,8 +61,9 @@ pub(super) async fn see(ends: &Ends, pair: Digest, options: &Options, control: &
             });
         }
     }
+    let for_target = options.for_target();
     let (source, target) =
-        tokio::try_join!(ends.source.scan(options, control), ends.target.scan(options, control))?;
+        tokio::try_join!(ends.source.scan(options, control), ends.target.scan(&for_target, control))?;
     Ok(Seen { source: Tree::whole(source), target: Tree::whole(target), are_agreed: false })
 }
 

@@ -40,9 +40,10 @@ impl Toolkit {
     ) -> Result<Report> {
         check_places(source, target)?;
         let options = Options { checksum: true, delete: true, ..options.clone() };
+        let for_target = options.for_target();
         let ends = Ends::open(&self.world, source, target, control).await?;
         let (from, to) =
-            tokio::try_join!(ends.source.scan(&options, control), ends.target.scan(&options, control))?;
+            tokio::try_join!(ends.source.scan(&options, control), ends.target.scan(&for_target, control))?;
         let (from, to) = (Tree::whole(from), Tree::whole(to));
         let facts = Facts {
             source: from.end(source),

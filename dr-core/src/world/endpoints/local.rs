@@ -18,6 +18,7 @@ mod land;
 mod listing;
 mod looks;
 mod metadata;
+mod names;
 mod new_file;
 mod one;
 mod reach;

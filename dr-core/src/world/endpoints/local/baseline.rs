@@ -15,7 +15,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::mirror::{
     Agreement, BaselineName, BaselineReader, BaselineWriter, Change, Delta, Drift, Entry, Kind, Known,
-    Options, Stamp, Survey, is_below, tree_order,
+    Options, Owners, Stamp, Survey, is_below, tree_order,
 };
 use crate::world::Control;
 
@@ -203,9 +203,10 @@ fn push_change(writer: &mut BaselineWriter<File>, change: &Change, was_linked: b
 }
 
 /// Whether what changed shows without reading content, and whether only changes matter: a file that becomes old enough does not
-/// change.
+/// change, and neither does one whose owner is another on the other side.
 fn is_told_by_metadata(options: &Options) -> bool {
-    !options.checksum && options.min_age_s.is_none() && options.max_age_s.is_none()
+    let goes_by_number = options.owners == Owners::default();
+    !options.checksum && options.min_age_s.is_none() && options.max_age_s.is_none() && goes_by_number
 }
 
 /// A baseline and the tree that it is of, side by side.

@@ -7,6 +7,7 @@ use super::Tree;
 use super::digesting::digest_all;
 use super::listing::stamp_of;
 use super::metadata::{AttributeReader, entry_of};
+use super::names::names;
 use super::scan::{Links, Scan, Seen, Sink};
 use crate::error::Result;
 use crate::mirror::{Filter, Options, RelPath, Snapshot};
@@ -22,6 +23,7 @@ impl Tree {
         })?;
         self.keep(spooling);
         seen.entries.shrink_to_fit();
+        seen.names = names(&options.owners);
         if options.checksum && !seen.entries.is_empty() {
             let root = self.root().map_err(|error| self.trouble("scan", &RelPath::root(), error))?;
             digest_all(&root, &mut seen, control)?;
