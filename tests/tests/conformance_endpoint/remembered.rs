@@ -120,6 +120,25 @@ async fn a_file_that_was_written_behind_its_time_is_doubted() {
 }
 
 #[tokio::test]
+async fn attributes_that_change_are_told_and_others_stay_known() {
+    let site = Site::new();
+    let set = |at: &str, value: &[u8]| {
+        rustix::fs::setxattr(site.root.join(at), "user.dr", value, rustix::fs::XattrFlags::empty()).unwrap();
+    };
+    set("a", b"old");
+    set("d/b", b"stays");
+    site.agree(b"pair", b"one", vec![]).await;
+    assert_eq!(paths(&site.survey(b"pair").await.now), [""; 0]);
+    set("a", b"new");
+    let delta = site.survey(b"pair").await;
+    assert_eq!(paths(&delta.now), [".", "a"]);
+    let value = |tree: &dr_core::mirror::Snapshot| {
+        tree.entries.get(&path("a")).unwrap().xattrs.unwrap()["user.dr"].0.clone()
+    };
+    assert_eq!((value(&delta.was), value(&delta.now)), (b"old".to_vec(), b"new".to_vec()));
+}
+
+#[tokio::test]
 async fn another_generation_of_the_same_files_is_not_doubted() {
     let site = Site::new();
     let tree = site.open().await;

@@ -5,17 +5,18 @@ use std::io::{self, BufReader, Seek, SeekFrom};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustix::fs::{self, AtFlags, Mode, OFlags};
 
 use super::Tree;
+use super::root::Root;
 use super::scan::{Links, Seen};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::mirror::{
     Agreement, BaselineName, BaselineReader, BaselineWriter, Change, Delta, Drift, Entry, Kind, Known,
-    Options, Owners, Stamp, Survey, is_below, tree_order,
+    Options, Owners, RelPath, Stamp, Survey, Xattrs, is_below, tree_order,
 };
 use crate::world::Control;
 
@@ -116,7 +117,7 @@ impl Tree {
         let Some(mut walk) = baseline.and_then(|directory| self.walk(directory, survey.pair)) else {
             return Ok(Delta::default());
         };
-        self.see(&survey.options, control, &mut |path, seen| {
+        self.see(&survey.options, false, control, &mut |path, seen| {
             walk.take(path, seen);
             Ok(())
         })?;
@@ -135,7 +136,8 @@ impl Tree {
         let has_record = reader.advance().ok()?;
         let (drift, spooling) = (Drift::new(), self.spool());
         let (dark, excluded_bytes, is_damaged) = (None, 0, false);
-        Some(Walk { reader, has_record, name, drift, spooling, dark, excluded_bytes, is_damaged })
+        let root = self.root().ok()?;
+        Some(Walk { reader, has_record, name, drift, spooling, dark, excluded_bytes, is_damaged, root })
     }
 
     /// Two ends on one machine share a state directory: each tree has a file of its own.
@@ -221,17 +223,20 @@ struct Walk {
     dark: Option<Vec<u8>>,
     excluded_bytes: usize,
     is_damaged: bool,
+    root: Arc<Root>,
 }
 
 impl Walk {
     fn take(&mut self, path: &[u8], seen: Seen) {
         match seen {
-            Seen::Entry(entry, stamp, links) => {
+            Seen::Entry(mut entry, stamp, links) => {
+                self.pass_gone_before(path);
+                let is_known = self.has_record && self.reader.record().path == path;
+                entry.xattrs = self.attributes(path, stamp, is_known);
                 self.spooling.note_entry(path, &entry, stamp, links);
                 let is_linked = links == Links::Several;
                 let now = Known { entry: &entry, stamp: Some(stamp), is_linked };
-                self.pass_gone_before(path);
-                if self.has_record && self.reader.record().path == path {
+                if is_known {
                     self.drift.pass(path, Some(known(&self.reader)), Some(now));
                     self.advance();
                 } else {
@@ -248,6 +253,17 @@ impl Walk {
                 self.dark = Some(path.to_vec());
             }
         }
+    }
+
+    /// What was not touched has the attributes that it had.
+    fn attributes(&self, path: &[u8], stamp: Stamp, is_known: bool) -> Option<Xattrs> {
+        let record = self.reader.record();
+        if is_known && record.stamp == Some(stamp) && record.entry.xattrs.is_some() {
+            return record.entry.xattrs.clone();
+        }
+        let path = RelPath::known(path);
+        let place = self.root.place(&path).ok()?;
+        place.entry().ok()??.xattrs
     }
 
     fn take_rest(&mut self) {

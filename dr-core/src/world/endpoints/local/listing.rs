@@ -90,16 +90,19 @@ pub(super) struct Lister<'a> {
     /// May read whatever it wants (root): nobody needs to be asked.
     reads_all: bool,
     account: u32,
+    /// Whether attributes are read at once.
+    reads_attributes: bool,
     buffer: Box<[MaybeUninit<u8>]>,
     attributes: AttributeReader,
 }
 
 impl<'a> Lister<'a> {
-    pub(super) fn new(root: &'a Root, filter: &'a Filter, reads_all: bool) -> Self {
+    pub(super) fn new(root: &'a Root, filter: &'a Filter, reads_all: bool, reads_attributes: bool) -> Self {
         Self {
             root,
             filter,
             reads_all,
+            reads_attributes,
             account: rustix::process::geteuid().as_raw(),
             buffer: vec![MaybeUninit::uninit(); READ_BYTES].into(),
             attributes: AttributeReader::new(fs::CWD),
@@ -202,7 +205,8 @@ impl<'a> Lister<'a> {
             Err(Errno::NOENT) => return,
             told => told.err().map(said),
         };
-        let entry = entry_of(&stat, target, self.attributes.read(name));
+        let xattrs = if self.reads_attributes { self.attributes.read(name) } else { None };
+        let entry = entry_of(&stat, target, xattrs);
         let linked = (stat.st_nlink > 1 && !now.is_dir()).then_some((stat.st_dev, stat.st_ino));
         listing.push(name, What::Entry { entry, stamp: stamp_of(&stat), linked, child: None, unreadable });
     }

@@ -17,8 +17,10 @@ use crate::world::Control;
 const MAX_THREADS: usize = 16;
 /// So many directories are held open for what is in them; beyond, directories are found from the root.
 const OPEN_DIRECTORIES: usize = 200;
-/// How often progress is told, and cancelling is looked for.
+/// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(100);
+/// How often whoever tells what was found looks for more of it.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// One walk through a tree.
 pub(super) struct Scan<'a> {
@@ -26,6 +28,8 @@ pub(super) struct Scan<'a> {
     pub(super) filter: &'a Filter,
     /// May read whatever it wants (root).
     pub(super) reads_all: bool,
+    /// Whether attributes are read. It takes twice as long: whoever knows most of them already reads the rest himself.
+    pub(super) reads_attributes: bool,
     pub(super) control: &'a Control,
 }
 
@@ -56,7 +60,10 @@ impl Scan<'_> {
         let pool = Pool::new(threads);
         std::thread::scope(|scope| {
             for _ in 0..threads {
-                scope.spawn(|| pool.work(&mut Lister::new(self.root, self.filter, self.reads_all)));
+                scope.spawn(|| {
+                    let reads = (self.reads_all, self.reads_attributes);
+                    pool.work(&mut Lister::new(self.root, self.filter, reads.0, reads.1));
+                });
             }
             let told = self.tell_all(&pool, sink);
             pool.stop();
@@ -69,7 +76,7 @@ impl Scan<'_> {
     fn tell_all(&self, pool: &Pool, sink: &mut Sink<'_>) -> Result<()> {
         let mut teller = Teller { sink, firsts: HashMap::new(), told: 0, at: Instant::now() };
         let mut path: Vec<u8> = vec![];
-        let root = pool.wait(0, self.control, &mut teller)?;
+        let root = pool.wait(0, self.control)?;
         teller.trouble(&path, &root)?;
         let mut open = vec![(0, Level::new(root))];
         while let Some((bytes, level)) = open.last_mut() {
@@ -85,7 +92,7 @@ impl Scan<'_> {
             let child = teller.tell(&path, what)?;
             teller.progress(self.control);
             if let Some(number) = child {
-                let listing = pool.wait(number, self.control, &mut teller)?;
+                let listing = pool.wait(number, self.control)?;
                 teller.trouble(&path, &listing)?;
                 open.push((path.len(), Level::new(listing)));
             }
@@ -169,7 +176,7 @@ struct Pool {
     state: Mutex<State>,
     /// There is work, or nothing more to do.
     work: Condvar,
-    /// The listing that is waited for is there.
+    /// Everything is listed.
     ready: Condvar,
     open_directories: AtomicUsize,
     is_stopped: AtomicBool,
@@ -180,9 +187,10 @@ struct State {
     waiting: Vec<Task>,
     done: HashMap<u64, Listing>,
     next_number: u64,
-    wanted: Option<u64>,
     /// Threads that list a directory now.
     busy: usize,
+    /// Threads that wait for a directory.
+    idle: usize,
     /// Threads that have not ended.
     alive: usize,
 }
@@ -195,8 +203,8 @@ impl Pool {
                 waiting: vec![root],
                 done: HashMap::new(),
                 next_number: 1,
-                wanted: None,
                 busy: 0,
+                idle: 0,
                 alive: threads,
             }),
             work: Condvar::new(),
@@ -245,7 +253,9 @@ impl Pool {
                 self.work.notify_all();
                 return None;
             }
+            state.idle += 1;
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
         }
     }
 
@@ -284,11 +294,12 @@ impl Pool {
         state.waiting.extend(tasks);
         state.done.insert(task.number, listing);
         state.busy -= 1;
-        if state.wanted == Some(task.number) {
-            self.ready.notify_all();
-        }
-        if more > 0 || state.busy == 0 {
+        let is_over = state.busy == 0 && state.waiting.is_empty();
+        if (more > 0 && state.idle > 0) || is_over {
             self.work.notify_all();
+        }
+        if is_over {
+            self.ready.notify_all();
         }
     }
 
@@ -300,7 +311,7 @@ impl Pool {
     }
 
     /// The listing of this number.
-    fn wait(&self, number: u64, control: &Control, teller: &mut Teller<'_, '_>) -> Result<Listing> {
+    fn wait(&self, number: u64, control: &Control) -> Result<Listing> {
         let mut state = self.state();
         loop {
             if let Some(listing) = state.done.remove(&number) {
@@ -313,14 +324,10 @@ impl Pool {
                     "the threads that did it ended early",
                 ));
             }
-            state.wanted = Some(number);
-            let (woken, timeout) =
-                self.ready.wait_timeout(state, TELL_EVERY).unwrap_or_else(PoisonError::into_inner);
-            state = woken;
-            if timeout.timed_out() {
-                control.check("scan a tree")?;
-                teller.progress(control);
-            }
+            // To be woken for every directory would cost more than to look now and then.
+            let woken = self.ready.wait_timeout(state, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner);
+            state = woken.0;
+            control.check("scan a tree")?;
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::world::Control;
 impl Tree {
     pub(super) fn scan(&self, options: &Options, control: &Control) -> Result<Snapshot> {
         let (mut seen, mut spooling) = (Snapshot::default(), self.spool());
-        self.see(options, control, &mut |path, what| {
+        self.see(options, true, control, &mut |path, what| {
             spooling.note(path, &what);
             take(&mut seen, path, what);
             Ok(())
@@ -32,7 +32,13 @@ impl Tree {
     }
 
     /// Tells everything that is there, in the order of the tree; nothing if there is no root.
-    pub(super) fn see(&self, options: &Options, control: &Control, sink: &mut Sink<'_>) -> Result<()> {
+    pub(super) fn see(
+        &self,
+        options: &Options,
+        reads_attributes: bool,
+        control: &Control,
+        sink: &mut Sink<'_>,
+    ) -> Result<()> {
         let filter = Filter::new(&options.exclude)?;
         let trouble = |error| self.trouble("scan", &RelPath::root(), error);
         let stat = match fs::statat(fs::CWD, &self.root_path(), AtFlags::SYMLINK_NOFOLLOW) {
@@ -46,7 +52,8 @@ impl Tree {
             return Ok(());
         }
         let root = self.root().map_err(trouble)?;
-        Scan { root: &root, filter: &filter, reads_all: self.is_superuser, control }.walk(sink)
+        Scan { root: &root, filter: &filter, reads_all: self.is_superuser, reads_attributes, control }
+            .walk(sink)
     }
 }
 
