@@ -214,6 +214,7 @@ async fn a_killed_agent_is_a_lost_line_and_leaves_nothing_half_written() {
                 rustix::process::kill_process(agent, rustix::process::Signal::KILL).unwrap();
             }
         }
+        fast.close();
         drop(pieces);
     };
     let (landed, _, ()) = tokio::join!(tree.land(&lot, batches), from.supply(&lot, slow), killing);

@@ -11,7 +11,7 @@ mod hostile;
 mod hosts;
 mod lots;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -127,4 +127,22 @@ pub(crate) async fn bring(from: &dyn Endpoint, to: &dyn Endpoint, lot: &Lot) -> 
 pub(crate) fn same_files(one: &Path, other: &Path) {
     let output = Command::new("diff").arg("-r").args([one, other]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// A method that the agent does not carry would quietly do what the trait does by default, one file at a time or nothing.
+#[test]
+fn every_method_of_an_endpoint_travels() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dr-core/src/world");
+    let methods = |file: &str, from: &str| -> BTreeSet<String> {
+        let text = std::fs::read_to_string(workspace.join(file)).unwrap();
+        let block = text.split(from).nth(1).unwrap().split("\n}\n").next().unwrap();
+        let heads = block.lines().filter_map(|line| {
+            let head = line.strip_prefix("    ")?.trim_start_matches("async ");
+            Some(head.strip_prefix("fn ")?.split('(').next()?.to_owned())
+        });
+        heads.collect()
+    };
+    let wanted = methods("mod.rs", "pub trait Endpoint: ");
+    assert!(wanted.len() > 20, "{wanted:?}");
+    assert_eq!(methods("endpoints/agent/mod.rs", "impl Endpoint for AgentEndpoint "), wanted);
 }

@@ -34,6 +34,10 @@ impl std::fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
+fn ends_early<T>() -> Result<T, Malformed> {
+    malformed("it ends in the middle of a value")
+}
+
 pub(super) fn malformed<T>(why: impl Into<String>) -> Result<T, Malformed> {
     Err(Malformed(why.into()))
 }
@@ -137,6 +141,8 @@ impl Writer {
 /// ```
 pub struct Reader {
     bytes: Bytes,
+    /// So much of it was read.
+    at: usize,
     pub(super) before: Before,
     told_bytes: usize,
 }
@@ -145,13 +151,13 @@ impl Reader {
     /// Reads from the beginning.
     #[must_use]
     pub fn new(bytes: Bytes) -> Self {
-        Self { bytes, before: Before::default(), told_bytes: 0 }
+        Self { bytes, at: 0, before: Before::default(), told_bytes: 0 }
     }
 
     /// Whether everything was read.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.at == self.bytes.len()
     }
 
     /// An error unless everything was read.
@@ -160,14 +166,25 @@ impl Reader {
     }
 
     pub(super) fn byte(&mut self) -> Result<u8, Malformed> {
-        Ok(self.exactly(1)?[0])
+        let Some(byte) = self.bytes.get(self.at) else { return ends_early() };
+        self.at += 1;
+        Ok(*byte)
     }
 
     pub(super) fn exactly(&mut self, count: usize) -> Result<Bytes, Malformed> {
-        if count > self.bytes.len() {
-            return malformed("it ends in the middle of a value");
+        let start = self.at;
+        self.raw(count)?;
+        Ok(self.bytes.slice(start..self.at))
+    }
+
+    /// As [`Self::exactly`], for what is copied anyway.
+    pub(super) fn raw(&mut self, count: usize) -> Result<&[u8], Malformed> {
+        let start = self.at;
+        if count > self.bytes.len() - start {
+            return ends_early();
         }
-        Ok(self.bytes.split_to(count))
+        self.at += count;
+        Ok(&self.bytes[start..self.at])
     }
 
     pub(super) fn number(&mut self) -> Result<u64, Malformed> {
@@ -202,12 +219,14 @@ impl Reader {
     /// A path that stays below its root.
     pub(super) fn path(&mut self) -> Result<RelPath, Malformed> {
         let alike = usize::try_from(self.number()?).unwrap_or(usize::MAX);
-        let rest = self.string()?;
+        let length = usize::try_from(self.number()?).unwrap_or(usize::MAX);
         if alike > self.before.path.len() {
             return malformed("a path goes on where none was");
         }
         self.before.path.truncate(alike);
-        self.before.path.extend_from_slice(&rest);
+        let start = self.at;
+        self.raw(length)?;
+        self.before.path.extend_from_slice(&self.bytes[start..self.at]);
         self.told_bytes += self.before.path.len();
         if self.told_bytes > TOLD_BYTES_MAX {
             return malformed("its paths are too long together");
@@ -275,9 +294,8 @@ impl Coded for Digest {
         to.bytes.extend_from_slice(self.as_bytes());
     }
     fn take(from: &mut Reader) -> Result<Self, Malformed> {
-        let bytes = from.exactly(32)?;
-        // Exactly 32 were taken.
-        Ok(Self::from_bytes(bytes.as_ref().try_into().unwrap_or_default()))
+        // Exactly 32 are taken.
+        Ok(Self::from_bytes(from.raw(32)?.try_into().unwrap_or_default()))
     }
 }
 

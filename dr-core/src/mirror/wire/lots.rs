@@ -77,7 +77,7 @@ impl Coded for Grain {
     }
     fn take(from: &mut Reader) -> Result<Self, Malformed> {
         // Exactly 8 were taken.
-        Ok(Self(u64::from_le_bytes(from.exactly(8)?.as_ref().try_into().unwrap_or_default())))
+        Ok(Self(u64::from_le_bytes(from.raw(8)?.try_into().unwrap_or_default())))
     }
 }
 
@@ -89,7 +89,7 @@ impl Coded for ChunkSum {
     fn take(from: &mut Reader) -> Result<Self, Malformed> {
         let bytes = from.small()?;
         // Exactly 16 were taken.
-        Ok(Self { bytes, sum: from.exactly(16)?.as_ref().try_into().unwrap_or_default() })
+        Ok(Self { bytes, sum: from.raw(16)?.try_into().unwrap_or_default() })
     }
 }
 

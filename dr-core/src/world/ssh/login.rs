@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use russh::client::{AuthResult, Config, DisconnectReason, Handle, Handler, KeyboardInteractiveAuthResponse};
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
-use russh::{AlgorithmKind, MethodKind, MethodSet, Preferred};
+use russh::{AlgorithmKind, MethodKind, MethodSet, Preferred, cipher};
 use tokio::net::TcpStream;
 
 use super::access::Access;
@@ -19,6 +19,15 @@ use crate::estate::Remote;
 use crate::keys::PublicKey;
 use crate::secret::Secret;
 
+/// AES-GCM first: with the instructions that every server has for it, half the time of ChaCha20-Poly1305.
+const CIPHERS: &[cipher::Name] = &[
+    cipher::AES_256_GCM,
+    cipher::AES_128_GCM,
+    cipher::CHACHA20_POLY1305,
+    cipher::AES_256_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_128_CTR,
+];
 /// So much of what a channel sends us may be under way: what a line of 5 Gbit/s holds within a round trip of 100 ms.
 const WINDOW_BYTES: u32 = 64 << 20;
 /// So many packets of a channel wait for whoever reads it before all channels wait.
@@ -98,7 +107,11 @@ impl Connection {
     pub(super) async fn open(access: &Access, remote: &Remote) -> Result<Self> {
         let trust = Trust::gather(access, remote).await?;
         let config = Config {
-            preferred: Preferred { key: Cow::Owned(trust.algorithms()?), ..Preferred::DEFAULT },
+            preferred: Preferred {
+                key: Cow::Owned(trust.algorithms()?),
+                cipher: Cow::Borrowed(CIPHERS),
+                ..Preferred::DEFAULT
+            },
             window_size: WINDOW_BYTES,
             channel_buffer_size: QUEUED_PACKETS,
             keepalive_interval: (access.keepalive > Duration::ZERO).then_some(access.keepalive),
