@@ -1,9 +1,9 @@
 //! What is not as it should be about who can log in where.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use super::inventory::{Access, Inventory, KeyFile};
+use super::inventory::{Access, BrokenLine, Inventory, KeyFile};
 use crate::report::{Code, Finding, Subject, code};
 use crate::time::Timestamp;
 
@@ -81,6 +81,7 @@ impl Inventory {
                 subject(host, account, if account.is_empty() { "the file" } else { "" }),
                 &items,
                 &said,
+                String::clone,
             )
         };
         changes.into_iter().map(finding).collect()
@@ -88,19 +89,28 @@ impl Inventory {
 
     /// Keys that open more than one host: whoever holds one of them holds all.
     fn shared(&self, findings: &mut Vec<Finding>) {
-        let mut places: HashMap<&str, BTreeSet<(&str, &str)>> = HashMap::new();
-        for access in &self.access {
-            places.entry(&access.key).or_default().insert((&access.host, &access.account));
+        if self.access.windows(2).all(|pair| pair[0].host == pair[1].host) {
+            return;
         }
-        let mut shared: Vec<_> = places
-            .into_iter()
-            .filter(|(_, places)| places.iter().map(|place| place.0).collect::<BTreeSet<_>>().len() > 1)
-            .collect();
-        shared.sort_unstable_by_key(|(key, _)| *key);
+        let mut first: HashMap<&str, &str> = HashMap::with_capacity(self.access.len());
+        let mut shared: BTreeMap<&str, BTreeSet<(&str, &str)>> = BTreeMap::new();
+        for access in &self.access {
+            if *first.entry(&access.key).or_insert(&access.host) != access.host {
+                shared.entry(&access.key).or_default();
+            }
+        }
+        if shared.is_empty() {
+            return;
+        }
+        for access in &self.access {
+            if let Some(places) = shared.get_mut(access.key.as_str()) {
+                places.insert((&access.host, &access.account));
+            }
+        }
         for (key, places) in shared {
-            let items: Vec<String> =
-                places.iter().map(|(host, account)| format!("{account} on {host}")).collect();
-            findings.push(grouped(code::KEY_SHARED, Subject::new("key", key), &items, "it opens"));
+            let places: Vec<(&str, &str)> = places.into_iter().collect();
+            let words = |(host, account): &(&str, &str)| format!("{account} on {host}");
+            findings.push(grouped(code::KEY_SHARED, Subject::new("key", key), &places, "it opens", words));
         }
     }
 
@@ -148,9 +158,8 @@ fn of_file(file: &KeyFile, findings: &mut Vec<Finding>) {
     };
     findings.extend(message.map(|message| Finding::new(code::KEY_FILE_TOO_OPEN, subject.clone(), message)));
     if !file.broken.is_empty() {
-        let items: Vec<String> =
-            file.broken.iter().map(|broken| format!("line {}: {}", broken.line, broken.why)).collect();
-        findings.push(grouped(code::KEY_LINE_BROKEN, subject, &items, "sshd skips"));
+        let words = |broken: &BrokenLine| format!("line {}: {}", broken.line, broken.why);
+        findings.push(grouped(code::KEY_LINE_BROKEN, subject, &file.broken, "sshd skips", words));
     }
 }
 
@@ -161,9 +170,9 @@ fn of_lines(lines: &[Access], inventory: &Inventory, known: &BTreeSet<&str>, fin
     let subject =
         subject(&first.host, &first.account, if first.account.is_empty() { &first.file } else { "" });
     let mut say = |code: Code, said: &str, wanted: &dyn Fn(&Access) -> bool| {
-        let items: Vec<String> = lines.iter().filter(|line| wanted(line)).map(placed).collect();
+        let items: Vec<&Access> = lines.iter().filter(|line| wanted(line)).collect();
         if !items.is_empty() {
-            findings.push(grouped(code, subject.clone(), &items, said));
+            findings.push(grouped(code, subject.clone(), &items, said, |line| placed(line)));
         }
     };
     say(code::KEY_WEAK, "too weak", &is_weak);
@@ -186,30 +195,34 @@ fn of_lines(lines: &[Access], inventory: &Inventory, known: &BTreeSet<&str>, fin
 
 /// sshd takes the first line that lets a key in, so what one line holds back, another one of the same key gives.
 fn twins(lines: &[Access], at: Timestamp, subject: &Subject, findings: &mut Vec<Finding>) {
-    let mut by_key: HashMap<&str, Vec<&Access>> = HashMap::with_capacity(lines.len());
-    for line in lines.iter().filter(|line| !line.rights.authority) {
-        by_key.entry(&line.key).or_default().push(line);
+    let mut seen: HashSet<&str> = HashSet::with_capacity(lines.len());
+    let keys = || lines.iter().filter(|line| !line.rights.authority);
+    let mut twins: BTreeMap<&str, Vec<&Access>> = BTreeMap::new();
+    for line in keys().filter(|line| !seen.insert(&line.key)) {
+        twins.entry(&line.key).or_default();
     }
-    let mut twins: Vec<_> = by_key.into_values().filter(|lines| lines.len() > 1).collect();
+    if twins.is_empty() {
+        return;
+    }
+    for line in keys() {
+        if let Some(lines) = twins.get_mut(line.key.as_str()) {
+            lines.push(line);
+        }
+    }
+    let mut twins: Vec<Vec<&Access>> = twins.into_values().collect();
     twins.sort_unstable_by_key(|lines| lines[0].line);
-    let items: Vec<String> = twins
-        .iter()
-        .map(|lines| {
-            let numbers: Vec<String> = lines.iter().map(|line| line.line.to_string()).collect();
-            let differ = lines.iter().any(|line| line.rights != lines[0].rights);
-            let void =
-                lines.iter().any(|line| line.is_expired(at)) && !lines.iter().all(|line| line.is_expired(at));
-            let harm = match (void, differ) {
-                (true, _) => ", of which one is past its time and another is not, so the key still opens",
-                (false, true) => ", which allow different things: the first that lets it in counts",
-                (false, false) => "",
-            };
-            format!("{} on the lines {}{harm}", lines[0].key, numbers.join(", "))
-        })
-        .collect();
-    if !items.is_empty() {
-        findings.push(grouped(code::KEY_TWICE, subject.clone(), &items, "more than once there"));
-    }
+    let words = |lines: &Vec<&Access>| {
+        let numbers: Vec<String> = lines.iter().map(|line| line.line.to_string()).collect();
+        let differ = lines.iter().any(|line| line.rights != lines[0].rights);
+        let over = lines.iter().filter(|line| line.is_expired(at)).count();
+        let harm = match (over > 0 && over < lines.len(), differ) {
+            (true, _) => ", of which one is past its time and another is not, so the key still opens",
+            (false, true) => ", which allow different things: the first that lets it in counts",
+            (false, false) => "",
+        };
+        format!("{} on the lines {}{harm}", lines[0].key, numbers.join(", "))
+    };
+    findings.push(grouped(code::KEY_TWICE, subject.clone(), &twins, "more than once there", words));
 }
 
 fn is_weak(line: &Access) -> bool {
@@ -228,12 +241,18 @@ fn subject(host: &str, account: &str, file: &str) -> Subject {
     }
 }
 
-/// One finding for all lines alike, with the first of them.
-fn grouped(code: Code, subject: Subject, items: &[String], said: &str) -> Finding {
-    let more = items.len().saturating_sub(NAMED);
-    let mut message = format!("{said}: {}", items[..items.len().min(NAMED)].join("; "));
-    if more > 0 {
-        message = format!("{message}; and {more} more");
+/// One finding for all of them, with the first few of them in words.
+fn grouped<T>(
+    code: Code,
+    subject: Subject,
+    items: &[T],
+    said: &str,
+    words: impl Fn(&T) -> String,
+) -> Finding {
+    let named: Vec<String> = items.iter().take(NAMED).map(words).collect();
+    let mut message = format!("{said}: {}", named.join("; "));
+    if items.len() > NAMED {
+        message = format!("{message}; and {} more", items.len() - NAMED);
     }
     Finding::new(code, subject, message).with("count", items.len())
 }

@@ -12,6 +12,8 @@ mod modes;
 mod options;
 mod public;
 mod rights;
+#[cfg(feature = "world")]
+mod sshd_config;
 mod steps;
 mod strict;
 
@@ -19,10 +21,6 @@ pub use authorized_keys::{AuthorizedKeys, Entry, Existing};
 pub use effective::Effective;
 pub use inventory::{Access, AccountLogin, AccountSeen, BrokenLine, FileSeen, HostSeen, Inventory, KeyFile};
 pub use known_hosts::{KnownHosts, Place, Verdict};
-#[cfg(feature = "world")]
-pub(crate) use lock::{
-    DROP_IN, KEYWORDS, MAIN, block, rehearsal, takes_passwords, who_says_yes, with_block, without_block,
-};
 pub use lock::{PasswordsRefused, SshdChange, Switch};
 pub use modes::too_open;
 #[cfg(feature = "world")]
@@ -30,5 +28,9 @@ pub(crate) use options::shell_word;
 pub use options::{KeyOptions, MirrorBy};
 pub use public::PublicKey;
 pub use rights::{Expiry, Rights};
+#[cfg(feature = "world")]
+pub(crate) use sshd_config::{
+    DROP_IN, KEYWORDS, MAIN, block, rehearsal, takes_passwords, who_says_yes, with_block, without_block,
+};
 pub use steps::{AuthorizedKeysChange, Content, Proof};
 pub use strict::{Group, PathSeen, StrictModes, User};

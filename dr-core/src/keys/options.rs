@@ -47,9 +47,9 @@ impl KeyOptions {
     /// ```
     /// use dr_core::keys::{KeyOptions, MirrorBy};
     /// let text = |by, read_only| KeyOptions::mirroring(by, "/var/www/o'shop", read_only).to_text();
-    /// assert_eq!(text(MirrorBy::Agent, true), r#"restrict,command="dr agent --stdio --root '/var/www/o'\\''shop' --read-only""#);
-    /// assert_eq!(text(MirrorBy::Rrsync, true), r#"restrict,command="rrsync -ro '/var/www/o'\\''shop'""#);
-    /// assert_eq!(text(MirrorBy::Sftp, false), r#"restrict,command="internal-sftp -d '/var/www/o'\\''shop'""#);
+    /// assert_eq!(text(MirrorBy::Agent, true), r#"restrict,command="dr agent --stdio --root '/var/www/o'\''shop' --read-only""#);
+    /// assert_eq!(text(MirrorBy::Rrsync, true), r#"restrict,command="rrsync -ro '/var/www/o'\''shop'""#);
+    /// assert_eq!(text(MirrorBy::Sftp, false), r#"restrict,command="internal-sftp -d '/var/www/o'\''shop'""#);
     /// ```
     #[must_use]
     pub fn mirroring(by: MirrorBy, root: &str, read_only: bool) -> Self {

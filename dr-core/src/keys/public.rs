@@ -66,10 +66,18 @@ impl PublicKey {
     /// None where sshd would not find a key at this place either.
     pub(crate) fn read(line: &[u8]) -> Option<Self> {
         let (kind, rest) = word(line)?;
+        if !KINDS.iter().any(|known| known.0.as_bytes() == kind) {
+            return None;
+        }
         let (text, comment) = word(rest)?;
         // sshd's base64 decoder skips white space of every sort, so a carriage return at the end of a line does no harm.
-        let text: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-        let mut key = Self::from_blob(&BASE64.decode(&text).ok()?)?;
+        let blob = if text.iter().any(u8::is_ascii_whitespace) {
+            let text: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+            BASE64.decode(&text)
+        } else {
+            BASE64.decode(text)
+        };
+        let mut key = Self::from_blob(&blob.ok()?)?;
         if kind != key.algorithm.as_bytes() {
             return None;
         }

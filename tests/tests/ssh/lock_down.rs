@@ -120,6 +120,17 @@ impl Scene {
 async fn passwords_go_by_a_drop_in_and_come_back() {
     let scene = Scene::new(USUAL, &[("50-cloud-init.conf", "PasswordAuthentication yes\n")]);
     assert_eq!(scene.password_opens().await, [true; 3]);
+    let title = scene.plan().await.unwrap().title;
+    assert!(title.ends_with("no key is proved: ben"), "{title}");
+    // Somebody else's switch could undo ours later: one at a time.
+    let other = scene.host.file("/run/dr-switch-other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("armed"), "").unwrap();
+    fs::write(other.join("pid"), "1").unwrap();
+    let applied = scene.lock().await;
+    assert_eq!(applied.outcome, Outcome::Old, "{applied:?}");
+    assert!(format!("{applied:?}").contains("somebody else is locking it down"), "{applied:?}");
+    fs::remove_dir_all(&other).unwrap();
     let applied = scene.lock().await;
     assert_eq!(applied.outcome, Outcome::New, "{applied:?}");
     assert_eq!(scene.password_opens().await, [false; 3]);

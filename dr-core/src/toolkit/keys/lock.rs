@@ -86,9 +86,13 @@ impl Toolkit {
                 script::as_root(world, remote, &script::look(&accounts, DROP_IN, MAIN), control).await?;
             let place = place(world, remote, &accounts, &said, control).await?;
             let offers = world.shell.offers(remote).await?;
-            Ok((proofs, place, takes_passwords(&offers)))
+            let with_password = said.answers.iter().filter_map(|answer| answer.strip_prefix("has-password "));
+            let unproven =
+                with_password.filter(|name| accounts.iter().all(|account| account.user.as_str() != *name));
+            let unproven: Vec<String> = unproven.map(str::to_owned).collect();
+            Ok((proofs, place, takes_passwords(&offers), unproven))
         };
-        let (proofs, place, open) = control.run(&operation, facts).await?;
+        let (proofs, place, open, unproven) = control.run(&operation, facts).await?;
         let at = world.clock.read().wall;
         let name = format!("{:08x}", at.as_micros() & 0xffff_ffff);
         let steps = match place {
@@ -105,7 +109,15 @@ impl Toolkit {
                 ));
             }
         };
-        Ok(Plan::new(format!("switch passwords off on {}", remote.authority()), at, OnFailure::Undo, steps))
+        let title = match unproven.as_slice() {
+            [] => format!("switch passwords off on {}", remote.authority()),
+            names => format!(
+                "switch passwords off on {}, also for accounts of which no key is proved: {}",
+                remote.authority(),
+                names.join(", ")
+            ),
+        };
+        Ok(Plan::new(title, at, OnFailure::Undo, steps))
     }
 
     /// What it takes to take our own lines out of sshd's configuration again; nothing else is touched. Whether passwords are then
@@ -350,6 +362,11 @@ pub(in crate::toolkit) async fn act_switch(world: &World, step: &Switch, control
     let restore = base64(step.restore.as_ref());
     let script = if step.arm { script::arm(step, &restore) } else { script::disarm(step) };
     let said = script::as_root(world, &step.remote, &script, control).await?;
+    if said.answer("busy").is_some() {
+        let why = "another one is armed on that host: somebody else is locking it down";
+        return Err(Error::new(ErrorKind::Locked, "arm the dead-man's switch", why)
+            .hint("wait until that is over, or until it fires; nothing was changed"));
+    }
     if step.arm && said.answer("armed").is_none() {
         let why = format!("it does not run: {}", said.first_complaint());
         return Err(Error::new(ErrorKind::Unsupported, "arm the dead-man's switch", why)

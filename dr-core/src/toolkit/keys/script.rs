@@ -87,7 +87,8 @@ pub(super) fn look(accounts: &[Remote], drop_in: &str, main: &str) -> String {
         "\"$sshd\" -t || {{ echo 'dr broken'; exit 0; }}\n\
          for f in {main} /etc/ssh/sshd_config.d/*; do [ -f \"$f\" ] && {{ echo \"dr file $f\"; sed 's/^/ /' \"$f\"; [ -z \"$(tail -c 1 \"$f\")\" ] || echo; }}; done\n\
          [ -e {drop_in} ] && echo \"dr drop-in $(base64 < {drop_in} | tr -d '\\n')\"; echo \"dr main $(base64 < {main} | tr -d '\\n')\"\n\
-         for u in {}; do id -u \"$u\" >/dev/null 2>&1 || echo \"dr unknown $u\"; done; echo 'dr end'\n",
+         for u in {}; do id -u \"$u\" >/dev/null 2>&1 || echo \"dr unknown $u\"; done\n\
+         sed -n 's/^\\([^:]*\\):\\$.*/dr has-password \\1/p' /etc/shadow 2>/dev/null; echo 'dr end'\n",
         names.join(" ")
     )
 }
@@ -183,7 +184,9 @@ pub(super) fn arm(switch: &Switch, restore: &str) -> String {
         shell_word(restore)
     );
     format!(
-        "s={}; mkdir -p \"$s\"; rm -f \"$s/pid\" \"$s/fired\"; : > \"$s/armed\"; printf %s {} > \"$s/wait\"\n\
+        "s={}; for other in /run/dr-switch-*; do [ -e \"$other/armed\" ] && [ \"$other\" != \"$s\" ] && \
+         kill -0 \"$(cat \"$other/pid\")\" 2>/dev/null && {{ echo 'dr busy'; exit 0; }}; done\n\
+         mkdir -p \"$s\"; rm -f \"$s/pid\" \"$s/fired\"; : > \"$s/armed\"; printf %s {} > \"$s/wait\"\n\
          export DR_FROM=$client DR_AT=$server DR_PORT=$port\n\
          if [ -d /run/systemd/system ] && systemd-run --quiet --collect sh \"$s/wait\" 2>/dev/null; then :; else \
          setsid sh \"$s/wait\" </dev/null >/dev/null 2>&1 & fi\n\
