@@ -55,7 +55,7 @@ pub async fn serve_stdio(restrictions: Restrictions) -> Result<()> {
 /// let (ours, theirs) = tokio::io::duplex(1 << 16);
 /// let (input, output) = tokio::io::split(theirs);
 /// let agent = tokio::spawn(serve(Restrictions::default(), input, output));
-/// let tree = AgentEndpoint::over(vec![ours], here.path().to_str().unwrap()).await.unwrap();
+/// let tree = AgentEndpoint::over(ours, here.path().to_str().unwrap()).await.unwrap();
 /// assert!(tree.stat(&dr_core::mirror::RelPath::root()).await.unwrap().unwrap().is_directory());
 /// drop(tree);
 /// agent.await.unwrap().unwrap();
