@@ -209,7 +209,7 @@ impl<R: Read> BaselineReader<R> {
 
     /// The next path; none at the end. An error means that nothing that was read can be believed.
     pub fn read(&mut self) -> io::Result<Option<&Record>> {
-        Ok(if self.advance()? { Some(&self.record) } else { None })
+        Ok(if self.advance()? { Some(self.record()) } else { None })
     }
 
     /// The path that was read last.

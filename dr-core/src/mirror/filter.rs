@@ -86,7 +86,9 @@ impl Filter {
     /// Whether the mirror leaves this path alone for itself: enough for a scan, which never enters an excluded directory.
     #[must_use]
     pub fn excludes_itself(&self, path: &RelPath, is_directory: bool) -> bool {
-        self.excludes_one(path.as_bytes(), is_directory)
+        let (bytes, name) = (path.as_bytes(), path.file_name());
+        let directory = &bytes[..bytes.len().saturating_sub(name.len() + 1)];
+        !path.is_root() && self.excludes_name(directory, name, is_directory)
     }
 
     /// As [`Self::excludes_itself`], for a name in a directory, given by its path: quick where there are few patterns.
@@ -323,7 +325,7 @@ mod tests {
             let path = RelPath::new(path.as_bytes()).unwrap();
             let (directory, name) = (path.parent().unwrap(), path.file_name());
             let by_name = filter.excludes_name(directory.as_bytes(), name, is_directory);
-            assert_eq!(by_name, filter.excludes_itself(&path, is_directory), "{path}");
+            assert_eq!(by_name, filter.excludes_one(path.as_bytes(), is_directory), "{path}");
             filter.excludes(&path, is_directory)
         };
         for path in excluded {
