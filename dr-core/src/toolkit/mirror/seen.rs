@@ -52,7 +52,9 @@ pub(super) async fn see(ends: &Ends, pair: Digest, options: &Options, control: &
         let there = Survey { pair, options: options.for_target() };
         let (source, target) =
             tokio::try_join!(ends.source.survey(&survey, control), ends.target.survey(&there, control))?;
-        if source.agreed.is_some() && source.agreed == target.agreed {
+        // A target that is not there at all has nothing to lose: it is made anew, as the first time.
+        let is_there = target.counts.directories > 0;
+        if is_there && source.agreed.is_some() && source.agreed == target.agreed {
             let (source_now, target_now) = joined(ends, &source, &target).await?;
             return Ok(Seen {
                 source: Tree::part(source_now, source),
