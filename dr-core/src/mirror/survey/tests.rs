@@ -151,3 +151,23 @@ fn a_file_that_was_touched_behind_its_time_is_doubted() {
     check(Some(1), Some(2), 1);
     check(None, Some(2), 0);
 }
+
+/// The target makes a new file of the first name: the others must be tied to it, though nothing shows at them.
+#[test]
+fn all_names_of_a_file_that_changed_are_told() {
+    let entry = |kind| Entry { kind, mode: 0o644, mtime_s: 1, mtime_ns: 0, owner: None, xattrs: None };
+    let file = |size_bytes| entry(Kind::File { size_bytes, digest: None });
+    let link = entry(Kind::HardLink { first: RelPath::new(b"a").unwrap() });
+    let (before, after) = (file(5), file(6));
+    fn known(entry: &Entry) -> Option<Known<'_>> {
+        Some(Known { entry, stamp: None, is_linked: true })
+    }
+    let mut drift = Drift::new();
+    drift.pass(b"a", known(&before), known(&after));
+    drift.pass(b"b", known(&link), known(&link));
+    let delta = drift.finish(Digest::of(b"agreed"));
+    let joined = join(&delta, &Delta::default(), CARRIES);
+    let told = diff(&joined.source, &joined.target, &Options::default(), CARRIES);
+    let paths: Vec<String> = told.changes.iter().map(|change| change.path.to_string()).collect();
+    assert_eq!(paths, ["a", "b"]);
+}

@@ -41,7 +41,7 @@ impl Tree {
     ) -> Result<()> {
         let filter = Filter::new(&options.exclude)?;
         let trouble = |error| self.trouble("scan", &RelPath::root(), error);
-        let stat = match fs::statat(fs::CWD, &self.root_path(), AtFlags::SYMLINK_NOFOLLOW) {
+        let stat = match fs::statat(fs::CWD, self.root_path(), AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => return Ok(()),
             stat => stat.map_err(|error| trouble(error.into()))?,
         };
