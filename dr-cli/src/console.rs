@@ -153,8 +153,8 @@ impl Console {
             self.progress(phase, *done, *total, unit);
             return;
         }
-        // What is found stands in the report that follows.
-        if self.nagios || matches!(event, Event::Found(_)) {
+        // What is found and counted stands in the report that follows.
+        if self.nagios || matches!(event, Event::Found(_) | Event::Counted { .. }) {
             return;
         }
         // Whatever the bar was about is over.

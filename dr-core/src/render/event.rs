@@ -2,7 +2,7 @@
 
 use super::Style;
 use super::layout::{Tone, bytes, clean, paint, wrap};
-use super::report::block;
+use super::report::{block, figure};
 use crate::plan::Plan;
 use crate::run::{Direction, Event, Outcome};
 
@@ -63,6 +63,11 @@ pub fn event(event: &Event, plan: Option<&Plan>, style: Style) -> String {
         }
         Event::Note { message } => wrap(&mut page, "", &clean(message), style),
         Event::Found(finding) => block(&mut page, finding, style),
+        Event::Counted { figures } => {
+            let told = figures.iter().map(|(name, value)| figure(name, *value));
+            let told: Vec<String> = told.map(|(name, value)| format!("{name} {value}")).collect();
+            wrap(&mut page, "", &told.join(", "), style);
+        }
     }
     page
 }

@@ -118,7 +118,7 @@ fn examined(subjects: &[Subject]) -> String {
 }
 
 /// A figure by its name, whose last word is the unit.
-fn figure(name: &str, value: u64) -> (String, String) {
+pub(super) fn figure(name: &str, value: u64) -> (String, String) {
     let (what, unit) = name.rsplit_once('_').unwrap_or(("", name));
     let shown = match unit {
         "bytes" => bytes(value),

@@ -77,6 +77,9 @@ codes! {
     MIRROR_OWNER_NOT_KEPT = "mirror.owner_not_kept", Notice,
         "Owners of files could not be set on the target",
         "Mirror to an account that may set owners (root) if owners matter to the site";
+    MIRROR_ATTRIBUTES_NOT_KEPT = "mirror.attributes_not_kept", Notice,
+        "Extended attributes and access lists could not be set on the target",
+        "Mirror by an agent, as root, to a file system that has them";
     MIRROR_DIVERGED = "mirror.diverged", Warning,
         "Somebody else changed the target since the last mirror, and not as the source",
         "Find what writes there; let one side win with --prefer source (the other version goes to quarantine) or --prefer target";

@@ -38,6 +38,12 @@ pub fn account(run: RunId, plan: &Plan, lines: &[Line], at: Timestamp) -> Report
             Event::Resumed { .. } | Event::UndoBegun { .. } => outcome = None,
             Event::Finished { outcome: how } => outcome = Some(*how),
             Event::Found(finding) => report.push(finding.clone()),
+            Event::Counted { figures } => {
+                for (name, more) in figures {
+                    let sum = report.figures.entry(name.clone()).or_default();
+                    *sum = sum.saturating_add(*more);
+                }
+            }
             Event::PlanRecorded { .. } | Event::Progress { .. } | Event::Note { .. } => {}
         }
     }

@@ -1,5 +1,6 @@
 //! One alphabet for progress, journal and audit.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -126,6 +127,11 @@ pub enum Event {
     },
     /// Something that is not as it should be; journalled.
     Found(Finding),
+    /// What a step amounted to; journalled. Several are added up.
+    Counted {
+        /// By name, the unit last: `sent_bytes`, `milliseconds`.
+        figures: BTreeMap<String, u64>,
+    },
 }
 
 impl Event {

@@ -112,7 +112,7 @@ impl Fold {
                 return Ok(());
             }
             _ if !self.recorded => return Err(nonsense(event, "the plan is not recorded")),
-            Event::Found(_) => return Ok(()),
+            Event::Found(_) | Event::Counted { .. } => return Ok(()),
             Event::Resumed { direction, .. } => return self.resumed(plan, *direction, event),
             Event::UndoBegun { .. } => return self.undo_begun(event),
             _ => {}

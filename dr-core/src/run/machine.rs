@@ -216,7 +216,8 @@ impl Machine {
     pub fn recorded(&mut self, at: Timestamp, event: &Event) -> Result<()> {
         self.fold.apply(&self.plan, self.digest, at, event)?;
         // That a step begins does not change what was seen of it.
-        let moves = !matches!(event, Event::StepBegun { .. } | Event::Found(_)) && event.is_journalled();
+        let stays = matches!(event, Event::StepBegun { .. } | Event::Found(_) | Event::Counted { .. });
+        let moves = !stays && event.is_journalled();
         if moves {
             (self.phase, self.acts, self.looks) = (Phase::Look(None), 0, 0);
         }

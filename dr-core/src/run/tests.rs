@@ -1,5 +1,6 @@
 //! The machine by itself: its rules one by one, and that no sequence of events or replies breaks it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -349,6 +350,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         direction().prop_map(|direction| Event::Resumed { by: String::new(), direction }),
         outcome.prop_map(|outcome| Event::Finished { outcome }),
         Just(Event::Note { message: String::new() }),
+        Just(Event::Counted { figures: BTreeMap::from([("sent_bytes".to_owned(), u64::MAX)]) }),
     ]
 }
 

@@ -184,8 +184,8 @@ impl<'a> Drive<'a> {
                         self.machine.performed(now, reply);
                     }
                     let found = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
-                    for finding in found {
-                        self.record(Event::Found(finding)).await?;
+                    for event in found {
+                        self.record(event).await?;
                     }
                 }
                 Next::Wait(span) => {
@@ -239,12 +239,14 @@ impl<'a> Drive<'a> {
     }
 }
 
-/// Passes everything on at once but findings: those are written down before anybody is told.
-fn listen(control: &Control) -> (Control, Arc<Mutex<Vec<Finding>>>) {
+/// Passes everything on at once but findings and figures: those are written down before anybody is told.
+fn listen(control: &Control) -> (Control, Arc<Mutex<Vec<Event>>>) {
     let found = Arc::new(Mutex::new(vec![]));
     let (heard, outer) = (Arc::clone(&found), control.clone());
     let mut listening = Control::new(move |event: &Event| match event {
-        Event::Found(finding) => heard.lock().unwrap_or_else(PoisonError::into_inner).push(finding.clone()),
+        Event::Found(_) | Event::Counted { .. } => {
+            heard.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+        }
         event => outer.emit(event),
     });
     listening.cancel = control.cancel.clone();

@@ -237,6 +237,9 @@ pub(crate) fn events() -> Vec<Event> {
         Event::StepDone { step: 0, direction: Direction::Back, found: false },
         Event::Resumed { by: "root@laptop".into(), direction: Direction::Back },
         Event::Found(Finding::new(code::RUN_STEP_SKIPPED, Subject::new("host", "uk"), "uk was not told")),
+        Event::Counted {
+            figures: [("sent_bytes".to_owned(), 5_300_000), ("milliseconds".to_owned(), 1_840)].into(),
+        },
         Event::Finished { outcome: Outcome::Old },
         Event::Finished { outcome: Outcome::New },
         Event::Finished { outcome: Outcome::NewDegraded },

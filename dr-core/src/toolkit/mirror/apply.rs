@@ -1,7 +1,8 @@
 //! The step of a mirror: making it so.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use super::ends::{Hands, Said, Surveyed};
 use super::fence::Fence;
@@ -40,15 +41,28 @@ pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, contr
             meter,
             ledger: Mutex::new(Ledger::default()),
         };
-        let done = make_all(&flow, &transfer.changes, &done).await;
+        let began = world.clock.read().boot;
+        let mut done = make_all(&flow, &transfer.changes, &done).await;
+        if done.is_ok() && transfer.options.generations > 0 {
+            done = match fence.hold().await {
+                Ok(()) => ends.target.switch().await,
+                held => held,
+            };
+        }
         // Whatever became of it: what landed is to last, and what did not is to go.
         flow.meter.phase("settle");
         let settled = ends.target.settle().await;
+        let took = world.clock.read().boot.since(began);
         let ledger = flow.ledger.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         report_left(transfer, &ledger, world, control);
+        control.emit(&Event::Counted { figures: figures(&ledger, took) });
         done.and(settled)?;
         if ledger.landed.is_empty() && !ledger.left.is_empty() {
             return Err(nothing_done(transfer, &ledger));
+        }
+        if let Some(place) = ends.target.quarantined().await? {
+            let message = format!("what the target had instead is kept in {place}");
+            control.emit(&Event::Note { message });
         }
         if let Some(surveyed) = &ends.surveyed {
             let changes = (source_changes(&ledger, surveyed), target_changes(&ledger, surveyed));
@@ -80,6 +94,18 @@ fn source_changes(ledger: &Ledger, surveyed: &Surveyed) -> Vec<Change> {
 /// What the target is to remember: what landed, and what somebody else changed as it was before, so that it shows again.
 fn target_changes(ledger: &Ledger, surveyed: &Surveyed) -> Vec<Change> {
     ledger.landed.iter().chain(&surveyed.untouched).cloned().collect()
+}
+
+/// What it amounted to. What was sent is content as it left the source, before it was compressed and with nothing around it.
+fn figures(ledger: &Ledger, took: Duration) -> BTreeMap<String, u64> {
+    let rows = [
+        ("landed_paths", ledger.landed.len() as u64),
+        ("left_paths", ledger.left.len() as u64),
+        ("sent_bytes", ledger.sent_bytes),
+        ("written_bytes", ledger.written_bytes),
+        ("milliseconds", u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+    ];
+    rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn landing(transfer: &Transfer) -> Landing {

@@ -91,3 +91,17 @@ pub(super) fn report_owners(
         report.push(finding.with("paths", lost));
     }
 }
+
+/// Extended attributes that the target cannot have.
+pub(super) fn report_attributes(report: &mut Report, target: &Location, tree: &Snapshot, carries: Carries) {
+    if carries.xattrs {
+        return;
+    }
+    let has_some = |(_, entry): &(RelPath, Entry)| entry.xattrs.as_ref().is_some_and(|some| !some.is_empty());
+    let lost = tree.entries.iter().filter(has_some).count();
+    if lost > 0 {
+        let message = format!("{lost} paths have attributes or access lists that the target does not get");
+        let finding = Finding::new(code::MIRROR_ATTRIBUTES_NOT_KEPT, Subject::new("tree", target), message);
+        report.push(finding.with("paths", lost));
+    }
+}

@@ -234,6 +234,12 @@ impl Flow<'_> {
         free
     }
 
+    /// Another path of the mirror that differs from this one only in case.
+    fn twin(&self, path: &RelPath) -> Option<&RelPath> {
+        let mut paths = self.all.iter().filter(|change| change.to.is_some()).map(|change| &change.path);
+        paths.find(|other| *other != path && other.as_bytes().eq_ignore_ascii_case(path.as_bytes()))
+    }
+
     /// Paths that are neither as before nor as planned: fine if they are like the source by now, else the end of the run.
     async fn judge_strange(&self) -> Result<()> {
         let paths = std::mem::take(&mut self.ledger().strange);
@@ -253,6 +259,12 @@ impl Flow<'_> {
             .collect();
         if strange.is_empty() {
             return Ok(());
+        }
+        if let Some((one, other)) = strange.iter().find_map(|path| Some((*path, self.twin(path)?))) {
+            let message =
+                format!("it does not tell upper from lower case, and the source has {one} and {other}");
+            return Err(Error::new(ErrorKind::Unsupported, "change the target", message)
+                .hint("rename one of them on the source, exclude one, or mirror to another file system"));
         }
         let message = format!("somebody else changed it meanwhile: {}", named(&strange));
         Err(Error::new(ErrorKind::Conflict, "change the target", message)

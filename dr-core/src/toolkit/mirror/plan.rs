@@ -3,7 +3,9 @@
 use super::MirrorPlan;
 use super::ends::{Ends, Surveyed};
 use super::fence::Fence;
-use super::findings::{deleted_files, described, figures, report_differences, report_owners};
+use super::findings::{
+    deleted_files, described, figures, report_attributes, report_differences, report_owners,
+};
 use super::flow::named;
 use super::seen::{Seen, pair, see};
 use crate::digest::Digest;
@@ -132,6 +134,7 @@ impl Toolkit {
         report.examined = vec![Subject::new("tree", &source), Subject::new("tree", &target)];
         report_differences(report, &source, &seen.source.now, &difference);
         report_owners(report, &target, (&seen.source.now, &seen.target.now), carries);
+        report_attributes(report, &target, &seen.source.now, carries);
         report_diverged(report, &target, &diverged, transfer.options.winner);
         let Difference { changes, summary, held } = difference;
         report.figures = figures(&summary);
