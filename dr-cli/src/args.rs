@@ -99,7 +99,7 @@ pub(crate) enum Command {
         names: Vec<String>,
     },
     /// Make a tree like another: SOURCE and TARGET are a path, user@host:path or ssh://user@host:port/path
-    Mirror(Mirror),
+    Mirror(Box<Mirror>),
     /// Name servers: check a zone, change its records
     #[command(subcommand)]
     Dns(Dns),
@@ -138,14 +138,17 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 pub(crate) struct Mirror {
     /// Where the files come from
-    #[arg(required_unless_present = "site")]
+    #[arg(required_unless_present_any = ["site", "all", "schedule", "rollback"])]
     pub(crate) source: Option<Location>,
     /// Where they go
-    #[arg(required_unless_present = "site")]
+    #[arg(required_unless_present_any = ["site", "all", "schedule", "rollback"])]
     pub(crate) target: Option<Location>,
     /// A site of the estate, from its home to its standby, instead of SOURCE and TARGET
     #[arg(long, conflicts_with_all = ["source", "target"])]
     pub(crate) site: Option<SiteId>,
+    /// Many sites, schedules, and mirrors that go on.
+    #[command(flatten)]
+    pub(crate) many: Many,
     /// Leave out what this pattern matches, as in a .gitignore file (repeatable)
     #[arg(long, value_name = "PATTERN")]
     pub(crate) exclude: Vec<String>,
@@ -279,6 +282,41 @@ pub(crate) struct Agent {
     /// Remove the agents that dr has put on a host: user@host or user@host:port
     #[arg(long, value_name = "REMOTE", conflicts_with = "stdio")]
     pub(crate) remove: Option<Remote>,
+}
+
+/// `dr mirror` of many sites, and for long.
+#[derive(Args, Debug)]
+pub(crate) struct Many {
+    /// Every site of the estate, from its home to its standby, but those with mirror = false
+    #[arg(long, conflicts_with_all = ["source", "target", "site"])]
+    pub(crate) all: bool,
+    /// With --all: only the sites that are mirrored just so often
+    #[arg(long, requires = "all", value_name = "PERIOD")]
+    pub(crate) every: Option<Period>,
+    /// Print what mirrors the sites as often as the estate says: units of systemd, or lines for cron
+    #[arg(long, value_name = "FOR", conflicts_with_all = ["source", "target", "site", "all"])]
+    pub(crate) schedule: Option<Schedule>,
+    /// Go on: mirror again soon after every change, until Ctrl-C
+    #[arg(long, conflicts_with_all = ["all", "schedule", "dry_run", "verify"])]
+    pub(crate) watch: bool,
+    /// With --watch: a full look at least so often [default: 10m; 1m where the source is on another host, which tells nothing]
+    #[arg(long, requires = "watch", value_name = "PERIOD")]
+    pub(crate) scan_every: Option<Period>,
+    /// Go back to the state that TARGET had before (--generations keeps some); with --dry-run: which states are there
+    #[arg(long, value_name = "TARGET", conflicts_with_all = ["source", "target", "site", "all", "schedule", "watch"])]
+    pub(crate) rollback: Option<Location>,
+    /// With --rollback: to the state that was live since this time, as --dry-run shows it
+    #[arg(long, requires = "rollback", value_name = "TIME")]
+    pub(crate) to: Option<dr_core::Timestamp>,
+}
+
+/// What runs things in time.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Schedule {
+    /// Services and timers.
+    Systemd,
+    /// Lines of a crontab.
+    Cron,
 }
 
 /// `dr dns`.

@@ -143,6 +143,21 @@ impl Console {
         control
     }
 
+    /// The same work with less to read: for people only progress and notes. Programs get every event.
+    pub(crate) fn quiet(&self, control: &Control) -> Control {
+        if self.json {
+            return control.clone();
+        }
+        let shown = self.clone();
+        let mut quiet = Control::new(move |event| {
+            if matches!(event, Event::Progress { .. } | Event::Note { .. }) {
+                shown.event(event);
+            }
+        });
+        quiet.cancel = control.cancel.clone();
+        quiet
+    }
+
     /// Shows an event.
     pub(crate) fn event(&self, event: &Event) {
         if self.json {

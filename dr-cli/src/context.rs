@@ -17,17 +17,15 @@ pub(crate) fn asked_by() -> String {
     format!("{} with dr", user.unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw())))
 }
 
+/// The estate's file: the one that was named, or the one that is there.
+pub(crate) fn estate_path(common: &Common) -> Option<PathBuf> {
+    let usual = ["dr.toml", "/etc/dr/dr.toml"].map(PathBuf::from).into_iter().find(|path| path.exists());
+    common.estate.clone().or(usual)
+}
+
 /// The estate that was named, or the one that is there; none if there is none and none was named.
 pub(crate) fn estate(common: &Common) -> Result<Option<Estate>> {
-    if let Some(path) = &common.estate {
-        return Estate::load(path).map(Some);
-    }
-    for path in ["dr.toml", "/etc/dr/dr.toml"] {
-        if Path::new(path).exists() {
-            return Estate::load(Path::new(path)).map(Some);
-        }
-    }
-    Ok(None)
+    estate_path(common).map(|path| Estate::load(&path)).transpose()
 }
 
 /// The estate, for a command that cannot do without.

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::secret::Secret;
+
 /// A BLAKE3 digest, written as 64 hexadecimal digits.
 ///
 /// ```
@@ -30,6 +32,21 @@ impl Digest {
         // Struct fields keep their order and maps are ordered, so the same value always gives the same bytes. A value of
         // ours always serialises; one that did not would get the digest of nothing, which matches no other value.
         Self::of(&serde_json::to_vec(value).unwrap_or_default())
+    }
+
+    /// The digest of these bytes under a secret (BLAKE3's keyed mode): who does not know the secret cannot make it. `purpose` keeps
+    /// digests of different uses of one secret apart.
+    ///
+    /// ```
+    /// use dr_core::{Digest, Secret};
+    /// let secret = Secret::new("moss-piano-41".into());
+    /// let sealed = Digest::keyed(&secret, "dr example", b"page");
+    /// assert_ne!(sealed, Digest::keyed(&secret, "dr another example", b"page"));
+    /// ```
+    #[must_use]
+    pub fn keyed(secret: &Secret, purpose: &str, bytes: &[u8]) -> Self {
+        let key = blake3::derive_key(purpose, secret.reveal().as_bytes());
+        Self(*blake3::keyed_hash(&key, bytes).as_bytes())
     }
 
     /// The raw bytes.

@@ -2,7 +2,8 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use dr_core::estate::{
-    Estate, Health, Host, MaxDelete, NameServer, Policy, ProbeSpec, Site, Tree, TsigAlgorithm, TsigKey, Zone,
+    Estate, Health, Host, MaxDelete, Mirrors, NameServer, Policy, ProbeSpec, Site, Tree, TsigAlgorithm,
+    TsigKey, Zone,
 };
 use dr_core::{Error, ErrorKind, Period, RecordKey, RecordSet, RecordType, Severity};
 use proptest::prelude::*;
@@ -264,6 +265,11 @@ fn texts() -> impl Strategy<Value = String> {
     "[^\0]{1,12}"
 }
 
+fn mirrors(every: Period, at_once: u32) -> Mirrors {
+    let seal_file = Some("/etc/dr/seal".into());
+    Mirrors { every: Some(every), at_once, seal_file, ..Mirrors::default() }
+}
+
 /// Two hosts, one site, one zone with two servers: names and values as they come.
 fn estates() -> impl Strategy<Value = Estate> {
     let labels = (names::<dr_core::HostId>(), names::<dr_core::SiteId>(), names::<dr_core::NameServerId>());
@@ -306,6 +312,8 @@ fn estates() -> impl Strategy<Value = Estate> {
             probes,
             rpo: Some(rpo),
             mirror,
+            mirror_every: Some(rpo),
+            generations: Some(fall),
             ..Site::new(host, "other-host".parse().ok()?)
         };
         estate.sites.insert(site, it);
@@ -325,8 +333,9 @@ fn estates() -> impl Strategy<Value = Estate> {
         let health = Health { interval, fall, rise, ..Health::default() };
         let max_delete = MaxDelete { percent, files: files.into() };
         let rto = Period::from_secs(1_000_000);
-        let severity = [("dns.server_silent".to_owned(), Severity::Notice)].into();
-        estate.policy = Policy { rpo, rto, fail_on: Severity::Critical, severity, health, max_delete };
+        let mirrors = mirrors(rpo, fall);
+        estate.policy =
+            Policy { rpo, rto, fail_on: Severity::Critical, severity, health, max_delete, mirrors };
         Some(estate)
     })
 }

@@ -85,7 +85,16 @@ fn world() -> SimWorld {
 fn mirrored(sim: &SimWorld, after_s: u64) {
     let began: dr_core::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     let started = began + Duration::from_secs(after_s);
-    let last = LastMirror { site: shop(), epoch: Epoch(1), started, finished: started, paths: 1, bytes: 1 };
+    let last = LastMirror {
+        site: shop(),
+        epoch: Epoch(1),
+        started,
+        finished: started,
+        paths: 1,
+        bytes: 1,
+        planned: None,
+        seal: None,
+    };
     let path = last_mirror_path("/var/lib/dr", &shop());
     sim.put_file(&estate().hosts[&id("us")].ssh, &path, &last.to_bytes());
 }

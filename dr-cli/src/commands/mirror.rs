@@ -12,6 +12,15 @@ use crate::console::Console;
 use crate::context;
 
 pub(super) async fn run(common: &Common, console: &Console, words: Mirror) -> Result<u8> {
+    if words.many.all || words.many.schedule.is_some() {
+        return super::sites::run(common, console, &words.many).await;
+    }
+    if let Some(target) = &words.many.rollback {
+        return super::rollback::run(common, console, target, words.many.to).await;
+    }
+    if words.many.watch {
+        return super::watch::run(common, console, &words).await;
+    }
     let control = console.control();
     let (toolkit, planned) = match (&words.site, &words.source, &words.target) {
         (Some(site), ..) => {
@@ -72,7 +81,7 @@ async fn finish(
     Ok(code.max(console.report(&planned.report)))
 }
 
-fn options(words: &Mirror) -> Options {
+pub(super) fn options(words: &Mirror) -> Options {
     let default = MaxDelete::default();
     Options {
         exclude: words.exclude.clone(),

@@ -8,6 +8,9 @@ mod keys;
 mod log;
 mod mirror;
 mod probe;
+mod rollback;
+mod sites;
+mod watch;
 
 use dr_core::run::{Event, Outcome};
 use dr_core::toolkit::{Applied, Toolkit};
@@ -24,7 +27,7 @@ pub(crate) async fn run(cli: Cli) -> u8 {
     let console = Console::new(&common);
     let done = match command {
         Command::Check { names } => check::run(&common, &console, &names).await,
-        Command::Mirror(words) => mirror::run(&common, &console, words).await,
+        Command::Mirror(words) => mirror::run(&common, &console, *words).await,
         Command::Dns(words) => dns::run(&common, &console, words).await,
         Command::Keys(words) => keys::run(&common, &console, words).await,
         Command::Probe(words) => probe::run(&common, &console, words).await,

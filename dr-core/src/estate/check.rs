@@ -133,6 +133,7 @@ impl Check<'_> {
         if site.rpo.is_some_and(|rpo| rpo.as_duration().is_zero()) {
             self.wrong(path.key("rpo"), "no mirror is ever that fresh");
         }
+        self.frequency(site, path);
         for (number, probe) in site.probes.iter().enumerate() {
             self.probe(probe, &path.key("probes").index(number));
         }
@@ -229,6 +230,11 @@ impl Check<'_> {
                 self.wrong(path.key(key), "an objective of no time at all cannot be met");
             }
         }
+        for (key, count) in [("at_once", policy.mirrors.at_once), ("per_host", policy.mirrors.per_host)] {
+            if count == 0 {
+                self.wrong(path.key("mirrors").key(key), "with none at a time nothing is ever mirrored");
+            }
+        }
         for name in policy.severity.keys().filter(|name| Code::find(name).is_none()) {
             let meant = nearest(name, Code::all().map(Code::name));
             let message = "no finding has this code (docs/findings.md lists them)".to_owned();
@@ -236,6 +242,23 @@ impl Check<'_> {
             self.notes.push(Note { path, message, suggestion: meant, of_key: true });
         }
         self.health(policy, &path.key("health"));
+    }
+
+    /// A mirror that runs less often than the objective allows its copy to age cannot meet it.
+    fn frequency(&mut self, site: &Site, path: &Path) {
+        let rpo = site.rpo.unwrap_or(self.estate.policy.rpo);
+        let root = Path::default().key("policy").key("mirrors").key("every");
+        let asked = match (site.mirror_every, self.estate.policy.mirrors.every) {
+            (Some(every), _) => Some((every, path.key("mirror_every"))),
+            (None, Some(every)) => Some((every, root)),
+            (None, None) => None,
+        };
+        let Some((every, place)) = asked.filter(|_| site.mirror) else { return };
+        if every.as_secs() == 0 {
+            self.wrong(place, "a mirror needs at least a second");
+        } else if every > rpo {
+            self.wrong(place, format!("a copy that is made every {every} cannot keep an objective of {rpo}"));
+        }
     }
 
     fn health(&mut self, policy: &Policy, path: &Path) {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::mistake::Path;
 use super::node::{Node, Value};
-use super::policy::{Health, MaxDelete, Policy};
+use super::policy::{Health, MaxDelete, Mirrors, Policy};
 use super::read::{Notes, Read, Reader, expected, text_as, word_of};
 use super::record::{RecordKey, RecordSet};
 use super::site::{ProbeSpec, Site, Tree};
@@ -58,6 +58,8 @@ impl Read for Site {
             probes: table.or("probes", vec![]),
             rpo: table.optional("rpo"),
             mirror: table.or("mirror", true),
+            mirror_every: table.optional("mirror_every"),
+            generations: table.optional("generations"),
         };
         table.close();
         Some(site)
@@ -222,9 +224,26 @@ impl Read for Policy {
             severity: table.or("severity", usual.severity),
             health: table.or("health", usual.health),
             max_delete: table.or("max_delete", usual.max_delete),
+            mirrors: table.or("mirrors", usual.mirrors),
         };
         table.close();
         Some(policy)
+    }
+}
+
+impl Read for Mirrors {
+    fn read(node: &Node, path: &Path, notes: &mut Notes) -> Option<Self> {
+        let mut table = Reader::open(node, path, notes)?;
+        let usual = Self::default();
+        let mirrors = Self {
+            every: table.optional("every"),
+            at_once: table.or("at_once", usual.at_once),
+            per_host: table.or("per_host", usual.per_host),
+            generations: table.or("generations", usual.generations),
+            seal_file: table.optional("seal_file"),
+        };
+        table.close();
+        Some(mirrors)
     }
 }
 

@@ -24,11 +24,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::time::Period;
 
 pub use host::Host;
 pub use mistake::{Mistake, Mistakes, Place};
 pub use names::{Account, DnsName, Epoch, HostId, NameError, NameServerId, ObserverId, SiteId, ZoneName};
-pub use policy::{Health, MaxDelete, Policy};
+pub use policy::{Health, MaxDelete, Mirrors, Policy};
 pub use record::{RecordKey, RecordSet, RecordType};
 pub use remote::{Location, Remote};
 pub use site::{ProbeSpec, Site, Tree};
@@ -69,6 +70,36 @@ impl Estate {
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string_pretty(self)
             .map_err(|why| Error::new(ErrorKind::Internal, "write the estate as TOML", why.to_string()))
+    }
+
+    /// The sites that are mirrored; with a period, those that are mirrored just so often.
+    ///
+    /// ```
+    /// assert_eq!(dr_core::Estate::default().mirrored_sites(None), []);
+    /// ```
+    #[must_use]
+    pub fn mirrored_sites(&self, every: Option<Period>) -> Vec<SiteId> {
+        let is_meant =
+            |site: &Site| site.mirror && every.is_none_or(|every| self.mirrored_every(site) == every);
+        self.sites.iter().filter(|(_, site)| is_meant(site)).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// How often this site is mirrored: as it says, or the policy; without either once a day, and twice in a recovery point
+    /// objective of under 25 hours.
+    ///
+    /// ```
+    /// use dr_core::{Estate, estate::Site};
+    /// let mut site = Site::new("uk".parse().unwrap(), "us".parse().unwrap());
+    /// assert_eq!(Estate::default().mirrored_every(&site).to_string(), "24h");
+    /// site.rpo = "1h".parse().ok();
+    /// assert_eq!(Estate::default().mirrored_every(&site).to_string(), "30m");
+    /// ```
+    #[must_use]
+    pub fn mirrored_every(&self, site: &Site) -> Period {
+        const DAY_S: u64 = 24 * 3600;
+        let rpo_s = site.rpo.unwrap_or(self.policy.rpo).as_secs();
+        let usual = if rpo_s > DAY_S { DAY_S } else { (rpo_s / 2).max(1) };
+        site.mirror_every.or(self.policy.mirrors.every).unwrap_or_else(|| Period::from_secs(usual))
     }
 
     /// The zone that holds `name`: the one with the longest matching apex.

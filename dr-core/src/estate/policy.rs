@@ -1,6 +1,7 @@
 //! What the operator promised, and how careful dr must be.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,8 @@ pub struct Policy {
     pub health: Health,
     /// How much a mirror may delete.
     pub max_delete: MaxDelete,
+    /// How the sites are mirrored, all of them.
+    pub mirrors: Mirrors,
 }
 
 impl Default for Policy {
@@ -41,6 +44,7 @@ impl Default for Policy {
             severity: BTreeMap::new(),
             health: Health::default(),
             max_delete: MaxDelete::default(),
+            mirrors: Mirrors::default(),
         }
     }
 }
@@ -78,6 +82,36 @@ impl Default for Health {
             rise: 10,
             hold_down: Period::from_secs(3600),
         }
+    }
+}
+
+/// How the sites are mirrored: `dr mirror --all` and its schedule.
+///
+/// ```
+/// use dr_core::estate::Mirrors;
+/// let mirrors = Mirrors::default();
+/// assert_eq!((mirrors.at_once, mirrors.per_host), (4, 2));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mirrors {
+    /// How often each site is mirrored; without it once a day, or twice in the recovery point objective where that is under 25 hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<Period>,
+    /// So many sites at the same time.
+    pub at_once: u32,
+    /// So many sites at the same time on each host.
+    pub per_host: u32,
+    /// How many former states of each tree the standby keeps for going back; 0: none.
+    pub generations: u32,
+    /// The file with the secret that seals the record of each mirror on the host that received it: its first line, mode 0600.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seal_file: Option<PathBuf>,
+}
+
+impl Default for Mirrors {
+    fn default() -> Self {
+        Self { every: None, at_once: 4, per_host: 2, generations: 0, seal_file: None }
     }
 }
 

@@ -44,6 +44,12 @@ pub struct Site {
     /// False for a site that is mirrored by other means or not at all.
     #[serde(default = "yes")]
     pub mirror: bool,
+    /// How often it is mirrored, when that differs from the policy's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror_every: Option<Period>,
+    /// How many former states of its trees the standby keeps, when that differs from the policy's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generations: Option<u32>,
 }
 
 impl Site {
@@ -61,6 +67,8 @@ impl Site {
             probes: vec![],
             rpo: None,
             mirror: true,
+            mirror_every: None,
+            generations: None,
         }
     }
 }

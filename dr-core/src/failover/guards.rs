@@ -281,6 +281,8 @@ mod tests {
             finished: "2026-11-22T05:00:00Z".parse().unwrap(),
             paths: 1,
             bytes: 1,
+            planned: None,
+            seal: None,
         };
         let fresh = |now: &str, rpo: &str| {
             mirror_fresh(&"us".parse().unwrap(), Ok(Some(&last)), now.parse().unwrap(), rpo.parse().unwrap())

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::estate::{Epoch, HostId, Remote, SiteId};
+use crate::secret::Secret;
 use crate::time::Timestamp;
 
 /// The last mirror of a site that succeeded, as the receiving host remembers it.
@@ -31,9 +33,22 @@ pub struct LastMirror {
     pub paths: u64,
     /// How many bytes it moved.
     pub bytes: u64,
+    /// The digest of what was planned: the transfers, change by change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Digest>,
+    /// Made with the estate's secret: nobody without it can write a record that says anything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Digest>,
 }
 
 impl LastMirror {
+    /// Whether this is what was written with this secret, for this host: not changed, not made up, and not another host's.
+    /// `finished`, `paths` and `bytes` are not under the seal: nothing is decided by them.
+    #[must_use]
+    pub fn is_sealed_by(&self, secret: &Secret, host: &HostId) -> bool {
+        self.seal == Some(seal(secret, &self.site, host, self.epoch, self.started, self.planned))
+    }
+
     /// As the content of the file on the host: one line of JSON.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -59,6 +74,8 @@ impl LastMirror {
 ///     started: "2026-11-22T03:00:00Z".parse().unwrap(),
 ///     paths: 7,
 ///     bytes: 4096,
+///     planned: None,
+///     seal: None,
 /// };
 /// assert_eq!(step.path(), "/var/lib/dr/mirrors/shop.json");
 /// ```
@@ -81,9 +98,30 @@ pub struct RecordMirror {
     pub paths: u64,
     /// How many bytes it moved.
     pub bytes: u64,
+    /// The digest of what was planned: the transfers, change by change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Digest>,
+    /// Made with the estate's secret, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Digest>,
 }
 
 impl RecordMirror {
+    /// The same with the seal of this secret.
+    ///
+    /// ```
+    /// use dr_core::{Secret, failover::RecordMirror};
+    /// # fn shown(step: RecordMirror, secret: Secret) {
+    /// let record = step.clone().sealed(&secret).record("2026-11-22T03:04:00Z".parse().unwrap());
+    /// assert!(record.is_sealed_by(&secret, &step.host));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn sealed(mut self, secret: &Secret) -> Self {
+        self.seal = Some(seal(secret, &self.site, &self.host, self.epoch, self.started, self.planned));
+        self
+    }
+
     /// The file on the host that holds the record.
     #[must_use]
     pub fn path(&self) -> String {
@@ -100,14 +138,30 @@ impl RecordMirror {
             finished,
             paths: self.paths,
             bytes: self.bytes,
+            planned: self.planned,
+            seal: self.seal,
         }
     }
 
-    /// Whether `there` already says as much as this step would write: this mirror, or one that began later.
+    /// Whether `there` already says as much as this step would write: this mirror, or one that began later. What has no seal covers
+    /// nothing that has one.
     #[must_use]
     pub fn is_covered_by(&self, there: &LastMirror) -> bool {
-        there.site == self.site && there.started >= self.started
+        let is_worth_as_much = self.seal.is_none() || there.seal.is_some();
+        there.site == self.site && there.started >= self.started && is_worth_as_much
     }
+}
+
+fn seal(
+    secret: &Secret,
+    site: &SiteId,
+    host: &HostId,
+    epoch: Epoch,
+    started: Timestamp,
+    planned: Option<Digest>,
+) -> Digest {
+    let sealed = serde_json::to_vec(&(site, host, epoch, started, planned)).unwrap_or_default();
+    Digest::keyed(secret, "dr 2026-11-22 record of the last mirror", &sealed)
 }
 
 /// The file on a host that holds the record of the last mirror it received for a site.
@@ -129,4 +183,37 @@ pub(super) fn line_of_json(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec(value).unwrap_or_default();
     bytes.push(b'\n');
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_was_changed_or_copied_is_not_sealed() {
+        let (secret, other) = (Secret::new("one".into()), Secret::new("other".into()));
+        let step = RecordMirror {
+            site: "shop".parse().unwrap(),
+            host: "us".parse().unwrap(),
+            remote: "root@us.example.net".parse().unwrap(),
+            state_dir: "/var/lib/dr".into(),
+            epoch: Epoch(1),
+            started: "2026-11-22T03:00:00Z".parse().unwrap(),
+            paths: 7,
+            bytes: 4096,
+            planned: Some(Digest::of(b"plan")),
+            seal: None,
+        };
+        let record = step.clone().sealed(&secret).record("2026-11-22T03:04:00Z".parse().unwrap());
+        let read = LastMirror::from_bytes(&record.to_bytes()).unwrap();
+        assert!(read.is_sealed_by(&secret, &step.host));
+        assert!(!read.is_sealed_by(&other, &step.host));
+        assert!(!read.is_sealed_by(&secret, &"uk".parse().unwrap()), "the record of another host");
+        let fresher = LastMirror { started: "2026-11-23T03:00:00Z".parse().unwrap(), ..read.clone() };
+        assert!(!fresher.is_sealed_by(&secret, &step.host));
+        assert!(!LastMirror { epoch: Epoch(2), ..read.clone() }.is_sealed_by(&secret, &step.host));
+        assert!(!LastMirror { planned: None, ..read.clone() }.is_sealed_by(&secret, &step.host));
+        assert!(!LastMirror { seal: None, ..read }.is_sealed_by(&secret, &step.host));
+        assert!(!step.sealed(&secret).is_covered_by(&LastMirror { seal: None, ..fresher }));
+    }
 }

@@ -19,6 +19,7 @@ mod lot;
 mod lots;
 mod marks;
 mod owners;
+mod pace;
 mod reuse;
 mod snapshot;
 mod survey;
@@ -44,6 +45,7 @@ pub use lot::{
 };
 pub use lots::{LotLimits, Lots, lots};
 pub use owners::OwnerMap;
+pub use pace::Pace;
 pub use reuse::{Reuse, reusable};
 pub use snapshot::{Names, Snapshot, Stamp};
 pub use survey::{Agreement, Counts, Delta, Joined, Survey, join};

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{OnFailure, Pause, Plan, Planned, Step, addresses};
+use crate::digest::Digest;
 use crate::dns::{Agreement, SetChange, ZoneChange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{DnsName, Epoch, Host, HostId, ProbeSpec, RecordSet, SiteId, ZoneName};
@@ -235,7 +236,11 @@ pub fn mirror_and_record(
     let (host, state_dir) = (receiver.0.clone(), receiver.1.state_dir.clone());
     let remote = receiver.1.ssh.clone();
     let title = format!("write down on {host} that {site} was mirrored");
-    let record = RecordMirror { site: site.clone(), host, remote, state_dir, epoch, started, paths, bytes };
+    let planned = Some(Digest::of_value(&steps));
+    let site = site.clone();
+    // Whoever applies the plan has the estate's secret, if it has one.
+    let seal = None;
+    let record = RecordMirror { site, host, remote, state_dir, epoch, started, paths, bytes, planned, seal };
     steps.push(Planned::needed(title, Step::RecordMirror(record)));
     steps
 }

@@ -10,6 +10,7 @@ mod memo;
 mod nagios;
 mod plan;
 mod report;
+mod schedule;
 
 pub use error::error;
 pub use event::event;
@@ -17,6 +18,7 @@ pub use memo::memo;
 pub use nagios::nagios;
 pub use plan::{guards, plan};
 pub use report::report;
+pub use schedule::{Unit, cron, systemd};
 
 /// How a page is laid out. The library never asks the terminal: the caller says what there is.
 ///

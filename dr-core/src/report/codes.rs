@@ -83,6 +83,9 @@ codes! {
     MIRROR_DIVERGED = "mirror.diverged", Warning,
         "Somebody else changed the target since the last mirror, and not as the source",
         "Find what writes there; let one side win with --prefer source (the other version goes to quarantine) or --prefer target";
+    MIRROR_SITE_FAILED = "mirror.site_failed", Error,
+        "A site was not mirrored: its standby's copy is as old as it was",
+        "Look at the reason; the other sites are not touched by it";
     MIRROR_DIFFERS_AFTER = "mirror.differs_after", Error,
         "The target is not like the source, although it was mirrored",
         "Something else writes into the target; find it, then mirror again";

@@ -9,15 +9,21 @@ mod flow;
 mod meter;
 mod observe;
 mod plan;
+mod rollback;
 mod seen;
+mod sites;
 mod verify;
+mod watch;
 
 pub(super) use apply::act;
 pub(super) use ends::{Hands, Shelf};
 pub(super) use observe::observe;
+pub use sites::{MirroredSite, MirroredSites};
+pub use watch::{MirrorWatch, Round, Watched};
 
 use self::plan::Unagreed;
 use super::Toolkit;
+use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{Epoch, Host, HostId, Location, Site, SiteId};
 use crate::failover::RecordMirror;
@@ -142,18 +148,32 @@ impl Toolkit {
             started: at,
             paths: whole.plan.steps.iter().map(paths_of).sum(),
             bytes: whole.summary.bytes,
+            planned: Some(Digest::of_value(&whole.plan.steps)),
+            seal: None,
         };
         let said = format!("write down on {standby} that {site_id} was mirrored");
         whole.plan.steps.push(Planned::needed(said, Step::RecordMirror(record)));
         let (home, standby) = ((&home, home_host), (standby, standby_host));
         whole.plan.steps.extend(self.first_roles(site_id, epoch, home, standby).await);
+        self.seal(&mut whole.plan);
         Ok(whole)
+    }
+
+    /// Seals the records of mirrors that the plan will write, if the estate has a secret for it.
+    pub(super) fn seal(&self, plan: &mut Plan) {
+        let Some(secret) = &self.seal else { return };
+        for planned in &mut plan.steps {
+            if let Step::RecordMirror(record) = &mut planned.step {
+                *record = record.clone().sealed(secret);
+            }
+        }
     }
 
     fn options_of(&self, site: &Site) -> Options {
         Options {
             exclude: site.exclude.clone(),
             max_delete: self.estate.policy.max_delete,
+            generations: site.generations.unwrap_or(self.estate.policy.mirrors.generations),
             ..Options::default()
         }
     }

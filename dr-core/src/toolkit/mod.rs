@@ -22,7 +22,7 @@ pub use blocking::blocking;
 pub use call::{CheckZone, MirrorTrees, Mirrored, OPERATIONS, Operation, ToolkitSettings};
 pub use failover::{FailoverOptions, Watch};
 pub use keys::{AuditOptions, InstallOptions, LockOptions, RotateOptions};
-pub use mirror::MirrorPlan;
+pub use mirror::{MirrorPlan, MirrorWatch, MirroredSite, MirroredSites, Round, Watched};
 pub use open::{Settings, now, read_secret_file};
 
 use crate::estate::Estate;
@@ -45,12 +45,21 @@ pub struct Toolkit {
     pub estate: Estate,
     /// Ends of mirrors that are planned and not applied yet.
     shelf: mirror::Shelf,
+    /// What seals the records of mirrors.
+    seal: Option<crate::secret::Secret>,
 }
 
 impl Toolkit {
     /// The verbs over this world and this estate.
     #[must_use]
     pub fn new(world: World, estate: Estate) -> Self {
-        Self { world, estate, shelf: mirror::Shelf::default() }
+        Self { world, estate, shelf: mirror::Shelf::default(), seal: None }
+    }
+
+    /// The same with a secret that seals the record of each mirror on the host that received it: a record without its seal does not
+    /// count. [`Self::open`] takes it from the estate (`policy.mirrors.seal_file`).
+    #[must_use]
+    pub fn sealing(self, secret: crate::secret::Secret) -> Self {
+        Self { seal: Some(secret), ..self }
     }
 }

@@ -82,7 +82,9 @@ impl Toolkit {
             shell: Arc::new(SshShell::new(connector)),
             journal: Arc::new(LateJournal::new(journal)),
         };
-        Ok(Self::new(world, estate))
+        let seal = estate.policy.mirrors.seal_file.as_deref().map(read_secret_file).transpose()?;
+        let toolkit = Self::new(world, estate);
+        Ok(seal.into_iter().fold(toolkit, Self::sealing))
     }
 }
 

@@ -10,6 +10,7 @@ pub mod clock;
 mod control;
 pub mod coordinator;
 pub mod endpoints;
+pub(crate) mod eyes;
 pub mod journal;
 pub mod probes;
 pub mod providers;

@@ -206,6 +206,8 @@ pub(crate) fn mirror_plan(pages: usize) -> Plan {
         started: at(),
         paths: pages as u64 + 7,
         bytes: 5_300_000,
+        planned: None,
+        seal: None,
     };
     let steps = vec![
         Planned::needed("mirror shop to us", Step::Mirror(transfer)),

@@ -10,8 +10,10 @@
 mod child;
 mod disturbed;
 mod filter;
+mod garden;
 mod guards;
 mod lines;
+mod oracle;
 mod real;
 mod trees;
 

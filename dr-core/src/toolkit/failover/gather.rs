@@ -158,7 +158,12 @@ impl Toolkit {
         let host = self.host(id, operation)?;
         let path = last_mirror_path(&host.state_dir, site);
         let Some(bytes) = self.world.shell.read_file(&host.ssh, &path).await? else { return Ok(None) };
-        LastMirror::from_bytes(&bytes).map(Some).map_err(|why| damaged(&path, id, why))
+        let last = LastMirror::from_bytes(&bytes).map_err(|why| damaged(&path, id, why))?;
+        if self.seal.as_ref().is_some_and(|secret| !last.is_sealed_by(secret, id)) {
+            let why = "the record does not have the seal of this estate".to_owned();
+            return Err(damaged(&path, id, why).hint("mirror the site: that writes a new record"));
+        }
+        Ok(Some(last))
     }
 
     /// The site's names by the zone that they are in, and those that are in none.

@@ -201,6 +201,7 @@ impl Toolkit {
         for guard in &overridden {
             let _ = write!(plan.title, ", despite {}", guard.name.name());
         }
+        self.seal(&mut plan);
         Ok(plan)
     }
 }
