@@ -333,6 +333,7 @@ fn estates() -> impl Strategy<Value = Estate> {
         let health = Health { interval, fall, rise, ..Health::default() };
         let max_delete = MaxDelete { percent, files: files.into() };
         let rto = Period::from_secs(1_000_000);
+        let severity = [("dns.server_silent".to_owned(), Severity::Notice)].into();
         let mirrors = mirrors(rpo, fall);
         estate.policy =
             Policy { rpo, rto, fail_on: Severity::Critical, severity, health, max_delete, mirrors };
