@@ -334,6 +334,7 @@ fn estates() -> impl Strategy<Value = Estate> {
         let max_delete = MaxDelete { percent, files: files.into() };
         let rto = Period::from_secs(1_000_000);
         let mirrors = mirrors(rpo, fall);
+        let severity = [("dns.server_silent".to_owned(), Severity::Notice)].into();
         estate.policy =
             Policy { rpo, rto, fail_on: Severity::Critical, severity, health, max_delete, mirrors };
         Some(estate)
