@@ -6,8 +6,6 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::secret::Secret;
-
 /// A BLAKE3 digest, written as 64 hexadecimal digits.
 ///
 /// ```
@@ -38,14 +36,13 @@ impl Digest {
     /// digests of different uses of one secret apart.
     ///
     /// ```
-    /// use dr_core::{Digest, Secret};
-    /// let secret = Secret::new("moss-piano-41".into());
-    /// let sealed = Digest::keyed(&secret, "dr example", b"page");
-    /// assert_ne!(sealed, Digest::keyed(&secret, "dr another example", b"page"));
+    /// use dr_core::Digest;
+    /// let sealed = Digest::keyed(b"moss-piano-41", "dr example", b"page");
+    /// assert_ne!(sealed, Digest::keyed(b"moss-piano-41", "dr another example", b"page"));
     /// ```
     #[must_use]
-    pub fn keyed(secret: &Secret, purpose: &str, bytes: &[u8]) -> Self {
-        let key = blake3::derive_key(purpose, secret.reveal().as_bytes());
+    pub fn keyed(secret: &[u8], purpose: &str, bytes: &[u8]) -> Self {
+        let key = blake3::derive_key(purpose, secret);
         Self(*blake3::keyed_hash(&key, bytes).as_bytes())
     }
 

@@ -335,6 +335,7 @@ fn estates() -> impl Strategy<Value = Estate> {
         let rto = Period::from_secs(1_000_000);
         let severity = [("dns.server_silent".to_owned(), Severity::Notice)].into();
         let mirrors = mirrors(rpo, fall);
+        let severity = [("dns.server_silent".to_owned(), Severity::Notice)].into();
         estate.policy =
             Policy { rpo, rto, fail_on: Severity::Critical, severity, health, max_delete, mirrors };
         Some(estate)

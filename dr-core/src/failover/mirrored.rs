@@ -161,7 +161,7 @@ fn seal(
     planned: Option<Digest>,
 ) -> Digest {
     let sealed = serde_json::to_vec(&(site, host, epoch, started, planned)).unwrap_or_default();
-    Digest::keyed(secret, "dr 2026-11-22 record of the last mirror", &sealed)
+    Digest::keyed(secret.reveal().as_bytes(), "dr 2026-11-22 record of the last mirror", &sealed)
 }
 
 /// The file on a host that holds the record of the last mirror it received for a site.
