@@ -38,7 +38,7 @@ async fn planned(source: &dyn Endpoint, target: &dyn Endpoint, at: &str) -> LotF
     wanted(at, from, to)
 }
 
-fn noise(bytes: usize, seed: u32) -> Vec<u8> {
+pub(crate) fn noise(bytes: usize, seed: u32) -> Vec<u8> {
     (0..bytes as u32).map(|n| (n.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 13) as u8).collect()
 }
 
@@ -162,7 +162,11 @@ pub(crate) async fn garbage_does_not_land(peer: &Peer) {
     );
 }
 
-async fn land(target: &dyn Endpoint, lot: &Lot, batches: Vec<Vec<Piece>>) -> Result<Vec<Landed>, Error> {
+pub(crate) async fn land(
+    target: &dyn Endpoint,
+    lot: &Lot,
+    batches: Vec<Vec<Piece>>,
+) -> Result<Vec<Landed>, Error> {
     let (out, pieces): (PieceSender, PieceReceiver) = tokio::sync::mpsc::channel(64);
     for batch in batches {
         out.send(batch).await.unwrap();

@@ -10,6 +10,7 @@
 mod contract;
 mod disk;
 mod kinds;
+mod large;
 mod lots;
 mod peers;
 mod remembered;

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink as link};
 use std::path::{Path, PathBuf};
 
 use dr_core::ErrorKind;
-use dr_core::mirror::{Change, Entry, Generation, Landed, Landing, Lot, RelPath};
+use dr_core::mirror::{Change, Entry, Generation, Landed, Landing, Lot};
 use dr_core::world::Endpoint;
 use dr_core::world::endpoints::LocalEndpoint;
 
@@ -244,5 +244,68 @@ async fn one_mirror_at_a_time() {
     one.settle().await.unwrap();
     other.begin(&keep(1)).await.unwrap();
     other.settle().await.unwrap();
-    let _ = RelPath::root();
+}
+
+/// Where the child of the test below works.
+const CHILD: &str = "DR_TEST_STATES";
+const PAGES: usize = 400;
+
+async fn one_mirror(directory: &Path) {
+    let open = async |name: &str| LocalEndpoint::open(&directory.join(name)).await.unwrap();
+    let (source, target) = (open("source").await, open("site").await);
+    target.begin(&keep(1)).await.unwrap();
+    let names: Vec<String> = (0..PAGES).map(|n| n.to_string()).collect();
+    for names in names.chunks(20) {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        land_all(&source, &target, &names).await;
+    }
+    target.switch().await.unwrap();
+    target.settle().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_a_child() {
+    if let Some(directory) = std::env::var_os(CHILD) {
+        one_mirror(Path::new(&directory)).await;
+    }
+}
+
+/// However it dies, what is served is the old state or the new one, and the next run makes it the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_leaves_one_state_or_the_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let (source, target) = (directory.path().join("source"), directory.path().join("site"));
+    let fill = |root: &Path, text: &str| {
+        std::fs::create_dir_all(root).unwrap();
+        for n in 0..PAGES {
+            std::fs::write(root.join(n.to_string()), text).unwrap();
+        }
+    };
+    fill(&target, "round 0");
+    let shown = || -> std::collections::BTreeSet<String> {
+        (0..PAGES).map(|n| std::fs::read_to_string(target.join(n.to_string())).unwrap()).collect()
+    };
+    let mut killed = 0;
+    for round in 1..=12_u64 {
+        let (old, new) = (shown(), format!("round {round} {}", "x".repeat(round as usize)));
+        assert_eq!(old.len(), 1, "one state as a whole: {old:?}");
+        fill(&source, &new);
+        let mut run = std::process::Command::new(std::env::current_exe().unwrap());
+        run.args(["--exact", "states::as_a_child"]).env(CHILD, directory.path());
+        let mut child = run.stdout(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(10 * round * round % 130));
+        child.kill().unwrap();
+        killed += u32::from(!child.wait().unwrap().success());
+        let now = shown();
+        assert!(now == old || now.iter().eq([&new]), "round {round}: {now:?}");
+        if round % 3 == 0 {
+            one_mirror(directory.path()).await;
+            assert!(shown().iter().eq([&new]));
+            let names = std::fs::read_dir(directory.path().join(".dr-kept-site")).unwrap();
+            let names: Vec<_> = names.map(|found| found.unwrap().file_name()).collect();
+            assert_eq!(names.len(), 2, "one former state and what is known of it: {names:?}");
+        }
+    }
+    assert!(killed > 0, "all of them were over before they could be killed");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 3, "nothing else is left");
 }
