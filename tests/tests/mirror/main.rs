@@ -13,6 +13,7 @@ mod filter;
 mod garden;
 mod guards;
 mod lines;
+mod memory;
 mod oracle;
 mod real;
 mod trees;

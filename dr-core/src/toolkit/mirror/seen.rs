@@ -97,8 +97,10 @@ async fn joined(ends: &Ends, source: &Delta, target: &Delta) -> Result<(Snapshot
 pub(super) fn pair(ends: &Ends, (source, target): (&Location, &Location), options: &Options) -> Digest {
     let source = ends.source.place().unwrap_or_else(|| source.clone());
     let target = ends.target.place().unwrap_or_else(|| target.clone());
+    // What a mirror without deletions leaves on the target is no part of what both agree on with them.
     let filter = (
         &options.exclude,
+        (options.delete, options.delete_excluded),
         options.min_size_bytes,
         options.max_size_bytes,
         options.min_age_s,
