@@ -333,7 +333,6 @@ fn estates() -> impl Strategy<Value = Estate> {
         let health = Health { interval, fall, rise, ..Health::default() };
         let max_delete = MaxDelete { percent, files: files.into() };
         let rto = Period::from_secs(1_000_000);
-        let severity = [("dns.server_silent".to_owned(), Severity::Notice)].into();
         let mirrors = mirrors(rpo, fall);
         let severity = [("dns.server_silent".to_owned(), Severity::Notice)].into();
         estate.policy =
