@@ -157,8 +157,8 @@ pub fn guards(facts: &Facts<'_>) -> Vec<(Guard, Result<String, Refusal>)> {
     vec![
         (Guard::Source, check_source(facts)),
         (Guard::Target, check_target(&facts.target)),
-        (Guard::SameTrees, check_same_trees(facts)),
         (Guard::Deletions, check_deletions(facts)),
+        (Guard::SameTrees, check_same_trees(facts)),
         (Guard::Divergence, check_divergence(facts)),
         (Guard::Room, check_room(facts)),
     ]
@@ -195,14 +195,17 @@ fn check_target(target: &End<'_>) -> Result<String, Refusal> {
 /// Beyond so many files, and more than half of them, it is another tree that stands there.
 const OTHER_TREE_FILES_MIN: u64 = 100;
 
-fn check_same_trees(Facts { source, target, options, .. }: &Facts<'_>) -> Result<String, Refusal> {
+fn check_same_trees(facts: &Facts<'_>) -> Result<String, Refusal> {
+    let Facts { source, target, options, .. } = facts;
     let mut is_known = false;
-    for end in [source, target] {
+    // What is gone from the source is removed from the target: who allows that many removals has said that it is meant.
+    let is_allowed = check_deletions(facts).is_ok();
+    for (end, is_meant) in [(source, is_allowed), (target, false)] {
         let Some(gone) = end.gone else { continue };
         is_known = true;
         // What came since the last mirror counts as having been there: then more must be gone to be refused.
         let of = end.counts.files + gone;
-        if !options.other_tree && gone > OTHER_TREE_FILES_MIN && gone * 2 > of {
+        if !options.other_tree && !is_meant && gone > OTHER_TREE_FILES_MIN && gone * 2 > of {
             return Err(Refusal::OtherTree { place: end.place.clone(), gone, of });
         }
     }

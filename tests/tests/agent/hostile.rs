@@ -90,10 +90,11 @@ async fn error_later(first: Vec<u8>, then: Vec<u8>) -> dr_core::Error {
         theirs.write_all(&first).await.unwrap();
         let mut heard = vec![0; 1 << 16];
         loop {
-            // Whatever the client asks, it gets the same.
-            if !matches!(theirs.read(&mut heard).await, Ok(count) if count > 0)
-                || theirs.write_all(&then).await.is_err()
-            {
+            // Whatever the client asks, and whenever, it gets the same.
+            let often = std::time::Duration::from_millis(50);
+            let is_over =
+                matches!(tokio::time::timeout(often, theirs.read(&mut heard)).await, Ok(Ok(0) | Err(_)));
+            if is_over || theirs.write_all(&then).await.is_err() {
                 return;
             }
         }

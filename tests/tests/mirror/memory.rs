@@ -181,10 +181,10 @@ async fn a_tree_that_lost_most_of_what_it_had_is_refused() {
     let shown = scene.rehearse(&Options::default()).await;
     let refusing: Vec<Guard> =
         shown.guards.iter().filter(|verdict| verdict.refused).map(|verdict| verdict.guard).collect();
-    assert_eq!(refusing, [Guard::SameTrees, Guard::Deletions]);
+    assert_eq!(refusing, [Guard::Deletions, Guard::SameTrees]);
     assert_eq!(shown.summary.deleted, 200, "the deletions can be looked at");
     let many = dr_core::estate::MaxDelete { percent: 100, files: 1000 };
-    let meant = Options { other_tree: true, max_delete: many, ..Options::default() };
+    let meant = Options { max_delete: many, ..Options::default() };
     assert_eq!(scene.apply(&meant).await, Outcome::New);
     assert_eq!(rsync_would_change(&scene.at("from"), &scene.at("to")), "");
 }
