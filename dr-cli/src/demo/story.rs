@@ -12,6 +12,7 @@ use dr_core::plan::{Plan, Step};
 use dr_core::run::{Direction, Event, Outcome};
 use dr_core::toolkit::{Applied, FailoverOptions, InstallOptions, Settings, Toolkit};
 use dr_core::world::Control;
+use dr_core::world::endpoints::Agents;
 use dr_core::world::resolver::StubResolver;
 use dr_core::world::ssh::Access;
 use dr_core::{Error, ErrorKind, Period, Remote, Result, Secret};
@@ -180,7 +181,9 @@ fn open(scene: &Scene, passwords: BTreeMap<Remote, Secret>) -> Result<Toolkit> {
     // The key's file is named in the estate.
     let access = Access { passwords, ..Access::default() };
     let journal = scene.directory.join("journal.db");
-    Toolkit::open(Settings { estate: scene.estate.clone(), journal, access, ..Settings::default() })
+    // The demo's hosts have SFTP and no shell that could run an agent.
+    let agents = Agents { off: true, ..Agents::default() };
+    Toolkit::open(Settings { estate: scene.estate.clone(), journal, access, agents, ..Settings::default() })
 }
 
 /// A key pair, brought to both hosts by password and proven; then the passwords are switched off.
