@@ -51,7 +51,7 @@ class Gate:
                     "PidFile none\nUsePAM no\nUseDNS no\nLogLevel ERROR\nStrictModes no\nPermitRootLogin yes",
                     "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPrintMotd no\nPrintLastLog no",
                     f"AuthorizedKeysFile {lab.dir}/key.pub",
-                    f"SetEnv HOME={lab.home} UNISON={lab.home}/unison-there PATH={lab.program.parent}:/usr/bin:/bin",
+                    f"SetEnv HOME={lab.home} XDG_STATE_HOME={lab.dir}/state-there UNISON={lab.home}/unison-there PATH={lab.program.parent}:/usr/bin:/bin",
                     "Subsystem sftp internal-sftp\n",
                 ]
             )
@@ -138,11 +138,17 @@ class Lab:
         )
         self.environment = {
             "HOME": str(self.home),
+            "XDG_STATE_HOME": str(self.dir / "state-here"),
             "UNISON": str(self.home / "unison-here"),
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
             "USER": self.user,
         }
+
+    def forget(self) -> None:
+        """Takes from both ends what dr remembers of mirrors: another tree at the same path would be refused, and rightly so."""
+        for name in ["mirror", "state-here", "state-there"]:
+            shutil.rmtree(self.dir / name, ignore_errors=True)
 
     def close(self) -> None:
         for process in reversed(self.started):
