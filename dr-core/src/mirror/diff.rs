@@ -77,7 +77,7 @@ pub fn diff(source: &Snapshot, target: &Snapshot, options: &Options, carries: Ca
 }
 
 /// The changes in groups: those of one group do not depend on each other, and each group needs the ones before it. Directories come
-/// first, parents before what is in them; then files; then more names of files; then symbolic links and special files; then what
+/// first, parents before what is in them; then files; then symbolic links and special files; then more names of all of these; then what
 /// takes the place of a directory; deletions come last, children before parents. Nothing vanishes before its replacement is in
 /// place, except where a directory and something else trade places.
 ///
@@ -96,10 +96,10 @@ enum Sort {
         depth: usize,
     },
     File,
-    /// A hard link to a file that is there by now.
-    HardLink,
     /// Symbolic links, devices, FIFOs, sockets.
     Node,
+    /// A hard link to what is there by now: it need not be a file.
+    HardLink,
     Remove,
     RemoveDirectory {
         height: usize,

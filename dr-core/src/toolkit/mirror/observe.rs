@@ -101,7 +101,9 @@ fn is_about_names(change: &Change) -> bool {
 
 fn progress(change: &Change, there: Option<&Entry>) -> Progress {
     match (there, change.progress(there)) {
-        (Some(there), Progress::Done | Progress::Strange) if is_about_names(change) && there.is_file() => {
+        (Some(there), Progress::Done | Progress::Strange)
+            if is_about_names(change) && !there.is_directory() =>
+        {
             Progress::Ahead
         }
         (_, progress) => progress,

@@ -246,6 +246,16 @@ enum Slot {
     Done,
 }
 
+impl Slot {
+    /// How much of the file has come; none after its end.
+    fn arrived(&self) -> Option<u64> {
+        match self {
+            Self::Held(_, arrived) | Self::Flowing(_, arrived) => Some(*arrived),
+            Self::Done => None,
+        }
+    }
+}
+
 /// Puts the pieces in order, file by file; gives what became of files that nothing is written for.
 async fn sort(
     lot: &Lot,
@@ -265,21 +275,28 @@ async fn sort(
                     take(slot, offset, bytes, || order(&orders, file, wanted.change.to.clone())).await?;
                 }
                 Piece::Copy { .. } => return Err(garbled("it copies from what this target never offered")),
-                Piece::End { entry, .. } => match std::mem::replace(slot, Slot::Done) {
-                    Slot::Held(held, _) => {
-                        let sender = order(&orders, file, Some(entry))?;
-                        for bytes in held {
-                            let _ = sender.try_send(Ok(bytes));
+                Piece::End { entry, .. } => {
+                    let planned = wanted.change.to.as_ref();
+                    let is_planned = planned.is_some_and(|to| is_as_planned(to, &entry));
+                    let size_bytes = entry.size_bytes();
+                    if is_planned || size_bytes <= WHOLE_BYTES as u64 {
+                        let begin = || order(&orders, file, wanted.change.to.clone());
+                        fill(slot, size_bytes, begin).await?;
+                    }
+                    match std::mem::replace(slot, Slot::Done) {
+                        Slot::Held(held, arrived) if arrived == size_bytes => {
+                            let sender = order(&orders, file, Some(entry))?;
+                            for bytes in held {
+                                let _ = sender.try_send(Ok(bytes));
+                            }
                         }
+                        // What was begun is of the version that was planned.
+                        Slot::Held(..) => landed[file] = Some(Landed::Kept(Kept::Restless)),
+                        Slot::Flowing(sender, arrived) if is_planned && arrived == size_bytes => drop(sender),
+                        Slot::Flowing(sender, _) => drop(sender.send(Err(Kept::Restless)).await),
+                        Slot::Done => return Err(garbled("it ends a file twice")),
                     }
-                    Slot::Flowing(sender, _)
-                        if wanted.change.to.as_ref().is_some_and(|to| is_as_planned(to, &entry)) =>
-                    {
-                        drop(sender);
-                    }
-                    Slot::Flowing(sender, _) => drop(sender.send(Err(Kept::Restless)).await),
-                    Slot::Done => return Err(garbled("it ends a file twice")),
-                },
+                }
                 Piece::Kept { why, .. } => match std::mem::replace(slot, Slot::Done) {
                     Slot::Flowing(sender, _) => drop(sender.send(Err(why)).await),
                     _ => landed[file] = Some(Landed::Kept(why)),
@@ -323,20 +340,41 @@ fn order(
     Ok(sender)
 }
 
+/// Bytes that no piece names are zero: what is missing before `offset` is put in.
+async fn fill(
+    slot: &mut Slot,
+    offset: u64,
+    begin: impl Fn() -> Result<mpsc::Sender<Result<Bytes, Kept>>>,
+) -> Result<()> {
+    static ZEROS: [u8; BATCH_BYTES] = [0; BATCH_BYTES];
+    while let Some(arrived) = slot.arrived().filter(|arrived| *arrived < offset) {
+        let hole = usize::try_from(offset - arrived).unwrap_or(BATCH_BYTES).min(BATCH_BYTES);
+        put(slot, Bytes::from_static(&ZEROS[..hole]), &begin).await?;
+    }
+    Ok(())
+}
+
 async fn take(
     slot: &mut Slot,
     offset: u64,
     bytes: Bytes,
-    begin: impl FnOnce() -> Result<mpsc::Sender<Result<Bytes, Kept>>>,
+    begin: impl Fn() -> Result<mpsc::Sender<Result<Bytes, Kept>>>,
 ) -> Result<()> {
-    let arrived = match slot {
-        Slot::Held(_, arrived) | Slot::Flowing(_, arrived) => *arrived,
-        Slot::Done => return Err(garbled("it sends content after the end")),
-    };
-    if offset != arrived {
-        return Err(garbled("it leaves bytes out, or sends them twice"));
+    fill(slot, offset, &begin).await?;
+    match slot.arrived() {
+        None => Err(garbled("it sends content after the end")),
+        Some(arrived) if arrived > offset => Err(garbled("it sends bytes twice, or in no order")),
+        Some(_) => put(slot, bytes, begin).await,
     }
-    let after = arrived + bytes.len() as u64;
+}
+
+/// The bytes that follow.
+async fn put(
+    slot: &mut Slot,
+    bytes: Bytes,
+    begin: impl Fn() -> Result<mpsc::Sender<Result<Bytes, Kept>>>,
+) -> Result<()> {
+    let after = slot.arrived().unwrap_or_default() + bytes.len() as u64;
     match slot {
         Slot::Held(held, arrived) => {
             held.push(bytes);
