@@ -54,7 +54,7 @@ pub(super) struct Ledger {
     /// Huge files of which a range did not arrive: what became of it.
     spoiled: BTreeMap<RelPath, Landed>,
     /// Neither as before nor as planned.
-    strange: Vec<RelPath>,
+    strange: Vec<Change>,
     /// Bytes that left the source, and that were written.
     pub(super) sent_bytes: u64,
     pub(super) written_bytes: u64,
@@ -78,9 +78,21 @@ impl Flow<'_> {
 
     /// Makes all changes of one stage; those that move content by lots.
     pub(super) async fn stage(&self, stage: impl Iterator<Item = Change>) -> Result<()> {
+        self.make(self.unblocked(stage)).await?;
+        let again = self.judge_strange().await?;
+        if again.is_empty() {
+            return Ok(());
+        }
+        self.make(again).await?;
+        match self.judge_strange().await? {
+            still if still.is_empty() => Ok(()),
+            still => Err(self.conflict(&still.iter().map(|change| &change.path).collect::<Vec<_>>())),
+        }
+    }
+
+    async fn make(&self, changes: Vec<Change>) -> Result<()> {
         let (files, others): (Vec<Change>, Vec<Change>) =
-            self.unblocked(stage).into_iter().partition(Change::moves_content);
-        self.change(others, true).await?;
+            changes.into_iter().partition(Change::moves_content);
         if !files.is_empty() {
             let mut bases = bases(self.ends, &files.iter().collect::<Vec<_>>(), self.all).await?;
             let files = files.into_iter().map(|change| {
@@ -90,13 +102,15 @@ impl Flow<'_> {
             let again = self.move_all(files.collect(), true).await?;
             self.move_all(again, false).await?;
         }
-        self.judge_strange().await
+        // After the files: what is set at one name of a file shows at its other names.
+        self.change(others, true).await
     }
 
     /// Makes changes that others need and that are not final: only what cannot be done is noted.
     pub(super) async fn prepare(&self, changes: impl Iterator<Item = Change>) -> Result<()> {
         self.change(self.unblocked(changes), false).await?;
-        self.judge_strange().await
+        let again = self.judge_strange().await?;
+        self.change(again, false).await
     }
 
     /// Makes changes that move no content and do not depend on each other.
@@ -240,35 +254,51 @@ impl Flow<'_> {
         paths.find(|other| *other != path && other.as_bytes().eq_ignore_ascii_case(path.as_bytes()))
     }
 
-    /// Paths that are neither as before nor as planned: fine if they are like the source by now, else the end of the run.
-    async fn judge_strange(&self) -> Result<()> {
-        let paths = std::mem::take(&mut self.ledger().strange);
-        if paths.is_empty() {
-            return Ok(());
+    /// Paths that are neither as before nor as planned: fine if they are like the source by now. What became different through
+    /// another name of the same file is given back, to be made from what is there. Anything else is the end of the run.
+    async fn judge_strange(&self) -> Result<Vec<Change>> {
+        let changes = std::mem::take(&mut self.ledger().strange);
+        if changes.is_empty() {
+            return Ok(vec![]);
         }
+        let paths: Vec<RelPath> = changes.iter().map(|change| change.path.clone()).collect();
         let (source, target) =
             tokio::try_join!(self.ends.source.look(&paths), self.ends.target.look(&paths))?;
-        let is_alike = |source: Option<Entry>, there: Option<&Entry>| {
+        let (mut again, mut strange) = (vec![], vec![]);
+        for (change, (source, there)) in changes.into_iter().zip(source.into_iter().zip(target)) {
             let to = source.map(|entry| entry.as_carried(self.carries));
-            Change { path: RelPath::root(), from: None, to }.progress(there) == Progress::Done
-        };
-        let seen = paths.iter().zip(source.into_iter().zip(target));
-        let strange: Vec<&RelPath> = seen
-            .filter(|(_, (source, there))| !is_alike(source.clone(), there.as_ref()))
-            .map(|(path, _)| path)
-            .collect();
-        if strange.is_empty() {
-            return Ok(());
+            let now = Change { path: change.path.clone(), from: None, to };
+            if now.progress(there.as_ref()) == Progress::Done {
+                continue;
+            }
+            if there.as_ref().is_some_and(|there| self.is_by_us(there)) {
+                again.push(Change { from: there, ..change });
+            } else {
+                strange.push(change.path);
+            }
         }
+        if strange.is_empty() { Ok(again) } else { Err(self.conflict(&strange.iter().collect::<Vec<_>>())) }
+    }
+
+    /// Whether this looks like something that landed a moment ago: one file under several names has the same metadata under each.
+    fn is_by_us(&self, there: &Entry) -> bool {
+        let look = |entry: &Entry| (entry.mode, entry.mtime_s, entry.mtime_ns, entry.owner);
+        let is_it = |change: &Change| {
+            change.to.as_ref().is_some_and(|to| !to.is_directory() && look(to) == look(there))
+        };
+        !there.is_directory() && self.ledger().landed.iter().any(is_it)
+    }
+
+    fn conflict(&self, strange: &[&RelPath]) -> Error {
         if let Some((one, other)) = strange.iter().find_map(|path| Some((*path, self.twin(path)?))) {
             let message =
                 format!("it does not tell upper from lower case, and the source has {one} and {other}");
-            return Err(Error::new(ErrorKind::Unsupported, "change the target", message)
-                .hint("rename one of them on the source, exclude one, or mirror to another file system"));
+            return Error::new(ErrorKind::Unsupported, "change the target", message)
+                .hint("rename one of them on the source, exclude one, or mirror to another file system");
         }
-        let message = format!("somebody else changed it meanwhile: {}", named(&strange));
-        Err(Error::new(ErrorKind::Conflict, "change the target", message)
-            .hint("look at what writes into the target, then plan the mirror again"))
+        let message = format!("somebody else changed it meanwhile: {}", named(strange));
+        Error::new(ErrorKind::Conflict, "change the target", message)
+            .hint("look at what writes into the target, then plan the mirror again")
     }
 }
 
@@ -283,7 +313,7 @@ impl Ledger {
             }
             Landed::Staged => return false,
             Landed::Strange => {
-                self.strange.push(change.path.clone());
+                self.strange.push(change.clone());
                 return false;
             }
             Landed::Unlike | Landed::Kept(Kept::Restless) if is_first => return true,
