@@ -236,9 +236,10 @@ fn refusals(guards: &[Verdict]) -> Vec<String> {
 
 fn tell_ways(ends: &Ends, (source, target): (&Location, &Location), control: &Control) {
     for (place, end) in [(source, &ends.source), (target, &ends.target)] {
-        let way = end.way();
-        if way != Way::Local {
-            control.emit(&Event::Note { message: format!("{place} is reached {way}") });
+        if let (Location::Remote { remote, .. }, way) = (place, end.way())
+            && way != Way::Local
+        {
+            control.emit(&Event::Note { message: format!("{} is reached {way}", remote.host) });
         }
     }
 }
