@@ -47,7 +47,7 @@ pub enum Refusal {
         /// The target.
         target: Location,
     },
-    /// More would be removed than [`Options::max_delete`] allows.
+    /// More would be removed than [`crate::mirror::Options::max_delete`] allows.
     TooManyDeletions {
         /// How many files would be removed.
         files: u64,
