@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::entries::tree_order;
 use super::entry::{Bytes, Entry, Kind, Owner, RelPath, Xattrs};
 use super::snapshot::Stamp;
+use super::varint;
 use crate::digest::Digest;
 
 /// The first bytes of a file, with the number of the format.
@@ -122,7 +123,7 @@ impl<W: Write> BaselineWriter<W> {
             self.last.clear();
         }
         let shared = self.last.iter().zip(path).take_while(|(one, other)| one == other).count();
-        put_number(&mut self.block, shared as u64);
+        varint::put(&mut self.block, shared as u64);
         put_bytes(&mut self.block, &path[shared..]);
         self.last.truncate(shared);
         self.last.extend_from_slice(&path[shared..]);
@@ -137,7 +138,7 @@ impl<W: Write> BaselineWriter<W> {
             self.flush()?;
         }
         self.block.push(END);
-        put_number(&mut self.block, self.records);
+        varint::put(&mut self.block, self.records);
         self.flush()?;
         self.to.flush()?;
         Ok(self.to)
@@ -331,56 +332,47 @@ fn put_entry(to: &mut Vec<u8>, entry: &Entry, stamp: Option<Stamp>, is_linked: b
             | flag(entry.owner.is_some(), tag::OWNER)
             | flag(entry.xattrs.is_some(), tag::XATTRS),
     );
-    put_number(to, entry.mode.into());
+    varint::put(to, entry.mode.into());
     put_signed(to, entry.mtime_s);
-    put_number(to, entry.mtime_ns.into());
+    varint::put(to, entry.mtime_ns.into());
     match &entry.kind {
         Kind::File { size_bytes, digest } => {
-            put_number(to, *size_bytes);
+            varint::put(to, *size_bytes);
             to.extend_from_slice(digest.as_ref().map_or(&[], |digest| digest.as_bytes()));
         }
         Kind::Symlink { target } => put_bytes(to, &target.0),
         Kind::HardLink { first } => put_bytes(to, first.as_bytes()),
         Kind::Device { major, minor, .. } => {
-            put_number(to, (*major).into());
-            put_number(to, (*minor).into());
+            varint::put(to, (*major).into());
+            varint::put(to, (*minor).into());
         }
         _ => {}
     }
     if let Some(owner) = entry.owner {
-        put_number(to, owner.uid.into());
-        put_number(to, owner.gid.into());
+        varint::put(to, owner.uid.into());
+        varint::put(to, owner.gid.into());
     }
     if let Some(xattrs) = &entry.xattrs {
-        put_number(to, xattrs.len() as u64);
+        varint::put(to, xattrs.len() as u64);
         for (name, value) in &**xattrs {
             put_bytes(to, name.as_bytes());
             put_bytes(to, &value.0);
         }
     }
     if let Some(stamp) = stamp {
-        put_number(to, stamp.inode);
+        varint::put(to, stamp.inode);
         put_signed(to, stamp.ctime_s);
-        put_number(to, stamp.ctime_ns.into());
+        varint::put(to, stamp.ctime_ns.into());
     }
-}
-
-/// Seven bits a byte, the lowest first, the highest bit set in all but the last (LEB128).
-fn put_number(to: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        to.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    to.push(number as u8);
 }
 
 /// Small numbers stay short, negative ones too.
 fn put_signed(to: &mut Vec<u8>, number: i64) {
-    put_number(to, ((number << 1) ^ (number >> 63)) as u64);
+    varint::put(to, ((number << 1) ^ (number >> 63)) as u64);
 }
 
 fn put_bytes(to: &mut Vec<u8>, bytes: &[u8]) {
-    put_number(to, bytes.len() as u64);
+    varint::put(to, bytes.len() as u64);
     to.extend_from_slice(bytes);
 }
 
@@ -413,19 +405,7 @@ impl<'a> Rest<'a> {
     }
 
     fn number(&mut self) -> io::Result<u64> {
-        let mut number = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                break;
-            }
-            number |= bits << shift;
-            if byte & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        Err(damaged("a number is too large"))
+        varint::take(|| self.byte())?.ok_or_else(|| damaged("a number is too large"))
     }
 
     fn small(&mut self) -> io::Result<u32> {

@@ -23,6 +23,7 @@ mod pace;
 mod reuse;
 mod snapshot;
 mod survey;
+mod varint;
 pub mod wire;
 
 pub use baseline::{BaselineName, BaselineReader, BaselineWriter, Record};

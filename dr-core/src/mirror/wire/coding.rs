@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::digest::Digest;
+use crate::mirror::varint;
 use crate::mirror::{Owner, RelPath, Xattrs};
 
 /// Paths are told by the one before, so that few bytes can stand for many: this is the most that a frame's may be, written out.
@@ -110,12 +111,8 @@ impl Writer {
         self.bytes.push(byte);
     }
 
-    pub(super) fn number(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.bytes.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        self.bytes.push(number as u8);
+    pub(super) fn number(&mut self, number: u64) {
+        varint::put(&mut self.bytes, number);
     }
 
     pub(super) fn string(&mut self, bytes: &[u8]) {
@@ -188,19 +185,10 @@ impl Reader {
     }
 
     pub(super) fn number(&mut self) -> Result<u64, Malformed> {
-        let mut number = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                break;
-            }
-            number |= bits << shift;
-            if byte < 0x80 {
-                return Ok(number);
-            }
+        match varint::take(|| self.byte())? {
+            Some(number) => Ok(number),
+            None => malformed("a number has more than 64 bits"),
         }
-        malformed("a number has more than 64 bits")
     }
 
     pub(super) fn small(&mut self) -> Result<u32, Malformed> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::LocalEndpoint;
 use crate::mirror::{
-    Basis, Change, Entry, Kind, Landed, Landing, Lot, LotFile, LotLimits, Part, Piece, RelPath, lots,
+    Basis, Change, Entry, Kind, Landed, Landing, Lot, LotFile, LotLimits, Lots, Part, Piece, RelPath, lots,
 };
 use crate::world::Endpoint;
 
@@ -72,6 +72,20 @@ impl Pair {
     async fn send_one(&self, name: &str, basis: Basis) -> (Landed, usize) {
         let (landed, literal) = self.send(vec![self.wanted(name, basis).await]).await;
         (landed.into_iter().next().unwrap(), literal)
+    }
+
+    /// All ranges of a file, and its landing; how many bytes travelled.
+    async fn send_ranges(&self, cut: Lots, name: &str) -> usize {
+        let mut literal = 0;
+        for lot in cut.then {
+            let (landed, bytes) = self.send(lot.files).await;
+            assert_eq!(landed, [Landed::Staged]);
+            literal += bytes;
+        }
+        let (landed, _) = self.send(cut.landings).await;
+        assert!(matches!(landed[..], [Landed::Done { .. }]), "{landed:?}");
+        assert!(self.is_alike(name));
+        literal
     }
 
     fn is_alike(&self, name: &str) -> bool {
@@ -178,15 +192,7 @@ async fn a_huge_file_goes_in_ranges_and_is_remembered_as_a_whole() {
     for (round, basis) in [Basis::Nothing, OLD].into_iter().enumerate() {
         let cut = lots(vec![pair.wanted("huge", basis).await], &limits);
         assert_eq!((cut.then.len(), cut.landings.len()), (5, 1));
-        let mut literal = 0;
-        for lot in cut.then {
-            let (landed, bytes) = pair.send(lot.files).await;
-            assert_eq!(landed, [Landed::Staged]);
-            literal += bytes;
-        }
-        let (landed, _) = pair.send(cut.landings).await;
-        assert!(matches!(landed[..], [Landed::Done { .. }]), "{landed:?}");
-        assert!(pair.is_alike("huge"));
+        let literal = pair.send_ranges(cut, "huge").await;
         assert!(round == 0 || literal < 60_000, "{literal} bytes travelled");
         assert!(pair.remembers("huge").await);
         content.splice(5..5, noise(3000, 7));
@@ -212,15 +218,7 @@ async fn what_a_cut_run_left_is_not_sent_again() {
     assert!(signature.staged);
     assert!(pair.source.remember(&wanted.change.path, &to, &signature).await.unwrap());
     let cut = lots(vec![wanted], &limits);
-    let mut literal = 0;
-    for lot in cut.then {
-        let (landed, bytes) = pair.send(lot.files).await;
-        assert_eq!(landed, [Landed::Staged]);
-        literal += bytes;
-    }
-    let (landed, _) = pair.send(cut.landings).await;
-    assert!(matches!(landed[..], [Landed::Done { .. }]), "{landed:?}");
-    assert!(pair.is_alike("huge"));
+    let literal = pair.send_ranges(cut, "huge").await;
     assert!(literal <= content.len() - (6 << 20) + 8192, "{literal} bytes travelled");
 }
 
