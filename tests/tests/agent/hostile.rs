@@ -68,7 +68,7 @@ fn lies_of_an_agent_are_errors() {
     let hello = Hello { version: "9.9.9".into(), ..Hello::default() }.content();
     let opened = frame(FrameKind::Reply, 0, b"\x01\x01\x04/srv");
     let start = [greeting(&hello), opened].concat();
-    // The scan is the request after the ping and what comes with the options, so every number is answered.
+    // The scan comes between or after the pings and the options: every number that it can have is answered.
     let lies: [(FrameKind, &[u8]); 5] = [
         (FrameKind::Pack, b"\x01\x00\x00\x0b../../passwd\x01\x00\x00\x00\x00"),
         (FrameKind::Pack, b"\x63"),
@@ -77,7 +77,7 @@ fn lies_of_an_agent_are_errors() {
         (FrameKind::Call, b"\x02"),
     ];
     for (kind, content) in lies {
-        let answers: Vec<u8> = (1..4).flat_map(|id| frame(kind, id, content)).collect();
+        let answers: Vec<u8> = (1..10).flat_map(|id| frame(kind, id, content)).collect();
         let error = run(error_later(start.clone(), answers));
         assert!(matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Unreachable), "{kind:?}: {error:?}");
     }
