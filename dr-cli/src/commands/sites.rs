@@ -33,6 +33,10 @@ pub(super) async fn run(common: &Common, console: &Console, words: &Many) -> Res
             match planned {
                 Ok(planned) => {
                     console.plan(&planned.plan);
+                    console.guards(&planned.guards);
+                    if planned.guards.iter().any(|verdict| verdict.refused) {
+                        code = code.max(ErrorKind::Refused.code());
+                    }
                     if !planned.report.findings.is_empty() {
                         code = code.max(console.report(&planned.report.judged(&severity)));
                     }

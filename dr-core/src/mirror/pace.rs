@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::time::Tick;
 
-/// Of the time between two rounds, at most one part in so many goes into a round.
+/// Of the time between two rounds, at most one part in so many goes into a round, unless full looks are wanted more often: the first
+/// copy of a large tree takes hours, and the next round must not wait for a day.
 const REST: u32 = 4;
 /// A tree that never comes to rest is mirrored all the same, after so many times the quiet that was waited for.
 const PATIENCE: u32 = 10;
@@ -74,7 +75,7 @@ impl Pace {
     /// brought across.
     pub fn done(&mut self, began: Tick, ended: Tick) -> Duration {
         self.failures = 0;
-        self.rest_until = Tick(ended.0 + ended.since(began) * REST);
+        self.rest_until = Tick(ended.0 + (ended.since(began) * REST).min(self.idle));
         self.idle_until = Tick(ended.0 + self.idle);
         self.under_way.take().map_or(Duration::ZERO, |first| ended.since(first))
     }
@@ -130,6 +131,11 @@ mod tests {
         pace.changed(at(1600));
         assert_eq!(pace.done(at(1500), at(3500)), Duration::from_millis(2500));
         assert_eq!(pace.due(), at(3500 + 4 * 2000));
+        // But for a first copy that took an hour.
+        pace.begun();
+        pace.changed(at(3_700_000));
+        pace.done(at(100_000), at(3_700_000));
+        assert_eq!(pace.due(), at(3_700_000 + 600_000));
     }
 
     #[test]

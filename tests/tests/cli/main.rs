@@ -8,5 +8,6 @@ mod keys;
 mod mirror;
 mod probe;
 mod readme;
+mod sites;
 mod stage;
 mod words;
