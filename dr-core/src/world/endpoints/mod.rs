@@ -78,10 +78,13 @@ impl SystemEndpoints {
             agent::Found::Agent(tree) => return Ok(tree),
             agent::Found::None(why) => why,
         };
-        let mut streams = vec![session.sftp_stream().await?];
-        let more = (1..CHANNELS).map(|_| session.sftp_stream());
+        let asked = (0..CHANNELS).map(|_| session.sftp_stream());
+        let mut granted = futures_util::future::join_all(asked).await;
         // One is enough; a server may grant no more.
-        streams.extend(futures_util::future::join_all(more).await.into_iter().flatten());
+        granted.sort_by_key(std::result::Result::is_err);
+        let mut granted = granted.into_iter();
+        let mut streams: Vec<_> = granted.next().into_iter().collect::<Result<_>>()?;
+        streams.extend(granted.flatten());
         Ok(Box::new(SftpEndpoint::on_host(streams, location, why).await?))
     }
 }

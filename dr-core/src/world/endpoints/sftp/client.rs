@@ -17,6 +17,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 const QUEUED_REQUESTS: usize = 256;
 /// What every server must take and give (draft, section 3).
 const PLAIN_CHUNK_BYTES: u32 = 32 * 1024;
+/// So many handles a server is trusted to have that does not say how many.
+const PLAIN_HANDLES: usize = 64;
 
 /// A channel that speaks SFTP.
 pub(super) struct Client {
@@ -27,11 +29,12 @@ pub(super) struct Client {
     pub(super) limits: Limits,
 }
 
-/// What one request may ask for, in bytes.
+/// What one request may ask for, in bytes, and how many handles may be open.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) read: u32,
     pub(super) write: u32,
+    pub(super) handles: usize,
 }
 
 /// Who waits for which answer; none once the channel has ended.
@@ -70,7 +73,8 @@ impl Client {
             tokio::spawn(send(writer, requests)),
             tokio::spawn(receive(reader, Arc::clone(&waiting), version)),
         ];
-        let limits = Limits { read: PLAIN_CHUNK_BYTES, write: PLAIN_CHUNK_BYTES };
+        let (read, write) = (PLAIN_CHUNK_BYTES, PLAIN_CHUNK_BYTES);
+        let limits = Limits { read, write, handles: PLAIN_HANDLES };
         let mut client = Self { queue, waiting, tasks, extensions: vec![], limits };
         let operation = || "begin SFTP".to_owned();
         let _ = client.queue.send(Request::new(op::INIT).packet(3)).await;
@@ -227,7 +231,7 @@ async fn next_reply(reader: &mut (impl AsyncRead + Unpin)) -> Option<(u32, Reply
 /// The answer to `limits@openssh.com`: packet, read and write length, and handles; zero means "not said".
 fn limits_from(said: &[u8]) -> Option<Limits> {
     let mut fields = Fields(said);
-    let [packet, read, write] = [fields.long()?, fields.long()?, fields.long()?];
+    let [packet, read, write, handles] = [fields.long()?, fields.long()?, fields.long()?, fields.long()?];
     let packet = if packet == 0 { u64::from(PLAIN_CHUNK_BYTES) + 1024 } else { packet };
     // Room for the request around the data.
     let most = packet.min(MAX_PACKET_BYTES as u64).saturating_sub(1024).max(1024);
@@ -235,5 +239,23 @@ fn limits_from(said: &[u8]) -> Option<Limits> {
         let said = if said == 0 { u64::from(PLAIN_CHUNK_BYTES) } else { said };
         u32::try_from(said.min(most)).unwrap_or(PLAIN_CHUNK_BYTES)
     };
-    Some(Limits { read: limit(read), write: limit(write) })
+    let handles = if handles == 0 { PLAIN_HANDLES } else { usize::try_from(handles).unwrap_or(usize::MAX) };
+    Some(Limits { read: limit(read), write: limit(write), handles })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_does_not_say_is_not_asked_too_much_of() {
+        let said = |numbers: [u64; 4]| limits_from(&numbers.map(u64::to_be_bytes).concat()).unwrap();
+        let openssh = said([262_144, 261_120, 261_120, 1019]);
+        assert_eq!((openssh.read, openssh.write, openssh.handles), (261_120, 261_120, 1019));
+        let silent = said([0; 4]);
+        assert_eq!((silent.read, silent.write, silent.handles), (32 * 1024, 32 * 1024, PLAIN_HANDLES));
+        let boaster = said([u64::MAX; 4]);
+        assert!(boaster.read as usize <= MAX_PACKET_BYTES, "{boaster:?}");
+        assert!(limits_from(&[0; 31]).is_none());
+    }
 }

@@ -16,8 +16,8 @@ use crate::mirror::{Entry, Filter, Kind, Options, RelPath, Snapshot};
 use crate::run::Event;
 use crate::world::Control;
 
-/// So many directories are listed at once; each holds one handle open.
-const DIRECTORIES_AT_ONCE: usize = 16;
+/// So many directories are listed at once at most; each holds one handle open, and on a far line costs two round trips.
+const DIRECTORIES_AT_ONCE: usize = 512;
 /// So many files of one directory are looked into at once.
 const FILES_AT_ONCE: usize = 8;
 /// So many READDIR are sent before the first is answered.
@@ -52,8 +52,9 @@ impl Tree {
         found_all.push((root, there));
         let mut under_way = FuturesUnordered::new();
         let mut told = Instant::now();
+        let at_once = self.directories_at_once();
         loop {
-            while under_way.len() < DIRECTORIES_AT_ONCE
+            while under_way.len() < at_once
                 && let Some(directory) = waiting.pop()
             {
                 under_way.push(self.list(directory, filter, options.checksum));
@@ -82,6 +83,12 @@ impl Tree {
                 });
             }
         }
+    }
+
+    /// Half of the handles that there are: others of this account may be at work too.
+    fn directories_at_once(&self) -> usize {
+        let handles = self.clients.iter().map(|client| client.limits.handles / 2);
+        handles.fold(0, usize::saturating_add).clamp(1, DIRECTORIES_AT_ONCE)
     }
 
     async fn list(self: &Arc<Self>, directory: RelPath, filter: &Filter, checksum: bool) -> Listed {
