@@ -12,6 +12,8 @@ mod plan;
 mod rollback;
 mod seen;
 mod sites;
+#[cfg(test)]
+mod trips;
 mod verify;
 mod watch;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::ends::{Hands, Said, Surveyed};
+use super::ends::{Hands, Surveyed};
 use super::fence::Fence;
 use super::findings::push_some;
 use super::flow::{Flow, Ledger, Left};
@@ -19,7 +19,7 @@ use crate::world::{Control, World};
 /// Makes the target like the source, stage by stage. What cannot be done at one path is a finding; a path that somebody else changed
 /// meanwhile stops it.
 pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, control: &Control) -> Result<()> {
-    hands.say(None);
+    hands.tell(false);
     let done = hands.done();
     let operation = format!("mirror {} to {}", transfer.source, transfer.target);
     if let Some(why) = transfer.refused.first() {
@@ -60,7 +60,9 @@ pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, contr
         if ledger.landed.is_empty() && !ledger.left.is_empty() {
             return Err(nothing_done(transfer, &ledger));
         }
-        if let Some(place) = ends.target.quarantined().await? {
+        if !transfer.quarantine.is_empty()
+            && let Some(place) = ends.target.quarantined().await?
+        {
             let message = format!("what the target had instead is kept in {place}");
             control.emit(&Event::Note { message });
         }
@@ -68,8 +70,7 @@ pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, contr
             let changes = (source_changes(&ledger, surveyed), target_changes(&ledger, surveyed));
             agree(&ends, surveyed.pair, world.clock.read().wall, changes, control).await;
         }
-        let left = ledger.left.iter().map(|(change, _)| change.path.clone()).collect();
-        hands.say(Some(Said { left }));
+        hands.tell(true);
         hands.shelf.put(&transfer.source, &transfer.target, ends);
         Ok(())
     };

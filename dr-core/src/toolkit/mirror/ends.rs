@@ -1,16 +1,22 @@
 //! What a mirror keeps in its hands from one call to the next.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::estate::Location;
+use crate::mirror::wire::Pack;
 use crate::mirror::{Change, RelPath, Transfer};
+use crate::time::Tick;
 use crate::world::{Control, Endpoint, Way, World};
 
 /// So many mirrors that were planned and not applied keep their ends open.
 const OPEN_PAIRS: usize = 8;
+/// A step that is done so soon after it was planned is done without another look.
+const FRESH_FOR: Duration = Duration::from_secs(10);
 
 /// Both ends of a mirror, open. They remember what they surveyed, so that they can agree on it afterwards.
 #[derive(Clone)]
@@ -26,13 +32,43 @@ pub(super) struct Ends {
 pub(super) struct Surveyed {
     /// Which mirror.
     pub(super) pair: Digest,
+    /// What was just planned by it.
+    pub(super) fresh: Option<Fresh>,
     /// Paths that the target will not get.
     pub(super) held: Vec<RelPath>,
     /// Paths of the target that are left as they are although they differ; each as it was when both were alike.
     pub(super) untouched: Vec<Change>,
 }
 
+/// These changes are what both ends differ in, as they were looked at a moment ago.
+#[derive(Clone)]
+pub(super) struct Fresh {
+    changes: Digest,
+    at: Tick,
+}
+
+impl Fresh {
+    pub(super) fn new(changes: &[Change], at: Tick) -> Self {
+        let (mut hasher, mut pack) = (blake3::Hasher::new(), Pack::new());
+        for change in changes {
+            if pack.push(change) {
+                pack.take().iter().for_each(|full| _ = hasher.update(full));
+            }
+        }
+        pack.take().iter().for_each(|rest| _ = hasher.update(rest));
+        Self { changes: Digest::from_bytes(*hasher.finalize().as_bytes()), at }
+    }
+}
+
 impl Ends {
+    /// Whether these changes were planned by these very ends a moment ago: then there is nothing to be looked at again before
+    /// they are made, one by one compared with what is there. True only once.
+    pub(super) fn have_just_seen(&mut self, changes: &[Change], now: Tick) -> bool {
+        let fresh = self.surveyed.as_mut().and_then(|surveyed| surveyed.fresh.take());
+        let fresh = fresh.filter(|fresh| now.since(fresh.at) < FRESH_FOR);
+        fresh.is_some_and(|fresh| fresh.changes == Fresh::new(changes, now).changes)
+    }
+
     pub(super) async fn open(
         world: &World,
         source: &Location,
@@ -81,29 +117,24 @@ impl std::fmt::Debug for Shelf {
 /// What one run keeps from one of its deeds to the next look: all of it may be lost, and then more is looked at.
 pub(in crate::toolkit) struct Hands {
     pub(super) shelf: Shelf,
-    /// What the last deed said; none before it, and once it was looked at.
-    said: Mutex<Option<Said>>,
+    /// Of the last deed the target itself said of every path what it became; of what it could not do, there is a finding.
+    told: AtomicBool,
     /// Which changes the last look found done, by their numbers.
     done: Mutex<HashSet<usize>>,
 }
 
-/// What the target itself said of every path that was to be changed.
-pub(super) struct Said {
-    /// Paths that could not be done and were told of, each in a finding.
-    pub(super) left: BTreeSet<RelPath>,
-}
-
 impl Hands {
     pub(in crate::toolkit) fn new(shelf: &Shelf) -> Self {
-        Self { shelf: shelf.clone(), said: Mutex::new(None), done: Mutex::default() }
+        Self { shelf: shelf.clone(), told: AtomicBool::new(false), done: Mutex::default() }
     }
 
-    pub(super) fn say(&self, said: Option<Said>) {
-        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = said;
+    pub(super) fn tell(&self, is_told: bool) {
+        self.told.store(is_told, Ordering::Relaxed);
     }
 
-    pub(super) fn said(&self) -> Option<Said> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// True only once.
+    pub(super) fn is_told(&self) -> bool {
+        self.told.swap(false, Ordering::Relaxed)
     }
 
     /// What need not be done any more when the step is done.

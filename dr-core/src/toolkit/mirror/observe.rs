@@ -1,58 +1,55 @@
 //! The step of a mirror: where the target stands.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::ends::{Ends, Hands};
 use super::flow::named;
 use crate::error::{Error, Result};
-use crate::mirror::{Change, Entry, Kind, Progress, RelPath, Transfer, stages};
+use crate::mirror::{Change, Entry, Kind, Progress, RelPath, Transfer};
 use crate::run::StepState;
-use crate::world::{Control, Endpoint, World};
+use crate::world::{Control, Endpoint, Way, World};
 
 /// So many paths are asked for at once, in so many questions.
 const PATHS: usize = 2048;
 const QUESTIONS: usize = 4;
-/// The target said of every path what it became, read back by itself. Up to so many are asked for once more.
-const LOOK_AGAIN: usize = 4096;
 
 /// Where the target stands. A path that is neither as planned nor as before is compared with what the source has now: a live
 /// site goes on changing, and a target that is like its source is what was asked for.
+///
+/// No line is crossed for what is known. Before the step, ends that planned it a moment ago have seen all there is to see; what
+/// somebody changes between then and now shows when the path itself is about to be changed. After the step, the target has said
+/// of every path what it became, or why it did not.
 pub(crate) async fn observe(
     world: &World,
     hands: &Hands,
     transfer: &Transfer,
     control: &Control,
 ) -> Result<StepState> {
-    let said = hands.said();
-    if said.is_some() && transfer.changes.len() > LOOK_AGAIN {
+    if hands.is_told() {
         return Ok(StepState::To);
     }
-    let ends = hands.ends(world, transfer, control).await?;
-    // What was told of in a finding, and what no look can tell.
-    let is_told = |change: &Change| {
-        said.as_ref().is_some_and(|said| said.left.contains(&change.path) || is_about_names(change))
-    };
+    let mut ends = hands.ends(world, transfer, control).await?;
+    let has_just_seen = ends.have_just_seen(&transfer.changes, world.clock.read().boot);
+    if has_just_seen && ends.target.way() != Way::Local {
+        hands.shelf.put(&transfer.source, &transfer.target, ends);
+        return Ok(StepState::From);
+    }
     let operation = format!("look at {}", transfer.target);
-    let state = control.run(&operation, compare(&ends, hands, &transfer.changes, is_told)).await?;
+    let state = control.run(&operation, compare(&ends, hands, &transfer.changes)).await?;
     if state != StepState::To {
         hands.shelf.put(&transfer.source, &transfer.target, ends);
     }
     Ok(state)
 }
 
-async fn compare(
-    ends: &Ends,
-    hands: &Hands,
-    changes: &[Change],
-    is_told: impl Fn(&Change) -> bool,
-) -> Result<StepState> {
+async fn compare(ends: &Ends, hands: &Hands, changes: &[Change]) -> Result<StepState> {
     let now = look(&*ends.target, changes).await?;
     let open: Vec<(&Change, Option<&Entry>)> = changes
         .iter()
         .zip(now.iter().map(Option::as_ref))
-        .filter(|(change, there)| progress(change, *there) != Progress::Done && !is_told(change))
+        .filter(|(change, there)| progress(change, *there) != Progress::Done)
         .collect();
     if open.is_empty() {
         return Ok(StepState::To);
@@ -69,7 +66,7 @@ async fn compare(
         return Ok(StepState::From);
     }
     let carries = ends.source.carries().onto(ends.target.carries());
-    let paths: Vec<RelPath> = open.iter().map(|(change, _)| change.path.clone()).collect();
+    let paths: Vec<&RelPath> = open.iter().map(|(change, _)| &change.path).collect();
     let current = ask(&*ends.source, &paths).await?;
     let judged = open.iter().zip(current).map(|((change, there), current)| {
         let owner = change.to.as_ref().and_then(|to| to.owner);
@@ -110,31 +107,23 @@ fn progress(change: &Change, there: Option<&Entry>) -> Progress {
     }
 }
 
-/// What stands at the paths of the step now. Where a directory is not there yet, nothing is asked of what will be in it: a first
-/// copy costs one look.
+/// What stands at the paths of the step now, by two questions: the directories come first, and where one is not there yet, nothing
+/// is asked of what will be in it.
 async fn look(target: &dyn Endpoint, changes: &[Change]) -> Result<Vec<Option<Entry>>> {
-    let mut now: Vec<Option<Entry>> = vec![];
-    let mut missing: HashSet<&RelPath> = HashSet::new();
-    for stage in stages(changes) {
-        let is_askable = |change: &Change| {
-            missing.is_empty() || change.path.parent().is_none_or(|parent| !missing.contains(&parent))
-        };
-        let asked: Vec<bool> = stage.iter().map(is_askable).collect();
-        let paths: Vec<RelPath> = stage
-            .iter()
-            .zip(&asked)
-            .filter(|(_, asked)| **asked)
-            .map(|(change, _)| change.path.clone())
-            .collect();
-        let mut found = ask(target, &paths).await?.into_iter();
-        for (change, asked) in stage.iter().zip(asked) {
-            let there = if asked { found.next().flatten() } else { None };
-            if there.is_none() && change.to.as_ref().is_some_and(Entry::is_directory) {
-                missing.insert(&change.path);
-            }
-            now.push(there);
-        }
-    }
+    let is_directory = |change: &&Change| change.to.as_ref().is_some_and(Entry::is_directory);
+    let directories: Vec<&RelPath> = changes.iter().filter(is_directory).map(|change| &change.path).collect();
+    let there = ask(target, &directories).await?;
+    let missing: HashSet<&RelPath> =
+        directories.iter().zip(&there).filter(|(_, there)| there.is_none()).map(|(path, _)| *path).collect();
+    let is_askable = |change: &&Change| {
+        !is_directory(change) && change.path.parent().is_none_or(|parent| !missing.contains(&parent))
+    };
+    let others: Vec<&RelPath> = changes.iter().filter(is_askable).map(|change| &change.path).collect();
+    let mut there: HashMap<&RelPath, Option<Entry>> = directories.into_iter().zip(there).collect();
+    let found = ask(target, &others).await?;
+    there.extend(others.into_iter().zip(found));
+    let mut now: Vec<Option<Entry>> =
+        changes.iter().map(|change| there.remove(&change.path).flatten()).collect();
     read_where_needed(target, changes, &mut now).await?;
     Ok(now)
 }
@@ -167,9 +156,10 @@ async fn read_where_needed(
 }
 
 /// What stands at these paths, in their order.
-async fn ask(endpoint: &dyn Endpoint, paths: &[RelPath]) -> Result<Vec<Option<Entry>>> {
-    let batches: Vec<&[RelPath]> = paths.chunks(PATHS).collect();
-    let looks = stream::iter(batches).map(|batch| endpoint.look(batch).boxed());
+async fn ask(endpoint: &dyn Endpoint, paths: &[&RelPath]) -> Result<Vec<Option<Entry>>> {
+    let batches: Vec<Vec<RelPath>> =
+        paths.chunks(PATHS).map(|batch| batch.iter().copied().cloned().collect()).collect();
+    let looks = stream::iter(&batches).map(|batch| endpoint.look(batch).boxed());
     let found: Vec<Vec<Option<Entry>>> = looks.buffered(QUESTIONS).try_collect().await?;
     let found: Vec<Option<Entry>> = found.into_iter().flatten().collect();
     if found.len() == paths.len() {

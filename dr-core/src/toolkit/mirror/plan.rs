@@ -1,7 +1,7 @@
 //! From two trees to a plan.
 
 use super::MirrorPlan;
-use super::ends::{Ends, Surveyed};
+use super::ends::{Ends, Fresh, Surveyed};
 use super::fence::Fence;
 use super::findings::{
     deleted_files, described, figures, report_attributes, report_differences, report_owners,
@@ -12,8 +12,8 @@ use crate::digest::Digest;
 use crate::error::Result;
 use crate::estate::{Epoch, Location, SiteId};
 use crate::mirror::{
-    Agreement, Change, Difference, Entry, Facts, Guard, Options, RelPath, Side, Summary, Transfer, Verdict,
-    check_places, diff, guards, room_needed,
+    Agreement, Change, Difference, Entry, Facts, Guard, Options, RelPath, Room, Side, Summary, Transfer,
+    Verdict, check_places, diff, guards, room_needed,
 };
 use crate::plan::{OnFailure, Plan, Planned, Step};
 use crate::report::{Finding, Report, Subject, code};
@@ -86,9 +86,11 @@ impl Toolkit {
         )?;
         tell_ways(&ends, (source, target), control);
         let pair = pair(&ends, (source, target), options);
-        let mut seen = see(&ends, pair, options, control).await?;
+        // What is free is only needed if content is to move; to ask afterwards costs a round trip.
+        let (seen, free) = tokio::join!(see(&ends, pair, options, control), ends.target.room());
+        let mut seen = seen?;
         seen.leave_out(options, self.world.clock.read().wall);
-        self.compose(transfer, ends, pair, seen).await
+        self.compose(transfer, ends, pair, (seen, free)).await
     }
 
     async fn compose(
@@ -96,7 +98,7 @@ impl Toolkit {
         mut transfer: Transfer,
         ends: Ends,
         pair: Digest,
-        seen: Seen,
+        (seen, free): (Seen, Result<Option<Room>>),
     ) -> Result<MirrorPlan> {
         let (source, target) = (transfer.source.clone(), transfer.target.clone());
         let title = format!("mirror {source} to {target}");
@@ -109,8 +111,9 @@ impl Toolkit {
         let mut difference = diff(&seen.source.now, &seen.target.now, &transfer.options, carries);
         seen.count_unchanged(&mut difference.summary);
         let diverged = divergence(&seen, &mut difference, &transfer.options);
-        let room = match difference.changes.iter().any(Change::moves_content) {
-            true => ends.target.room().await?.map(|free| (room_needed(&difference.changes), free)),
+        let moves_content = difference.changes.iter().any(Change::moves_content);
+        let room = match moves_content {
+            true => free?.map(|free| (room_needed(&difference.changes), free)),
             false => None,
         };
         let facts = Facts {
@@ -145,6 +148,7 @@ impl Toolkit {
         }
         transfer.refused = refusals(&planned.guards);
         let untouched = if transfer.options.winner == Some(Side::Target) { diverged } else { vec![] };
+        let fresh = Fresh::new(&transfer.changes, self.world.clock.read().boot);
         let is_alike = transfer.changes.is_empty() && held.is_empty() && untouched.is_empty();
         if !transfer.changes.is_empty() {
             planned.plan.steps.push(Planned::needed(described(&title, &summary), Step::Mirror(transfer)));
@@ -155,6 +159,7 @@ impl Toolkit {
         }
         let surveyed = Surveyed {
             pair,
+            fresh: Some(fresh),
             held: held.into_iter().map(|held| held.path).collect(),
             untouched: seen.target.before(untouched),
         };

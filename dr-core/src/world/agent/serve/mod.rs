@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use super::line::{Asked, Frames, Limiter, Line, Outgoing};
 use super::{Restrictions, join, stdio};
 use crate::error::{Error, ErrorKind, Result};
-use crate::mirror::wire::{FrameHead, FrameKind, Hello, MAGIC, PROTOCOL, Reply};
+use crate::mirror::wire::{Call, FrameHead, FrameKind, Hello, MAGIC, PROTOCOL, Reply};
 use crate::world::endpoints::LocalEndpoint;
 
 /// A client that was started says hello at once.
@@ -130,6 +130,11 @@ impl Agent {
         let mut running = tokio::task::JoinSet::new();
         while let Some(asked) = requests.recv().await {
             let agent = Arc::clone(self);
+            if matches!(asked.call, Call::Behave(_)) {
+                // Whatever comes behind it is done in that manner.
+                agent.answer(asked).await;
+                continue;
+            }
             running.spawn(async move { agent.answer(asked).await });
             while running.try_join_next().is_some() {}
         }

@@ -118,7 +118,8 @@ impl AgentEndpoint {
         Ok(answers)
     }
 
-    /// Tells the far end how to behave, if that has changed.
+    /// Tells the far end how to behave, if that has changed. What is asked next is asked behind it on the same line, so nobody
+    /// waits for the answer.
     async fn behave(&self, manners: Manners) -> Result<()> {
         let before = std::mem::replace(
             &mut *self.manners.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
@@ -128,7 +129,9 @@ impl AgentEndpoint {
             return Ok(());
         }
         self.lanes.behave(&manners);
-        self.done(Call::Behave(manners)).await
+        let (_, mut receiving) = self.lanes.first().call(&Call::Behave(manners)).await?;
+        tokio::spawn(async move { finish(&mut receiving).await });
+        Ok(())
     }
 
     /// Gathers two snapshots, the older one first, and gives the end of the request.
