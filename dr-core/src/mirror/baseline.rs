@@ -4,6 +4,9 @@
 //! names the pair and the agreement, the last one says how many records there are. Within a block a path is told by what it
 //! shares with the one before. A file that is cut, damaged, of another format or out of order is an error, never a wrong tree.
 
+#[cfg(any(test, feature = "world"))]
+mod landings;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -14,6 +17,9 @@ use super::snapshot::Stamp;
 use super::varint;
 use crate::digest::Digest;
 
+#[cfg(any(test, feature = "world"))]
+pub(crate) use self::landings::{LandingsReader, LandingsWriter};
+
 /// The first bytes of a file, with the number of the format.
 const MAGIC: &[u8; 16] = b"dr baseline 01\r\n";
 /// A block is written once it has so many bytes.
@@ -23,6 +29,8 @@ const MAX_BLOCK_BYTES: usize = 64 << 20;
 /// More attributes than a file can have.
 const MAX_XATTRS: u64 = 65_536;
 const SUM_BYTES: usize = 16;
+/// The length of a block, and its digest.
+const HEAD_BYTES: usize = 4 + SUM_BYTES;
 
 /// One path of a tree that was written down.
 ///
@@ -145,9 +153,7 @@ impl<W: Write> BaselineWriter<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let length = u32::try_from(self.block.len()).map_err(|_| damaged("a block is too long"))?;
-        self.to.write_all(&length.to_le_bytes())?;
-        self.to.write_all(&sum(self.number, &self.block))?;
+        self.to.write_all(&head_of(self.number, &self.block)?)?;
         self.to.write_all(&self.block)?;
         self.number += 1;
         self.block.clear();
@@ -259,22 +265,37 @@ impl<R: Read> BaselineReader<R> {
     }
 
     fn fill(&mut self) -> io::Result<()> {
-        let (mut length, mut told) = ([0; 4], [0; SUM_BYTES]);
-        self.from.read_exact(&mut length)?;
-        self.from.read_exact(&mut told)?;
-        let length = u32::from_le_bytes(length) as usize;
-        if length == 0 || length > MAX_BLOCK_BYTES {
-            return Err(damaged("a block has no possible length"));
-        }
-        self.block.clear();
-        // The length may be a lie: memory is taken as the bytes come.
-        let read = self.from.by_ref().take(length as u64).read_to_end(&mut self.block)?;
-        if read != length || sum(self.number, &self.block) != told {
-            return Err(damaged("a block is not what was written"));
-        }
+        read_block(&mut self.from, self.number, &mut self.block)?;
         self.number += 1;
         Ok(())
     }
+}
+
+/// What stands before a block.
+fn head_of(number: u64, block: &[u8]) -> io::Result<[u8; HEAD_BYTES]> {
+    let length = u32::try_from(block.len()).map_err(|_| damaged("a block is too long"))?;
+    let mut head = [0; HEAD_BYTES];
+    head[..4].copy_from_slice(&length.to_le_bytes());
+    head[4..].copy_from_slice(&sum(number, block));
+    Ok(head)
+}
+
+/// Reads the block of this number in the place of the one before.
+fn read_block(from: &mut impl Read, number: u64, block: &mut Vec<u8>) -> io::Result<()> {
+    let mut head = [0; HEAD_BYTES];
+    from.read_exact(&mut head)?;
+    let (length, told) = head.split_at(4);
+    let length = length.iter().rev().fold(0, |length, byte| length << 8 | usize::from(*byte));
+    if length == 0 || length > MAX_BLOCK_BYTES {
+        return Err(damaged("a block has no possible length"));
+    }
+    block.clear();
+    // The length may be a lie: memory is taken as the bytes come.
+    let read = from.by_ref().take(length as u64).read_to_end(block)?;
+    if read != length || sum(number, block) != told {
+        return Err(damaged("a block is not what was written"));
+    }
+    Ok(())
 }
 
 fn sum(number: u64, block: &[u8]) -> [u8; SUM_BYTES] {

@@ -87,7 +87,7 @@ impl Drift {
     }
 
     pub(crate) fn finish(self, agreed: Digest) -> Delta {
-        Delta { agreed: Some(agreed), was: self.was, now: self.now, counts: self.counts }
+        Delta { agreed: Some(agreed), was: self.was, now: self.now, counts: self.counts, ..Delta::default() }
     }
 
     fn count(&mut self, now: Option<Known<'_>>) {

@@ -274,6 +274,8 @@ pub enum Landed {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Landing {
+    /// Which mirror: what lands is remembered as its work until both ends agree.
+    pub pair: Option<Digest>,
     /// How many former states of the whole tree are kept for going back; 0: files land in the tree itself.
     pub generations: u32,
     /// Paths whose present content goes to quarantine before it is replaced or removed.

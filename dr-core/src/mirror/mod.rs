@@ -27,6 +27,8 @@ mod varint;
 pub mod wire;
 
 pub use baseline::{BaselineName, BaselineReader, BaselineWriter, Record};
+#[cfg(feature = "world")]
+pub(crate) use baseline::{LandingsReader, LandingsWriter};
 pub use change::{Change, Compress, Options, Owners, Progress, Side, Summary, Transfer};
 pub use delta::{Index, Matcher, SignedRange, Span, WORTH_COMPARING_BYTES, sign};
 pub use diff::{Difference, Held, diff, stages};

@@ -1,5 +1,7 @@
 //! Finding what differs by what both ends agreed on last time.
 
+use std::collections::BTreeSet;
+
 use super::change::{Change, Options};
 use super::entries::{Entries, Row, side_by_side, tree_order};
 use super::entry::{Carries, RelPath};
@@ -37,6 +39,8 @@ pub struct Delta {
     pub now: Snapshot,
     /// What the whole tree has now.
     pub counts: Counts,
+    /// Those of the paths that are as a run of this mirror left them that was cut short.
+    pub landed: BTreeSet<RelPath>,
 }
 
 /// How much there is in a tree.

@@ -6,6 +6,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags};
 
@@ -168,6 +169,16 @@ impl Gardener {
         let letter = self.next().to_le_bytes();
         let content: Vec<u8> = letter.iter().copied().cycle().take(size).collect();
         fs::write(path, content).unwrap();
+        self.date(path);
+    }
+
+    /// Not every server keeps more than whole seconds: two contents of one size would look alike if they were written within one.
+    fn date(&mut self, path: &Path) {
+        if self.kinds == Kinds::Plain {
+            let seconds = 1_000_000_000 + self.next() % 700_000_000;
+            let time = UNIX_EPOCH + Duration::from_secs(seconds);
+            File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+        }
     }
 
     fn write_holes(&mut self, path: &Path) {
@@ -178,6 +189,7 @@ impl Gardener {
         }
         let length = file.metadata().unwrap().len() + self.below(3_000_000) as u64;
         file.set_len(length).unwrap();
+        self.date(path);
     }
 
     /// Other content of a regular file.
@@ -191,11 +203,13 @@ impl Gardener {
             1 => {
                 let mut file = OpenOptions::new().append(true).open(path).unwrap();
                 file.write_all(&self.next().to_le_bytes()).unwrap();
+                self.date(path);
             }
             _ => {
                 let mut file = OpenOptions::new().write(true).open(path).unwrap();
                 file.seek(SeekFrom::Start(self.below(metadata.len() as usize + 1) as u64)).unwrap();
                 file.write_all(&self.next().to_le_bytes()).unwrap();
+                self.date(path);
             }
         }
     }

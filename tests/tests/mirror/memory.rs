@@ -1,22 +1,23 @@
 //! Ends that remember when they were last alike, and what guards make of it.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dr_core::estate::Estate;
 use dr_core::mirror::{Guard, Options, Side};
 use dr_core::report::code;
-use dr_core::run::Outcome;
+use dr_core::run::{Event, Outcome};
 use dr_core::toolkit::{MirrorPlan, Toolkit};
 use dr_core::world::clock::SystemClock;
 use dr_core::world::endpoints::SystemEndpoints;
 use dr_core::world::sim::SimWorld;
 use dr_core::world::ssh::{Access, Connector};
-use dr_core::world::{Control, World};
+use dr_core::world::{Cancel, Control, World};
 use dr_core::{ErrorKind, Location};
 use tempfile::TempDir;
 
-use crate::{here, plan, rsync_would_change};
+use crate::{here, plan, rsync, rsync_would_change};
 
 /// Two trees and what their machine remembers of them.
 struct Scene {
@@ -65,6 +66,21 @@ impl Scene {
         let applied = self.toolkit.apply(&planned.plan, "test", &Control::silent()).await.unwrap();
         self.toolkit.agree_mirror(&planned, &Control::silent()).await;
         applied.outcome
+    }
+
+    /// Lands everything, and is cut short before both ends agree.
+    async fn cut(&self) {
+        let planned = self.plan(&Options::default()).await.unwrap();
+        let slot: Arc<OnceLock<Cancel>> = Arc::default();
+        let cancel = Arc::clone(&slot);
+        let control = Control::new(move |event| {
+            if matches!(event, Event::Progress { phase, .. } if phase == "settle") {
+                cancel.get().unwrap().cancel();
+            }
+        });
+        slot.set(control.cancel.clone()).unwrap();
+        let applied = self.toolkit.apply(&planned.plan, "test", &control).await.unwrap();
+        assert_eq!(applied.outcome, Outcome::Stopped);
     }
 
     /// What the guard of the same trees says: whether both ends remember.
@@ -157,6 +173,46 @@ async fn what_somebody_changed_on_the_target_is_not_overwritten_unasked() {
         1,
         "the losing version is in quarantine"
     );
+}
+
+#[tokio::test]
+async fn what_a_cut_run_landed_is_nobody_elses_work() {
+    let scene = Scene::mirrored(9).await;
+    let at = |name: &str| scene.at("from/sub").join(name);
+    for round in 0..3 {
+        write(&at("1"), &format!("content of round {round}"));
+        write(&at(&format!("new {round}")), "new");
+        std::fs::set_permissions(at("3"), std::fs::Permissions::from_mode(0o600 + round)).unwrap();
+        // There, and then not there; a directory, and then a file.
+        let _ = std::fs::remove_dir(at("4")).or_else(|_| std::fs::remove_file(at("4")));
+        match round {
+            1 => {
+                write(&at("4"), "a file");
+                write(&at("2"), "again");
+            }
+            _ => {
+                std::fs::create_dir(at("4")).unwrap();
+                std::fs::remove_file(at("2")).unwrap();
+            }
+        }
+        // A name more of one file, and then of another.
+        let _ = std::fs::remove_file(at("name"));
+        std::fs::hard_link(at(&(5 + round).to_string()), at("name")).unwrap();
+        scene.cut().await;
+        assert_eq!(rsync(&scene.at("from"), &scene.at("to"), &["--checksum", "-H"]), "", "round {round}");
+    }
+    write(&at("1"), "changed once more");
+    let (was, now) = (scene.at("to/sub/8"), "an editor's work on the standby");
+    write(&was, now);
+    write(&at("8"), "changed at home");
+    let refused = scene.plan(&Options::default()).await.unwrap_err();
+    assert!(refused.message().contains("sub/8") && !refused.message().contains("sub/1"), "{refused:?}");
+    let source = Options { winner: Some(Side::Source), ..Options::default() };
+    assert_eq!(scene.apply(&source).await, Outcome::New);
+    assert_eq!(rsync(&scene.at("from"), &scene.at("to"), &["--checksum", "-H"]), "");
+    // Both agree: what landed before is as good as anybody's, and nothing of it is kept.
+    let kept = std::fs::read_dir(scene.at("state/baselines")).unwrap().count();
+    assert_eq!(kept, 2, "a baseline for each end");
 }
 
 #[tokio::test]

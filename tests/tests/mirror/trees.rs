@@ -8,7 +8,9 @@ use dr_core::mirror::Options;
 use dr_core::report::code;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use rustix::fs::{CWD, FileType, Mode};
 
+use crate::oracle::oracle;
 use crate::{here, mirror, plan, rsync, toolkit};
 
 #[derive(Clone, Debug)]
@@ -164,4 +166,35 @@ async fn a_file_that_only_looks_older_is_not_moved_when_content_is_compared() {
     assert!(plan(&toolkit(), &here(&from), &here(&to), &Options::default()).await.unwrap().plan.is_empty());
     let _ = mirror(&toolkit(), &here(&from), &here(&to), &options).await;
     assert_eq!(std::fs::read_to_string(to.join("same")).unwrap(), "content");
+}
+
+#[tokio::test]
+async fn names_of_one_thing_part_ways() {
+    let directory = tempfile::tempdir().unwrap();
+    let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+    std::fs::create_dir(&from).unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    let make = |name: &str, mode| {
+        let _ = std::fs::remove_file(from.join(name));
+        match name {
+            _ if name.contains("link") => symlink("somewhere", from.join(name)).unwrap(),
+            _ if is_root && name.contains("pipe") => {
+                rustix::fs::mknodat(CWD, from.join(name), FileType::Fifo, Mode::from_raw_mode(mode), 0)
+                    .unwrap();
+            }
+            _ => std::fs::write(from.join(name), "x").unwrap(),
+        }
+    };
+    for first in ["a link", "a pipe", "a page"] {
+        make(first, 0o600);
+        std::fs::hard_link(from.join(first), from.join(first.replace('a', "b"))).unwrap();
+    }
+    let _ = mirror(&toolkit(), &here(&from), &here(&to), &Options::default()).await;
+    for first in ["a link", "a pipe", "a page"] {
+        make(&first.replace('a', "b"), 0o640);
+    }
+    // The first name changes as well, and with it, on the target, all names.
+    std::fs::set_permissions(from.join("a pipe"), std::fs::Permissions::from_mode(0o604)).unwrap();
+    let _ = mirror(&toolkit(), &here(&from), &here(&to), &Options::default()).await;
+    assert_eq!(oracle(&from, &to), "");
 }

@@ -207,6 +207,7 @@ impl Coded for Landed {
 impl Coded for Landing {
     /// Without the paths for the quarantine: they follow.
     fn put(&self, to: &mut Writer) {
+        self.pair.put(to);
         self.generations.put(to);
         to.byte(match self.fsync {
             Fsync::Once => 0,
@@ -216,6 +217,7 @@ impl Coded for Landing {
         self.fence.put(to);
     }
     fn take(from: &mut Reader) -> Result<Self, Malformed> {
+        let pair = Coded::take(from)?;
         let generations = from.small()?;
         let fsync = match from.byte()? {
             0 => Fsync::Once,
@@ -223,7 +225,7 @@ impl Coded for Landing {
             2 => Fsync::Never,
             _ => return malformed("no such time to make files durable"),
         };
-        Ok(Self { generations, quarantine: vec![], fsync, fence: Coded::take(from)? })
+        Ok(Self { pair, generations, quarantine: vec![], fsync, fence: Coded::take(from)? })
     }
 }
 

@@ -193,6 +193,8 @@ pub enum Sight {
     User(u32, String),
     /// What the machine calls a group.
     Group(u32, String),
+    /// It is as a run left it that was cut short.
+    Landed(RelPath),
 }
 
 impl Coded for Seen {
@@ -203,6 +205,7 @@ impl Coded for Seen {
             Sight::Excluded(_) => 2,
             Sight::User(..) => 3,
             Sight::Group(..) => 4,
+            Sight::Landed(_) => 5,
         };
         to.byte(number | u8::from(self.before) << 4);
         match &self.sight {
@@ -214,7 +217,7 @@ impl Coded for Seen {
                 path.put(to);
                 why.put(to);
             }
-            Sight::Excluded(path) => path.put(to),
+            Sight::Excluded(path) | Sight::Landed(path) => path.put(to),
             Sight::User(number, name) | Sight::Group(number, name) => {
                 number.put(to);
                 name.put(to);
@@ -230,6 +233,7 @@ impl Coded for Seen {
             2 => Sight::Excluded(from.path()?),
             3 => Sight::User(from.small()?, from.text()?),
             4 => Sight::Group(from.small()?, from.text()?),
+            5 => Sight::Landed(from.path()?),
             _ => return malformed("no such line of a snapshot"),
         };
         Ok(Self { before: first & 0xf0 != 0, sight })

@@ -10,6 +10,8 @@ use super::findings::push_some;
 use super::flow::{Flow, Ledger, Left};
 use super::meter::Meter;
 use super::plan::agree;
+use super::seen::pair;
+use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mirror::{Change, Entry, Kept, Landing, RelPath, Transfer, stages};
 use crate::report::{Finding, Report, Subject, code};
@@ -30,7 +32,8 @@ pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, contr
         let fence = Fence::new(world, transfer);
         fence.hold().await?;
         let ends = hands.ends(world, transfer, control).await?;
-        ends.target.begin(&landing(transfer)).await?;
+        let pair = pair(&ends, (&transfer.source, &transfer.target), &transfer.options);
+        ends.target.begin(&landing(transfer, pair)).await?;
         let carries = ends.source.carries().onto(ends.target.carries());
         let meter = Meter::new(world, control, transfer);
         let flow = Flow {
@@ -109,8 +112,9 @@ fn figures(ledger: &Ledger, took: Duration) -> BTreeMap<String, u64> {
     rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn landing(transfer: &Transfer) -> Landing {
+fn landing(transfer: &Transfer, pair: Digest) -> Landing {
     Landing {
+        pair: Some(pair),
         generations: transfer.options.generations,
         quarantine: transfer.quarantine.clone(),
         fsync: transfer.options.fsync,

@@ -12,7 +12,7 @@ use super::fence::Fence;
 use super::meter::Meter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mirror::{
-    Basis, Carries, Change, Entry, Kept, Landed, Lot, LotFile, LotLimits, Lots, Part, Piece, Progress,
+    Basis, Carries, Change, Entry, Kept, Kind, Landed, Lot, LotFile, LotLimits, Lots, Part, Piece, Progress,
     RelPath, lots,
 };
 use crate::world::{PieceReceiver, PieceSender};
@@ -271,10 +271,9 @@ impl Flow<'_> {
             if now.progress(there.as_ref()) == Progress::Done {
                 continue;
             }
-            if there.as_ref().is_some_and(|there| self.is_by_us(there)) {
-                again.push(Change { from: there, ..change });
-            } else {
-                strange.push(change.path);
+            match there.filter(|there| self.is_by_us(there)) {
+                Some(there) => again.push(Change { from: Some(seen_as(change.from, there)), ..change }),
+                None => strange.push(change.path),
             }
         }
         if strange.is_empty() { Ok(again) } else { Err(self.conflict(&strange.iter().collect::<Vec<_>>())) }
@@ -350,6 +349,14 @@ fn is_as_planned(change: &Change, read: &Entry) -> bool {
         (planned.size_bytes(), planned.mtime_s) == (read.size_bytes(), read.mtime_s)
             && (planned.mtime_ns == read.mtime_ns || planned.mtime_ns == 0)
     })
+}
+
+/// What is there, seen alone; where it was another name of something, it is one still.
+fn seen_as(before: Option<Entry>, there: Entry) -> Entry {
+    match before.map(|before| before.kind) {
+        Some(kind @ Kind::HardLink { .. }) => Entry { kind, ..there },
+        _ => there,
+    }
 }
 
 /// All of it once more, from nothing.

@@ -143,7 +143,7 @@ impl Tree {
     /// Files that it had when both were alike, and has no more.
     fn gone(&self) -> Option<u64> {
         let delta = self.delta.as_ref()?;
-        let is_gone = |path: &RelPath| delta.now.entries.row(path).is_none();
+        let is_gone = |path: &RelPath| delta.now.entries.row(path).is_none() && !delta.landed.contains(path);
         Some(delta.was.entries.iter().filter(|(path, was)| !was.is_directory() && is_gone(path)).count()
             as u64)
     }
@@ -159,9 +159,12 @@ impl Tree {
         paths.into_iter().map(back).collect()
     }
 
-    /// Whether somebody changed this path since both were alike. A directory changes with what is in it.
+    /// Whether somebody changed this path since both were alike, and no run of this mirror did. A directory changes with what is
+    /// in it.
     pub(super) fn has_changed(&self, path: &RelPath) -> bool {
-        let Some(delta) = &self.delta else { return false };
+        let Some(delta) = self.delta.as_ref().filter(|delta| !delta.landed.contains(path)) else {
+            return false;
+        };
         let (was, now) = (delta.was.entries.get(path), delta.now.entries.get(path));
         let are_directories =
             [&was, &now].iter().all(|entry| entry.as_ref().is_some_and(Entry::is_directory));

@@ -15,6 +15,7 @@ mod generations;
 mod incoming;
 mod kept;
 mod land;
+mod landings;
 mod listing;
 mod looks;
 mod metadata;
@@ -47,6 +48,7 @@ use self::fence::Fence;
 use self::generations::Building;
 use self::kept::Kept;
 use self::land::Lander;
+use self::landings::Landings;
 use self::reach::Reach;
 use self::root::Root;
 use self::signing::Signatures;
@@ -102,6 +104,7 @@ struct Tree {
     signatures: OnceLock<Signatures>,
     /// The tree as it was when it and another last agreed.
     memory: Memory,
+    landings: Landings,
 }
 
 impl LocalEndpoint {
@@ -123,6 +126,7 @@ impl LocalEndpoint {
             is_superuser: rustix::process::geteuid().is_root(),
             signatures: OnceLock::new(),
             memory: Memory::default(),
+            landings: Landings::default(),
         })))
     }
 
@@ -411,6 +415,7 @@ impl Tree {
             let building = self.build(landing.generations, stop)?;
             *self.building.write().unwrap_or_else(PoisonError::into_inner) = Some(building);
         }
+        self.open_landings(landing.pair);
         *self.preparation.write().unwrap_or_else(PoisonError::into_inner) =
             Preparation::new(landing, clock::wall(), is_shared);
         Ok(())

@@ -102,6 +102,15 @@ struct Request<'a> {
 }
 
 impl Request<'_> {
+    async fn survey(&self, survey: &Survey) -> Result<Reply> {
+        let delta = self.tree.survey(survey, &self.control()).await?;
+        send_snapshot(self.sending, &delta.was, true).await?;
+        send_snapshot(self.sending, &delta.now, false).await?;
+        let landed = delta.landed.into_iter().map(|path| Seen { before: false, sight: Sight::Landed(path) });
+        self.sending.items(landed.collect::<Vec<_>>()).await?;
+        Ok(Reply::Delta { agreed: delta.agreed, counts: delta.counts })
+    }
+
     async fn perform(mut self, call: Call) -> Result<Reply> {
         let (tree, sending) = (self.tree, self.sending);
         match call {
@@ -109,12 +118,7 @@ impl Request<'_> {
                 let seen = tree.scan(&options, &self.control()).await?;
                 send_snapshot(sending, &seen, false).await?;
             }
-            Call::Survey { pair, options } => {
-                let delta = tree.survey(&Survey { pair, options }, &self.control()).await?;
-                send_snapshot(sending, &delta.was, true).await?;
-                send_snapshot(sending, &delta.now, false).await?;
-                return Ok(Reply::Delta { agreed: delta.agreed, counts: delta.counts });
-            }
+            Call::Survey { pair, options } => return self.survey(&Survey { pair, options }).await,
             Call::Agree { pair, name } => {
                 let changes = self.list::<Change>().await?;
                 tree.agree(&Agreement { pair, name, changes }).await?;

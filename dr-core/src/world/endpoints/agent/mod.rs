@@ -134,17 +134,17 @@ impl AgentEndpoint {
         Ok(())
     }
 
-    /// Gathers two snapshots, the older one first, and gives the end of the request.
-    async fn see(&self, call: Call, control: &Control) -> Result<(Snapshot, Snapshot, Reply)> {
+    /// Gathers what is seen, and gives the end of the request.
+    async fn see(&self, call: Call, control: &Control) -> Result<(Delta, Reply)> {
         control.check(&format!("scan {}", self.peer))?;
         let work = async {
-            let (mut was, mut now) = (Snapshot::default(), Snapshot::default());
+            let mut seen = Delta::default();
             let (_, mut receiving) = self.lanes.first().call(&call).await?;
             loop {
                 match receiving.next().await {
                     Some(Said::Pack { content, unpacked }) => {
-                        for Seen { before, sight } in receiving.unpack(content, unpacked)? {
-                            take(if before { &mut was } else { &mut now }, sight);
+                        for line in receiving.unpack(content, unpacked)? {
+                            take(&mut seen, line);
                         }
                     }
                     Some(Said::Event(event)) => {
@@ -152,7 +152,7 @@ impl AgentEndpoint {
                             control.emit(&event);
                         }
                     }
-                    Some(Said::Reply(reply)) => return Ok((was, now, as_reply(&receiving, Some(reply))?)),
+                    Some(Said::Reply(reply)) => return Ok((seen, as_reply(&receiving, Some(reply))?)),
                     Some(Said::Last) => return Err(self.unexpected()),
                     None => return Err(receiving.lost()),
                 }
@@ -176,8 +176,11 @@ async fn measure(line: std::sync::Weak<Line>, mut best: Duration) {
     }
 }
 
-fn take(snapshot: &mut Snapshot, sight: Sight) {
+fn take(seen: &mut Delta, Seen { before, sight }: Seen) {
+    let Delta { was, now, landed, .. } = seen;
+    let snapshot = if before { was } else { now };
     match sight {
+        Sight::Landed(path) => drop(landed.insert(path)),
         Sight::Entry(path, entry) => drop(snapshot.entries.insert(path, entry)),
         Sight::Unreadable(path, why) => drop(snapshot.unreadable.insert(path, why)),
         Sight::Excluded(path) => drop(snapshot.excluded.insert(path)),
@@ -230,7 +233,7 @@ impl Endpoint for AgentEndpoint {
 
     async fn scan(&self, options: &Options, control: &Control) -> Result<Snapshot> {
         self.behave(options.into()).await?;
-        self.see(Call::Scan(options.clone()), control).await.map(|(_, now, _)| now)
+        self.see(Call::Scan(options.clone()), control).await.map(|(seen, _)| seen.now)
     }
 
     async fn read(&self, path: &RelPath) -> Result<Content> {
@@ -288,9 +291,9 @@ impl Endpoint for AgentEndpoint {
     async fn survey(&self, survey: &Survey, control: &Control) -> Result<Delta> {
         self.behave((&survey.options).into()).await?;
         let call = Call::Survey { pair: survey.pair, options: survey.options.clone() };
-        let (was, now, reply) = self.see(call, control).await?;
+        let (seen, reply) = self.see(call, control).await?;
         match reply {
-            Reply::Delta { agreed, counts } => Ok(Delta { agreed, was, now, counts }),
+            Reply::Delta { agreed, counts } => Ok(Delta { agreed, counts, ..seen }),
             _ => Err(self.unexpected()),
         }
     }

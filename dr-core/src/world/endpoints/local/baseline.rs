@@ -125,7 +125,14 @@ impl Tree {
         let Walk { drift, spooling, name, is_damaged, excluded_bytes, .. } = walk;
         self.keep(spooling);
         let is_of_use = !is_damaged && excluded_bytes <= EXCLUDED_BYTES;
-        Ok(if is_of_use { drift.finish(name.agreed) } else { Delta::default() })
+        if !is_of_use {
+            return Ok(Delta::default());
+        }
+        let mut delta = drift.finish(name.agreed);
+        if let Some(baseline) = self.baseline_path(survey.pair) {
+            delta.landed = self.landed(&baseline, name, &delta);
+        }
+        Ok(delta)
     }
 
     /// None if there is no baseline, or none that can be read.
@@ -140,6 +147,10 @@ impl Tree {
         Some(Walk { reader, has_record, name, drift, spooling, dark, excluded_bytes, is_damaged, root })
     }
 
+    pub(super) fn baseline_path(&self, pair: Digest) -> Option<PathBuf> {
+        Some(self.memory.directory(&self.path)?.join(self.baseline_name(pair)))
+    }
+
     /// Two ends on one machine share a state directory: each tree has a file of its own.
     fn baseline_name(&self, pair: Digest) -> String {
         let path = self.path.as_os_str().as_encoded_bytes();
@@ -152,6 +163,9 @@ impl Tree {
         let Some(spool) = spool else { return Ok(()) };
         let path = directory.join(self.baseline_name(agreement.pair));
         let written = self.write_baseline(spool, agreement, &path);
+        if written.is_ok() {
+            self.landings.forget(&path);
+        }
         written.map_err(|error| {
             Error::io(format!("remember {} in {}", self.path.display(), directory.display()), error)
                 .hint("make room for the state directory, or give the account the right to write there")

@@ -62,6 +62,7 @@ impl<'a> Lander<'a> {
     pub(super) fn new(tree: &'a Tree, lot: &'a Lot) -> Result<Self> {
         tree.fence.hold()?;
         tree.touch(lot.files.iter().map(|file| &file.change.path));
+        tree.landings.tell_lot(lot);
         let root = tree.root().map_err(|error| tree.trouble("write into", &RelPath::root(), error))?;
         Ok(Self {
             tree,
@@ -370,6 +371,9 @@ impl<'a> Lander<'a> {
         set_metadata_of(file.file(), entry)?;
         if self.preparation.landing.fsync == Fsync::Each {
             fs::fdatasync(file.file())?;
+        }
+        if wanted.change.to.as_ref() != Some(entry) {
+            self.tree.landings.tell_newer(&wanted.change.path, entry);
         }
         let (directory, name) = self.reach.place(&wanted.change.path)?;
         if wanted.change.from.is_some() {

@@ -83,13 +83,15 @@ impl Tree {
             None if path.is_root() => Err(io::Error::other("a mirror never removes the root")),
             None => self.remove(path, was_directory),
             Some((Kind::Directory, entry)) => self.make_directory(path, entry),
-            Some((Kind::Symlink { target }, entry)) => return self.make_symlink(path, entry, &target.0),
+            Some((Kind::Symlink { target }, entry)) => {
+                return self.make_symlink(change, entry, &target.0);
+            }
             Some((Kind::File { .. }, entry)) => {
                 self.root().and_then(|root| root.place(path)?.set_metadata(entry))
             }
             Some((Kind::HardLink { first }, entry)) => return self.make_hard_link(path, entry, first),
             Some((Kind::Device { .. } | Kind::Fifo | Kind::Socket, entry)) => {
-                return self.make_node(path, entry);
+                return self.make_node(change, entry);
             }
             Some((Kind::Other, _)) => Err(io::Error::other("nobody knows what it is")),
         };
@@ -137,10 +139,10 @@ impl Tree {
         place.set_metadata(entry)
     }
 
-    pub(super) fn make_symlink(&self, path: &RelPath, entry: &Entry, target: &[u8]) -> Result<()> {
+    fn make_symlink(&self, change: &Change, entry: &Entry, target: &[u8]) -> Result<()> {
+        let path = &change.path;
         let trouble = |error| self.trouble("change", path, error);
-        let there = self.stat(path).map_err(trouble)?;
-        if there.is_some_and(|there| there.kind == entry.kind) {
+        if self.stands(change, entry).map_err(trouble)? {
             return self.root().and_then(|root| root.place(path)?.set_metadata(entry)).map_err(trouble);
         }
         let staged = Staged::symlink(self.staging()?, target).map_err(trouble)?;
@@ -148,14 +150,20 @@ impl Tree {
     }
 
     /// A device, FIFO or socket.
-    fn make_node(&self, path: &RelPath, entry: &Entry) -> Result<()> {
+    fn make_node(&self, change: &Change, entry: &Entry) -> Result<()> {
+        let path = &change.path;
         let trouble = |error| self.trouble("change", path, error);
-        let there = self.stat(path).map_err(trouble)?;
-        if there.is_some_and(|there| there.kind == entry.kind) {
+        if self.stands(change, entry).map_err(trouble)? {
             return self.root().and_then(|root| root.place(path)?.set_metadata(entry)).map_err(trouble);
         }
         let staged = Staged::node(self.staging()?, entry).map_err(trouble)?;
         self.land_one(path, entry, &staged).map_err(trouble)
+    }
+
+    /// Whether only metadata is to be set. What was another name of something becomes a thing of its own.
+    fn stands(&self, change: &Change, entry: &Entry) -> io::Result<bool> {
+        let was_name = change.from.as_ref().is_some_and(|from| matches!(from.kind, Kind::HardLink { .. }));
+        Ok(!was_name && self.stat(&change.path)?.is_some_and(|there| there.kind == entry.kind))
     }
 
     /// One more name for what is at `first`.
