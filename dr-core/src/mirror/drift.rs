@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::diff::{same_content, same_metadata};
-use super::entries::is_below;
+use super::entries::{Entries, Row, is_below};
 use super::entry::{Entry, Kind, RelPath};
+use super::reuse::{is_worth_copying, possible_originals};
 use super::snapshot::{Snapshot, Stamp};
 use super::survey::{Counts, Delta};
 use crate::digest::Digest;
@@ -18,6 +19,8 @@ pub(crate) struct Drift {
     above: Vec<Passed>,
     /// The first names of files that have several.
     firsts: HashMap<Vec<u8>, Passed>,
+    /// Large files that did not change: what is new may be a copy of one.
+    large: Entries,
 }
 
 /// A path that went by, and whether it is listed.
@@ -44,6 +47,7 @@ impl Drift {
             counts: Counts::default(),
             above: vec![],
             firsts: HashMap::new(),
+            large: Entries::default(),
         }
     }
 
@@ -62,6 +66,9 @@ impl Drift {
         let is_directory = [was, now].into_iter().flatten().any(|known| known.entry.is_directory());
         let is_first =
             [was, now].into_iter().flatten().any(|known| known.is_linked && first_of(known).is_none());
+        if let Some(now) = now.filter(|now| !passed.is_listed && is_worth_copying(now.entry.size_bytes())) {
+            self.large.insert_at(path, now.entry.clone());
+        }
         if !(passed.is_listed || is_directory || is_first) {
             return;
         }
@@ -87,7 +94,10 @@ impl Drift {
     }
 
     pub(crate) fn finish(self, agreed: Digest) -> Delta {
-        Delta { agreed: Some(agreed), was: self.was, now: self.now, counts: self.counts, ..Delta::default() }
+        let sizes = self.now.entries.rows().filter(Row::is_file).map(|row| row.size_bytes());
+        let originals = possible_originals(self.large.rows(), &sizes.collect());
+        let Self { was, now, counts, .. } = self;
+        Delta { agreed: Some(agreed), was, now, counts, originals, ..Delta::default() }
     }
 
     fn count(&mut self, now: Option<Known<'_>>) {

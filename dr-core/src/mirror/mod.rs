@@ -50,5 +50,7 @@ pub use lots::{LotLimits, Lots, lots};
 pub use owners::OwnerMap;
 pub use pace::Pace;
 pub use reuse::{Reuse, reusable};
+#[cfg(any(test, feature = "world"))]
+pub(crate) use reuse::{is_worth_copying, possible_originals};
 pub use snapshot::{Names, Snapshot, Stamp};
 pub use survey::{Agreement, Counts, Delta, Joined, Survey, join};

@@ -10,6 +10,23 @@ use super::entry::{Entry, RelPath};
 /// Below this, reading two files to see whether they are alike costs more than sending one, unless they look alike.
 const UNLIKELY_BYTES_MIN: u64 = 1 << 16;
 
+/// Files of a tree of which a new one may be a copy: only large ones, and only of a size that is wanted.
+#[cfg(any(test, feature = "world"))]
+pub(crate) fn possible_originals<'a>(files: impl Iterator<Item = Row<'a>>, wanted: &HashSet<u64>) -> Entries {
+    let mut originals = Entries::default();
+    let is_possible = |row: &Row<'_>| row.is_file() && wanted.contains(&row.size_bytes());
+    for row in files.filter(is_possible) {
+        originals.insert_at(row.path_bytes(), row.entry());
+    }
+    originals
+}
+
+/// Whether it is worth to know of what a file of this size could be made.
+#[cfg(any(test, feature = "world"))]
+pub(crate) fn is_worth_copying(size_bytes: u64) -> bool {
+    size_bytes >= UNLIKELY_BYTES_MIN
+}
+
 /// A file that the target may have already.
 ///
 /// ```

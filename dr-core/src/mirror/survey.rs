@@ -41,6 +41,8 @@ pub struct Delta {
     pub counts: Counts,
     /// Those of the paths that are as a run of this mirror left them that was cut short.
     pub landed: BTreeSet<RelPath>,
+    /// Large files that did not change and have the size of one that did: it may be a copy.
+    pub originals: Entries,
 }
 
 /// How much there is in a tree.

@@ -289,3 +289,20 @@ async fn a_run_tells_what_it_amounted_to() {
         (Some(12), Some(12), Some(0))
     );
 }
+
+#[tokio::test]
+async fn a_copy_of_what_did_not_change_costs_no_data() {
+    let scene = Scene::mirrored(3).await;
+    let large: String = (0..30_000).map(|number| format!("{number} ")).collect();
+    write(&scene.at("from/large"), &large);
+    scene.apply(&Options::default()).await;
+    // Once where both ends tell what changed, and once where they tell all.
+    for (name, checksum) in [("copy", false), ("another", true)] {
+        std::fs::copy(scene.at("from/large"), scene.at("from/sub").join(name)).unwrap();
+        let planned = scene.plan(&Options { checksum, ..Options::default() }).await.unwrap();
+        let applied = scene.toolkit.apply(&planned.plan, "test", &Control::silent()).await.unwrap();
+        let figures = applied.report.figures;
+        assert_eq!((figures["sent_bytes"], figures["written_bytes"]), (0, large.len() as u64), "{name}");
+        assert_eq!(rsync_would_change(&scene.at("from"), &scene.at("to")), "");
+    }
+}

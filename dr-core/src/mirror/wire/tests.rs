@@ -130,6 +130,8 @@ fn seen() -> impl Strategy<Value = Seen> {
         (path(), entry()).prop_map(|(path, entry)| Sight::Entry(path, entry)),
         (path(), ".{0,9}").prop_map(|(path, why)| Sight::Unreadable(path, why)),
         path().prop_map(Sight::Excluded),
+        path().prop_map(Sight::Landed),
+        (path(), entry()).prop_map(|(path, entry)| Sight::Original(path, entry)),
         (any::<u32>(), ".{0,9}").prop_map(|(number, name)| Sight::User(number, name)),
         (any::<u32>(), ".{0,9}").prop_map(|(number, name)| Sight::Group(number, name)),
     ];

@@ -195,6 +195,8 @@ pub enum Sight {
     Group(u32, String),
     /// It is as a run left it that was cut short.
     Landed(RelPath),
+    /// It did not change, and what did may be a copy of it.
+    Original(RelPath, Entry),
 }
 
 impl Coded for Seen {
@@ -206,10 +208,11 @@ impl Coded for Seen {
             Sight::User(..) => 3,
             Sight::Group(..) => 4,
             Sight::Landed(_) => 5,
+            Sight::Original(..) => 6,
         };
         to.byte(number | u8::from(self.before) << 4);
         match &self.sight {
-            Sight::Entry(path, entry) => {
+            Sight::Entry(path, entry) | Sight::Original(path, entry) => {
                 path.put(to);
                 entry.put(to);
             }
@@ -234,6 +237,7 @@ impl Coded for Seen {
             3 => Sight::User(from.small()?, from.text()?),
             4 => Sight::Group(from.small()?, from.text()?),
             5 => Sight::Landed(from.path()?),
+            6 => Sight::Original(from.path()?, Coded::take(from)?),
             _ => return malformed("no such line of a snapshot"),
         };
         Ok(Self { before: first & 0xf0 != 0, sight })

@@ -33,7 +33,8 @@ pub(super) async fn bases(
 
 /// Files that the target has under another name.
 async fn same_files(ends: &Ends, all: &[Change]) -> Result<HashMap<RelPath, Basis>> {
-    let found = reusable(all, &Entries::default());
+    let nothing = Entries::default();
+    let found = reusable(all, ends.surveyed.as_ref().map_or(&nothing, |surveyed| &surveyed.originals));
     let new_paths: Vec<RelPath> = found.iter().map(|reuse| all[reuse.change].path.clone()).collect();
     let doubtful = found.iter().filter(|reuse| !reuse.is_likely);
     let old_paths: Vec<RelPath> = doubtful.map(|reuse| reuse.path.clone()).collect();

@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::error::Result;
 use crate::estate::Location;
 use crate::mirror::wire::Pack;
-use crate::mirror::{Change, RelPath, Transfer};
+use crate::mirror::{Change, Entries, RelPath, Transfer};
 use crate::time::Tick;
 use crate::world::{Control, Endpoint, Way, World};
 
@@ -38,6 +38,8 @@ pub(super) struct Surveyed {
     pub(super) held: Vec<RelPath>,
     /// Paths of the target that are left as they are although they differ; each as it was when both were alike.
     pub(super) untouched: Vec<Change>,
+    /// Files that both have, and of which new ones may be copies.
+    pub(super) originals: Entries,
 }
 
 /// These changes are what both ends differ in, as they were looked at a moment ago.

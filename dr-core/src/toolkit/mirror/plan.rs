@@ -139,6 +139,7 @@ impl Toolkit {
         report_owners(report, &target, (&seen.source.now, &seen.target.now), carries);
         report_attributes(report, &target, &seen.source.now, carries);
         report_diverged(report, &target, &diverged, transfer.options.winner);
+        let originals = seen.originals(&difference.changes);
         let Difference { changes, summary, held } = difference;
         report.figures = figures(&summary);
         planned.summary = summary;
@@ -162,6 +163,7 @@ impl Toolkit {
             fresh: Some(fresh),
             held: held.into_iter().map(|held| held.path).collect(),
             untouched: seen.target.before(untouched),
+            originals,
         };
         self.shelf.put(&source, &target, Ends { surveyed: Some(surveyed), ..ends });
         Ok(planned)

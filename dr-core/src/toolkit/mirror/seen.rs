@@ -5,8 +5,8 @@ use crate::digest::Digest;
 use crate::error::Result;
 use crate::estate::Location;
 use crate::mirror::{
-    Change, Counts, Delta, End, Entry, Kind, Options, RelPath, Root, Snapshot, Summary, Survey, join,
-    leave_out,
+    Change, Counts, Delta, End, Entries, Entry, Kind, Options, RelPath, Root, Snapshot, Summary, Survey,
+    is_worth_copying, join, leave_out, possible_originals,
 };
 use crate::time::Timestamp;
 use crate::world::Control;
@@ -32,6 +32,18 @@ impl Seen {
     /// Takes out what is too small, too large, too young or too old.
     pub(super) fn leave_out(&mut self, options: &Options, now: Timestamp) {
         leave_out(&mut self.source.now, &mut self.target.now, options, now);
+    }
+
+    /// Large files that both ends have, and of which new ones may be copies.
+    pub(super) fn originals(&self, changes: &[Change]) -> Entries {
+        if self.are_agreed {
+            return self.source.delta.as_ref().map(|delta| delta.originals.clone()).unwrap_or_default();
+        }
+        let new =
+            changes.iter().filter(|change| change.from.is_none()).filter_map(|change| change.to.as_ref());
+        let sizes =
+            new.filter(|to| to.is_file()).map(Entry::size_bytes).filter(|size| is_worth_copying(*size));
+        possible_originals(self.target.now.entries.rows(), &sizes.collect())
     }
 
     /// Counts what both were not asked about, because it did not change.

@@ -106,8 +106,10 @@ impl Request<'_> {
         let delta = self.tree.survey(survey, &self.control()).await?;
         send_snapshot(self.sending, &delta.was, true).await?;
         send_snapshot(self.sending, &delta.now, false).await?;
-        let landed = delta.landed.into_iter().map(|path| Seen { before: false, sight: Sight::Landed(path) });
-        self.sending.items(landed.collect::<Vec<_>>()).await?;
+        let landed = delta.landed.into_iter().map(Sight::Landed);
+        let originals = delta.originals.iter().map(|(path, entry)| Sight::Original(path, entry));
+        let seen = landed.chain(originals).map(|sight| Seen { before: false, sight });
+        self.sending.items(seen.collect::<Vec<_>>()).await?;
         Ok(Reply::Delta { agreed: delta.agreed, counts: delta.counts })
     }
 

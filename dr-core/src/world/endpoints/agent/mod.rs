@@ -177,10 +177,11 @@ async fn measure(line: std::sync::Weak<Line>, mut best: Duration) {
 }
 
 fn take(seen: &mut Delta, Seen { before, sight }: Seen) {
-    let Delta { was, now, landed, .. } = seen;
+    let Delta { was, now, landed, originals, .. } = seen;
     let snapshot = if before { was } else { now };
     match sight {
         Sight::Landed(path) => drop(landed.insert(path)),
+        Sight::Original(path, entry) => drop(originals.insert(path, entry)),
         Sight::Entry(path, entry) => drop(snapshot.entries.insert(path, entry)),
         Sight::Unreadable(path, why) => drop(snapshot.unreadable.insert(path, why)),
         Sight::Excluded(path) => drop(snapshot.excluded.insert(path)),
