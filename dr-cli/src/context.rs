@@ -70,6 +70,21 @@ pub(crate) fn toolkit_with(
     Toolkit::open(Settings { estate, journal, access, tsig_keys, agents: agents(common) })
 }
 
+/// What the account of an agent reaches other hosts with: its own keys, and nobody's ssh-agent.
+pub(crate) fn own_access() -> Access {
+    let ssh = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".ssh"));
+    let at = |name: &str| ssh.as_ref().map(|ssh| ssh.join(name));
+    let keys = ["id_ed25519", "id_ecdsa", "id_rsa"].into_iter().filter_map(at);
+    let known = at("known_hosts").into_iter().chain([PathBuf::from("/etc/ssh/ssh_known_hosts")]);
+    Access {
+        identities: keys.filter(|path| path.exists()).collect(),
+        known_hosts: known.collect(),
+        // A firewall that says nothing must not hold up a mirror that can go another way.
+        connect_timeout: std::time::Duration::from_secs(5),
+        ..Access::default()
+    }
+}
+
 /// Which agents serve trees on hosts; where there is none, this executable can be put.
 fn agents(common: &Common) -> Agents {
     let binary = std::env::current_exe().ok();

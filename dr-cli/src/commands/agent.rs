@@ -17,6 +17,7 @@ pub(super) async fn run(common: &Common, console: &Console, words: Agent) -> Res
     }
     let state_dir = words.state_dir.unwrap_or_else(|| context::state_dir().join("mirror"));
     let (root, read_only) = (words.root, words.read_only);
-    serve_stdio(Restrictions { root, read_only, state_dir: Some(state_dir) }).await?;
+    serve_stdio(Restrictions { root, read_only, state_dir: Some(state_dir) }, Some(context::own_access()))
+        .await?;
     Ok(0)
 }

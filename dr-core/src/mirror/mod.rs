@@ -20,6 +20,7 @@ mod lots;
 mod marks;
 mod owners;
 mod pace;
+mod passed;
 mod reuse;
 mod snapshot;
 mod survey;
@@ -49,6 +50,7 @@ pub use lot::{
 pub use lots::{LotLimits, Lots, lots};
 pub use owners::OwnerMap;
 pub use pace::Pace;
+pub use passed::Passed;
 pub use reuse::{Reuse, reusable};
 #[cfg(any(test, feature = "world"))]
 pub(crate) use reuse::{is_worth_copying, possible_originals};

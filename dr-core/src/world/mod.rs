@@ -34,6 +34,7 @@ use crate::error::Result;
 use crate::estate::{DnsName, Location, ProbeSpec, RecordKey, RecordSet, Remote, SiteId, ZoneName};
 use crate::failover::{Sight, Tenure};
 pub use crate::mirror::Carries;
+use crate::mirror::wire::Door;
 use crate::mirror::{
     Agreement, Change, Delta, Entry, Generation, Landed, Landing, Lot, Options, Piece, RelPath, Room,
     Signature, Snapshot, Survey,
@@ -41,6 +42,7 @@ use crate::mirror::{
 use crate::plan::Plan;
 use crate::run::{Event, Line, Outcome, RunId};
 use crate::time::{Tick, Timestamp};
+use endpoints::Onlooker;
 
 /// Everything outside, as capabilities. Clone it freely: it is a handful of pointers.
 ///
@@ -264,6 +266,25 @@ pub trait Endpoint: Send + Sync {
     /// over what is there. If `pieces` ends before all files are told of, the rest is left as it is, and that is an error.
     async fn land(&self, lot: &Lot, pieces: PieceReceiver) -> Result<Vec<Landed>> {
         endpoints::singly::land(self, lot, pieces).await
+    }
+    /// How an agent on another host may join what lands here; none where nobody can.
+    fn door(&self) -> Option<Door> {
+        None
+    }
+    /// Joins the agent behind the door of a target from where this tree is: from then on [`Self::deliver`] takes no way round.
+    async fn reach(&self, _door: &Door) -> Result<()> {
+        Err(endpoints::singly::has_no_agent())
+    }
+    /// Has what this end supplies land in the target: directly, where its door was reached, else through here. What became of each
+    /// file, in their order.
+    async fn deliver(
+        &self,
+        target: &dyn Endpoint,
+        lot: &Lot,
+        carries: Carries,
+        onlooker: &dyn Onlooker,
+    ) -> Result<Vec<Landed>> {
+        endpoints::passing::pass_on(self, target, lot, carries, onlooker).await
     }
     /// Makes changes that move no content, all of one stage (see [`crate::mirror::stages`]), each compare-and-set.
     async fn change_all(&self, changes: &[Change]) -> Result<Vec<Landed>> {

@@ -8,6 +8,7 @@
 )]
 
 mod child;
+mod direct;
 mod disturbed;
 mod filter;
 mod garden;

@@ -1,5 +1,6 @@
 //! What is asked of an agent, and what it answers.
 
+use super::Door;
 use super::coding::{Coded, Malformed, Reader, Writer, malformed, put_json, take_json};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorRecord};
@@ -150,6 +151,16 @@ pub enum Call {
     },
     /// Answered by [`Reply::Place`].
     Quarantined,
+    /// Joins the agent behind a door, so that content can go there directly.
+    Reach {
+        /// Where it is.
+        door: Door,
+        /// How the line to it may be used.
+        manners: Manners,
+    },
+    /// Packs of files follow, whose content goes to the agent that was reached; packs of [`crate::mirror::Passed`] come, then of
+    /// [`crate::mirror::Landed`].
+    Deliver(Carries),
 }
 
 impl Coded for Call {
@@ -184,6 +195,11 @@ impl Coded for Call {
             }
             Self::Change(change) => change.put(to),
             Self::RollBack { to: since } => since.put(to),
+            Self::Reach { door, manners } => {
+                door.put(to);
+                manners.put(to);
+            }
+            Self::Deliver(carries) => carries.put(to),
             Self::Ping
             | Self::Switch
             | Self::Generations
@@ -224,6 +240,8 @@ impl Coded for Call {
             22 => Self::Generations,
             23 => Self::RollBack { to: Coded::take(from)? },
             24 => Self::Quarantined,
+            40 => Self::Reach { door: Coded::take(from)?, manners: Coded::take(from)? },
+            41 => Self::Deliver(Coded::take(from)?),
             19 => Self::Remembers,
             20 => Self::Remember {
                 path: Coded::take(from)?,
@@ -263,6 +281,8 @@ impl Call {
             Self::Generations => 22,
             Self::RollBack { .. } => 23,
             Self::Quarantined => 24,
+            Self::Reach { .. } => 40,
+            Self::Deliver(_) => 41,
             Self::Remembers => 19,
             Self::Remember { .. } => 20,
         }

@@ -7,6 +7,7 @@
 
 mod calls;
 mod coding;
+mod door;
 mod frame;
 mod lots;
 mod pack;
@@ -16,6 +17,7 @@ mod tree;
 
 pub use calls::{Call, Manners, Reply};
 pub use coding::{Coded, Malformed, Reader, Writer};
+pub use door::Door;
 pub use frame::{
     CALLS_MAX, FRAME_BYTES_MAX, FrameHead, FrameKind, HEAD_BYTES, Hello, MAGIC, PROTOCOL, WINDOW_BYTES,
 };

@@ -11,7 +11,7 @@ use super::*;
 use crate::digest::Digest;
 use crate::mirror::{
     Basis, Bytes, Change, ChunkSum, Entry, Fsync, Kept, Kind, Landed, Landing, LotFile, Options, Owner, Part,
-    Piece, RelPath,
+    Passed, Piece, RelPath,
 };
 
 fn path() -> impl Strategy<Value = RelPath> {
@@ -138,6 +138,27 @@ fn seen() -> impl Strategy<Value = Seen> {
     (any::<bool>(), sight).prop_map(|(before, sight)| Seen { before, sight })
 }
 
+fn door() -> impl Strategy<Value = Door> {
+    let parts = (vec(any::<u8>(), 0..30), ".{0,20}", vec(any::<u8>(), 0..33), vec(".{0,20}", 0..3));
+    parts.prop_map(|(root, command, token, host_keys)| Door {
+        remote: "root@us.example.net:2222".parse().unwrap(),
+        root,
+        command,
+        token,
+        host_keys,
+    })
+}
+
+fn passed() -> impl Strategy<Value = Passed> {
+    let parts = (any::<u64>(), any::<u64>(), any::<bool>(), vec((path(), entry()), 0..4));
+    parts.prop_map(|(sent_bytes, copied_bytes, lands, newer)| Passed {
+        sent_bytes,
+        copied_bytes,
+        lands,
+        newer,
+    })
+}
+
 fn call() -> impl Strategy<Value = Call> {
     let landing = (any::<u32>(), prop_oneof![Just(Fsync::Once), Just(Fsync::Each), Just(Fsync::Never)])
         .prop_map(|(generations, fsync)| Landing { generations, fsync, ..Landing::default() });
@@ -150,6 +171,7 @@ fn call() -> impl Strategy<Value = Call> {
         change().prop_map(Call::Change),
         Just(Call::Land),
         Just(Call::Remembers),
+        door().prop_map(|door| Call::Reach { door, manners: Manners::default() }),
     ]
 }
 
@@ -186,7 +208,9 @@ proptest! {
         found in vec(option::of(entry()), 0..8),
         grains in vec(any::<u64>().prop_map(Grain), 0..8),
         chunks in vec(any::<(u32, [u8; 16])>().prop_map(|(bytes, sum)| ChunkSum { bytes, sum }), 0..8),
+        passed in vec(passed(), 0..8),
     ) {
+        through(&passed);
         through(&seen);
         through(&changes);
         through(&files);
@@ -205,7 +229,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_panic(kind in 1..14_u8, bytes in vec(any::<u8>(), 0..300)) {
+    fn no_bytes_panic(kind in 1..21_u8, bytes in vec(any::<u8>(), 0..300)) {
         let raw = bytes::Bytes::from(bytes.clone());
         let _ = Call::take(&mut Reader::new(raw.clone()));
         let _ = Reply::take(&mut Reader::new(raw.clone()));
@@ -216,6 +240,7 @@ proptest! {
         let _ = unpack::<LotFile>(pack.clone());
         let _ = unpack::<Piece>(pack.clone());
         let _ = unpack::<Landed>(pack.clone());
+        let _ = unpack::<Passed>(pack.clone());
         let _ = unpack::<RelPath>(pack);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::ends::{Hands, Surveyed};
+use super::ends::{Ends, Hands, Surveyed};
 use super::fence::Fence;
 use super::findings::push_some;
 use super::flow::{Flow, Ledger, Left};
@@ -17,6 +17,9 @@ use crate::mirror::{Change, Entry, Kept, Landing, RelPath, Transfer, stages};
 use crate::report::{Finding, Report, Subject, code};
 use crate::run::Event;
 use crate::world::{Control, World};
+
+/// To log in from host to host costs some round trips: less content is through here in that time.
+const WORTH_A_LOGIN_BYTES: u64 = 1 << 20;
 
 /// Makes the target like the source, stage by stage. What cannot be done at one path is a finding; a path that somebody else changed
 /// meanwhile stops it.
@@ -33,7 +36,10 @@ pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, contr
         fence.hold().await?;
         let ends = hands.ends(world, transfer, control).await?;
         let pair = pair(&ends, (&transfer.source, &transfer.target), &transfer.options);
-        ends.target.begin(&landing(transfer, pair)).await?;
+        let landing = landing(transfer, pair);
+        let (begun, ()) =
+            tokio::join!(ends.target.begin(&landing), take_the_direct_way(&ends, transfer, control));
+        begun?;
         let carries = ends.source.carries().onto(ends.target.carries());
         let meter = Meter::new(world, control, transfer);
         let flow = Flow {
@@ -78,6 +84,21 @@ pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, contr
         Ok(())
     };
     control.run(&operation, work).await
+}
+
+/// Has content go from host to host, where that pays and the source's host may log in at the target's; it goes through here otherwise.
+async fn take_the_direct_way(ends: &Ends, transfer: &Transfer, control: &Control) {
+    let moved = transfer.changes.iter().filter(|change| change.moves_content());
+    let bytes: u64 = moved.filter_map(|change| change.to.as_ref()).map(Entry::size_bytes).sum();
+    let (Some(from), Some(to)) = (ends.source.door(), ends.target.door()) else { return };
+    if bytes < WORTH_A_LOGIN_BYTES {
+        return;
+    }
+    let message = match ends.source.reach(&to).await {
+        Ok(()) => format!("content goes directly from {} to {}", from.remote, to.remote),
+        Err(why) => format!("content passes through here: {} could not {why}", from.remote),
+    };
+    control.emit(&Event::Note { message });
 }
 
 /// What the source is to remember: files as they were read, and nothing of what the target does not have, so that it is looked at

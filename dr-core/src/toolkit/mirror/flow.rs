@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
-use tokio::sync::mpsc;
 
 use super::bases::bases;
 use super::ends::Ends;
@@ -12,19 +12,17 @@ use super::fence::Fence;
 use super::meter::Meter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mirror::{
-    Basis, Carries, Change, Entry, Kept, Kind, Landed, Lot, LotFile, LotLimits, Lots, Part, Piece, Progress,
+    Basis, Carries, Change, Entry, Kept, Kind, Landed, Lot, LotFile, LotLimits, Lots, Part, Passed, Progress,
     RelPath, lots,
 };
-use crate::world::{PieceReceiver, PieceSender};
+use crate::world::endpoints::Onlooker;
 
 /// Huge files go in ranges of this size, several at once.
 const RANGE_BYTES: u64 = 64 << 20;
-/// So many lots are under way at once: with all its pieces on the way, each holds at most [`PIECES`] batches.
+/// So many lots are under way at once: with all its pieces on the way, each holds a few batches.
 const LOTS: usize = 8;
 /// An SFTP server takes one file at a time, many of them at once within each lot: fewer lots, so that it has not too many open.
 const LOTS_BY_SFTP: usize = 2;
-/// So many batches wait between two ends of one lot.
-const PIECES: usize = 8;
 /// So many changes without content go in one call.
 const CHANGES: usize = 1024;
 /// So many paths are named when the target is not as it should be.
@@ -166,19 +164,8 @@ impl Flow<'_> {
     /// One lot: what the source supplies lands, piece by piece.
     async fn move_one(&self, lot: Lot, is_first: bool) -> Result<Vec<LotFile>> {
         self.fence.hold().await?;
-        let (supplying, supplied) = mpsc::channel(PIECES);
-        let (passing, passed) = mpsc::channel(PIECES);
-        let (supply, pass, land) = tokio::join!(
-            self.ends.source.supply(&lot, supplying),
-            self.pass(&lot, supplied, passing),
-            self.ends.target.land(&lot, passed)
-        );
-        // The end that failed first says why; the other only misses it.
-        let landed = match (supply, pass, land) {
-            (_, Err(error), _) => return Err(error),
-            (Err(error), _, _) if error.kind() != ErrorKind::Cancelled => return Err(error),
-            (_, _, landed) => told(lot.files.len(), landed?)?,
-        };
+        let landed = self.ends.source.deliver(&*self.ends.target, &lot, self.carries, self).await?;
+        let landed = told(lot.files.len(), landed)?;
         let mut again = vec![];
         let mut ledger = self.ledger();
         for (file, landed) in lot.files.into_iter().zip(landed) {
@@ -195,46 +182,10 @@ impl Flow<'_> {
         Ok(again)
     }
 
-    /// Hands pieces on, and looks at them as they pass: nothing lands that the fence does not allow, and what was read is noted.
-    async fn pass(&self, lot: &Lot, mut from: PieceReceiver, to: PieceSender) -> Result<()> {
-        while let Some(mut batch) = from.recv().await {
-            if self.note(lot, &mut batch) {
-                self.fence.hold().await?;
-            }
-            if to.send(batch).await.is_err() {
-                // The target has given up, and says why.
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether something lands with this batch. What was read arrives as far as it can be carried, and belongs to whom it was planned.
-    fn note(&self, lot: &Lot, batch: &mut [Piece]) -> bool {
-        let (mut newer, mut sent, mut copied, mut lands) = (vec![], 0, 0, false);
-        for piece in batch {
-            match piece {
-                Piece::Data { bytes, .. } => sent += bytes.len() as u64,
-                Piece::Copy { bytes, .. } => copied += *bytes,
-                Piece::End { file, entry, .. } => {
-                    lands = true;
-                    let Some(LotFile { change, .. }) = lot.files.get(*file as usize) else { continue };
-                    let carried = entry.as_carried(self.carries);
-                    let owner = change.to.as_ref().and_then(|planned| planned.owner);
-                    let read = std::mem::replace(entry, Entry { owner, ..carried });
-                    if !is_as_planned(change, entry) {
-                        newer.push((change.path.clone(), read));
-                    }
-                }
-                Piece::Kept { .. } => {}
-            }
-        }
+    fn read(&self, newer: Vec<(RelPath, Entry)>, sent_bytes: u64) {
         let mut ledger = self.ledger();
         ledger.newer.extend(newer);
-        ledger.sent_bytes += sent;
-        drop(ledger);
-        self.meter.bytes(sent + copied);
-        lands
+        ledger.sent_bytes = ledger.sent_bytes.saturating_add(sent_bytes);
     }
 
     /// Leaves out what cannot be done because of what was left before.
@@ -301,6 +252,17 @@ impl Flow<'_> {
     }
 }
 
+/// Nothing lands that the fence does not allow, and what was read is noted.
+#[async_trait]
+impl Onlooker for Flow<'_> {
+    async fn see(&self, passed: Passed) -> Result<()> {
+        let Passed { sent_bytes, copied_bytes, lands, newer } = passed;
+        self.read(newer, sent_bytes);
+        self.meter.bytes(sent_bytes.saturating_add(copied_bytes));
+        if lands { self.fence.hold().await } else { Ok(()) }
+    }
+}
+
 impl Ledger {
     /// Notes what became of a path; true if it is worth another try.
     fn enter(&mut self, change: &Change, landed: Landed, is_first: bool) -> bool {
@@ -342,13 +304,6 @@ fn told(asked: usize, landed: Vec<Landed>) -> Result<Vec<Landed>> {
     }
     let why = format!("it was told of {asked} paths and answers for {}", landed.len());
     Err(Error::new(ErrorKind::Protocol, "change the target", why))
-}
-
-fn is_as_planned(change: &Change, read: &Entry) -> bool {
-    change.to.as_ref().is_some_and(|planned| {
-        (planned.size_bytes(), planned.mtime_s) == (read.size_bytes(), read.mtime_s)
-            && (planned.mtime_ns == read.mtime_ns || planned.mtime_ns == 0)
-    })
 }
 
 /// What is there, seen alone; where it was another name of something, it is one still.

@@ -16,6 +16,7 @@ pub(in crate::world) use serve::greeting;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::Result;
+use crate::world::ssh::Access;
 
 /// What an agent may do, whatever its client asks for. It is meant for the `command=` of a key (sshd(8), authorized_keys).
 ///
@@ -34,12 +35,13 @@ pub struct Restrictions {
     pub state_dir: Option<PathBuf>,
 }
 
-/// Serves a client over standard input and output until the input ends. Nothing but frames is written.
+/// Serves a client over standard input and output until the input ends. Nothing but frames is written. With `access` it reaches
+/// other hosts if its client asks for it, so that content goes there directly; under restrictions it never does.
 ///
 /// # Errors
 /// `Protocol` if who speaks there is no dr, or one that speaks another version.
-pub async fn serve_stdio(restrictions: Restrictions) -> Result<()> {
-    serve::stdio(restrictions).await
+pub async fn serve_stdio(restrictions: Restrictions, access: Option<Access>) -> Result<()> {
+    serve::stdio(restrictions, access).await
 }
 
 /// Serves a client over any two streams until the input ends.
@@ -67,5 +69,5 @@ pub async fn serve(
     output: impl AsyncWrite + Send + Unpin + 'static,
 ) -> Result<()> {
     let (input, output) = (line::Incoming::Stream(Box::new(input)), line::Outgoing::Stream(Box::new(output)));
-    serve::first_lane(restrictions, line::Frames::new(input), output, None).await
+    serve::first_lane((restrictions, None), line::Frames::new(input), output, None).await
 }

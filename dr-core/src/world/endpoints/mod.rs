@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 mod local;
+pub(super) mod passing;
 mod sftp;
 pub(super) mod singly;
 
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 
 pub use agent::{AgentEndpoint, Agents};
 pub use local::LocalEndpoint;
+pub use passing::Onlooker;
 pub use sftp::SftpEndpoint;
 
 use super::ssh::Connector;

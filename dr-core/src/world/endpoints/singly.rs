@@ -50,6 +50,14 @@ pub(in crate::world) fn keeps_nothing(what: &str) -> Error {
         .hint("let dr itself run on the target's host: see dr agent")
 }
 
+pub(in crate::world) fn has_no_agent() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "reach the target from the source",
+        "no agent of dr's is at the source",
+    )
+}
+
 pub(in crate::world) async fn look<E: Endpoint + ?Sized>(
     endpoint: &E,
     paths: &[RelPath],

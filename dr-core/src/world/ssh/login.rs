@@ -1,7 +1,7 @@
 //! From an address to an authenticated connection.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use russh::client::{AuthResult, Config, DisconnectReason, Handle, Handler, KeyboardInteractiveAuthResponse};
@@ -37,6 +37,7 @@ const QUEUED_PACKETS: usize = 512;
 pub(super) struct Client {
     trust: Trust,
     last_words: LastWords,
+    host_key: Arc<OnceLock<String>>,
 }
 
 /// Why the host closed the connection, in its own words.
@@ -80,6 +81,7 @@ impl Handler for Client {
         let blob = key.to_bytes().map_err(russh::Error::from)?;
         let Some(key) = PublicKey::from_blob(&blob) else { return Ok(false) };
         self.trust.judge(&key).map_err(Fault::Distrusted)?;
+        let _ = self.host_key.set(key.with_comment("").to_string());
         Ok(true)
     }
 
@@ -99,6 +101,8 @@ impl Handler for Client {
 pub(super) struct Connection {
     pub(super) handle: Handle<Client>,
     pub(super) last_words: LastWords,
+    /// As it was shown first, and judged to be right.
+    pub(super) host_key: Arc<OnceLock<String>>,
     pub(super) remote: Remote,
 }
 
@@ -119,10 +123,11 @@ impl Connection {
         };
         let stream = dial(remote, access.connect_timeout).await?;
         let last_words = LastWords::default();
-        let client = Client { trust, last_words: last_words.clone() };
+        let host_key = Arc::default();
+        let client = Client { trust, last_words: last_words.clone(), host_key: Arc::clone(&host_key) };
         // The client is moved into the connection's task, so the facts for an error about its key are read again there.
         match russh::client::connect_stream(Arc::new(config), stream, client).await {
-            Ok(handle) => Ok(Self { handle, last_words, remote: remote.clone() }),
+            Ok(handle) => Ok(Self { handle, last_words, host_key, remote: remote.clone() }),
             Err(Fault::Distrusted(error)) => Err(error),
             Err(Fault::Ssh(russh::Error::NoCommonAlgo { kind: AlgorithmKind::Key, theirs, .. })) => {
                 Err(Trust::gather(access, remote).await?.no_common_kind(&theirs))

@@ -45,6 +45,11 @@ impl Session {
         !self.connection.handle.is_closed()
     }
 
+    /// The host key that was judged to be right, as it stands in a `.pub` file.
+    pub(crate) fn host_key(&self) -> Option<&str> {
+        self.connection.host_key.get().map(String::as_str)
+    }
+
     /// The account's home directory, as the host's SFTP server sees it.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Requests in, answers out.
 
+mod deliver;
 mod perform;
 mod priority;
 
@@ -12,11 +13,13 @@ use futures_util::FutureExt;
 use tokio::net::UnixListener;
 use tokio::sync::OnceCell;
 
+use self::deliver::Reached;
 use super::line::{Asked, Frames, Limiter, Line, Outgoing};
 use super::{Restrictions, join, stdio};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mirror::wire::{Call, FrameHead, FrameKind, Hello, MAGIC, PROTOCOL, Reply};
 use crate::world::endpoints::LocalEndpoint;
+use crate::world::ssh::Access;
 
 /// A client that was started says hello at once.
 const HELLO_WITHIN: Duration = Duration::from_secs(60);
@@ -27,22 +30,26 @@ pub(super) struct Agent {
     token: join::Token,
     tree: OnceCell<LocalEndpoint>,
     limiter: Arc<Limiter>,
+    /// How it may reach other hosts; none: it may not.
+    access: Option<Access>,
+    /// The agent of another host that it has joined.
+    reached: tokio::sync::Mutex<Option<Reached>>,
 }
 
 /// Serves over what the process was given.
-pub(super) async fn stdio(restrictions: Restrictions) -> Result<()> {
+pub(super) async fn stdio(restrictions: Restrictions, access: Option<Access>) -> Result<()> {
     let broken = |why| Error::io("serve over standard input and output", why);
     let (input, output) = stdio::own().map_err(broken)?;
     let handles = (input.try_clone().map_err(broken)?, output.try_clone().map_err(broken)?);
     let frames = Frames::new(stdio::incoming(input).map_err(broken)?);
-    first_lane(restrictions, frames, stdio::outgoing(output).map_err(broken)?, Some(handles)).await
+    first_lane((restrictions, access), frames, stdio::outgoing(output).map_err(broken)?, Some(handles)).await
 }
 
 type Handles = (std::os::fd::OwnedFd, std::os::fd::OwnedFd);
 
 /// Serves a lane that is not part of an agent yet. With `handles` it can become part of another agent.
 pub(super) async fn first_lane(
-    restrictions: Restrictions,
+    (restrictions, access): (Restrictions, Option<Access>),
     mut frames: Frames,
     mut to: Outgoing,
     handles: Option<Handles>,
@@ -64,7 +71,8 @@ pub(super) async fn first_lane(
     let mut token = join::Token::default();
     getrandom::fill(&mut token)
         .map_err(|why| Error::new(ErrorKind::Io, "name this agent", why.to_string()))?;
-    let agent = Arc::new(Agent { restrictions, token, tree: OnceCell::new(), limiter: Arc::default() });
+    let (tree, limiter, reached) = Default::default();
+    let agent = Arc::new(Agent { restrictions, token, tree, limiter, access, reached });
     // Where nobody can join, one lane has to do.
     let listener = join::listen(&token).and_then(UnixListener::from_std).ok();
     let serving = agent.lane(frames, to);

@@ -45,12 +45,17 @@ impl Agent {
                 self.behave(manners, sending);
                 return Ok(Reply::Done);
             }
+            Call::Reach { door, manners } => return self.reach(door, manners, cancel).await,
             _ => {}
         }
         let tree = self.tree.get().ok_or_else(|| {
             Error::new(ErrorKind::Protocol, "do what was asked", "no tree was opened before")
         })?;
-        let request = Request { tree, sending, receiving, cancel };
+        let mut request = Request { tree, sending, receiving, cancel };
+        if let Call::Deliver(carries) = call {
+            let target = self.reached().await?;
+            return request.deliver(&target, carries).await;
+        }
         request.perform(call).await
     }
 
@@ -94,9 +99,9 @@ impl Agent {
 }
 
 /// One request and the tree it is about.
-struct Request<'a> {
-    tree: &'a LocalEndpoint,
-    sending: &'a Sending,
+pub(super) struct Request<'a> {
+    pub(super) tree: &'a LocalEndpoint,
+    pub(super) sending: &'a Sending,
     receiving: Receiving,
     cancel: &'a Cancel,
 }
@@ -173,7 +178,7 @@ impl Request<'_> {
             Call::Generations => sending.items(tree.generations().await?).await?,
             Call::RollBack { to } => return tree.roll_back(to).await.map(Reply::Generation),
             Call::Quarantined => return tree.quarantined().await.map(Reply::Place),
-            Call::Ping | Call::Open { .. } | Call::Behave(_) => {}
+            Call::Ping | Call::Open { .. } | Call::Behave(_) | Call::Reach { .. } | Call::Deliver(_) => {}
         }
         Ok(Reply::Done)
     }
@@ -190,7 +195,7 @@ impl Request<'_> {
         control
     }
 
-    async fn list<T: Item>(&mut self) -> Result<Vec<T>> {
+    pub(super) async fn list<T: Item>(&mut self) -> Result<Vec<T>> {
         let mut list = vec![];
         self.receiving.all(|item| list.push(item)).await?;
         Ok(list)

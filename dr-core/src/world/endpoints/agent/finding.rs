@@ -12,6 +12,7 @@ use super::lanes::{self, Answer, Opener, Wanted};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
+use crate::mirror::wire::Door;
 use crate::run::Event;
 use crate::world::Control;
 use crate::world::agent::line::{Incoming, Outgoing};
@@ -106,8 +107,8 @@ impl Finder {
         if self.agents.off {
             return Ok(Found::None("no agent is wanted".to_owned()));
         }
-        let root = if path.is_empty() { "." } else { path };
-        let place = Place { session, remote, root, wanted: self.wanted(), control };
+        let root = if path.is_empty() { "." } else { path }.as_bytes();
+        let place = Place { session, remote, root, token: &[], wanted: self.wanted(), control };
         let command = match &self.agents.path {
             Some(path) => format!("exec {} agent --stdio", quoted(path)),
             None => search(self.name().await),
@@ -144,11 +145,30 @@ impl Finder {
     }
 }
 
+/// Joins the agent behind a door, over this session with its host.
+pub(in crate::world) async fn join(
+    session: &Arc<Session>,
+    door: &Door,
+    control: &Control,
+) -> Result<AgentEndpoint> {
+    let (root, token) = (door.root.as_slice(), door.token.as_slice());
+    let wanted = Wanted { near: 1, far: FAR_LANES };
+    let place = Place { session, remote: &door.remote, root, token, wanted, control };
+    match place.start(door.command.clone()).await? {
+        Started::Agent(agent) => Ok(*agent),
+        Started::Not(why) => {
+            Err(Error::new(ErrorKind::Refused, format!("join the agent on {}", door.remote), why))
+        }
+    }
+}
+
 /// A tree on a host.
 struct Place<'a> {
     session: &'a Arc<Session>,
     remote: &'a Remote,
-    root: &'a str,
+    root: &'a [u8],
+    /// Empty for an agent of our own.
+    token: &'a [u8],
     wanted: Wanted,
     control: &'a Control,
 }
@@ -162,8 +182,9 @@ impl Place<'_> {
     /// Starts a command that may be an agent.
     async fn start(&self, command: String) -> Result<Started> {
         let session = Arc::clone(self.session);
+        let line = command.clone();
         let opener: Opener = Arc::new(move || {
-            let (session, command) = (Arc::clone(&session), command.clone());
+            let (session, command) = (Arc::clone(&session), line.clone());
             async move {
                 let (input, output) = session.start(&command).await?;
                 Ok((Incoming::Channel(input), Outgoing::Channel(output)))
@@ -172,12 +193,19 @@ impl Place<'_> {
         });
         let peer = format!("the agent on {}", self.remote);
         let way = opener().await?;
-        match lanes::greet(way, self.root.as_bytes(), peer.clone(), Some(opener), self.wanted).await? {
+        match lanes::greet(way, (self.root, self.token), peer.clone(), Some(opener), self.wanted).await? {
             Answer::Agent(opened) => {
                 if let Some(message) = lanes::clock_note(opened.hello.wall_ms, self.remote) {
                     self.control.emit(&Event::Note { message });
                 }
-                let agent = AgentEndpoint::new(*opened, peer, Some(self.remote))?;
+                let door = Door {
+                    remote: self.remote.clone(),
+                    root: self.root.to_vec(),
+                    command,
+                    token: opened.lanes.token().to_vec(),
+                    host_keys: self.session.host_key().map(str::to_owned).into_iter().collect(),
+                };
+                let agent = AgentEndpoint::new(*opened, peer, Some(door))?;
                 Ok(Started::Agent(Box::new(agent)))
             }
             Answer::Stranger(protocol) => {

@@ -66,10 +66,10 @@ pub(super) struct Lanes {
     limiter: Arc<Limiter>,
 }
 
-/// Greets and asks for the tree in one go, so that it costs one round trip.
+/// Greets and asks for the tree in one go, so that it costs one round trip. With a token, the agent that it names is joined.
 pub(super) async fn greet(
     way: Way,
-    root: &[u8],
+    (root, token): (&[u8], &[u8]),
     peer: String,
     opener: Option<Opener>,
     wanted: Wanted,
@@ -77,7 +77,7 @@ pub(super) async fn greet(
     let (input, mut to) = way;
     let mut frames = Frames::new(input);
     let begun = Instant::now();
-    let mut first = BytesMut::from(greeting(&our_hello(vec![])).as_ref());
+    let mut first = BytesMut::from(greeting(&our_hello(token.to_vec())).as_ref());
     first.extend_from_slice(&open_call(root));
     let operation = || format!("open {peer}");
     let heard = async {
@@ -105,6 +105,9 @@ pub(super) async fn greet(
         Some((protocol, None)) => return Ok(Answer::Stranger(protocol)),
         Some((_, Some(known))) => known,
     };
+    if !token.is_empty() && hello.token != token {
+        return Err(garbled(&operation(), "another agent answered than was asked for"));
+    }
     let reply = as_result(reply)?;
     let limiter = Arc::new(Limiter::default());
     let line = Arc::new(Line::client(frames, to, peer.clone(), Arc::clone(&limiter)));
@@ -166,6 +169,11 @@ fn garbled(operation: &str, why: &str) -> Error {
 }
 
 impl Lanes {
+    /// Who knows it can join the agent.
+    pub(super) fn token(&self) -> &[u8] {
+        &self.token
+    }
+
     /// The first line: for everything but files.
     pub(super) fn first(&self) -> &Arc<Line> {
         &self.first

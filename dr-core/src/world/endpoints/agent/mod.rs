@@ -11,21 +11,23 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 pub use self::finding::Agents;
+pub(in crate::world) use self::finding::join;
 pub(crate) use self::finding::removal;
 pub(super) use self::finding::{Finder, Found};
 use self::lanes::{Answer, Lanes, Opened, Wanted};
 use self::reading::unexpected;
 pub(in crate::world) use self::reading::{Reading, split};
 use super::from_content;
+use super::passing::{Onlooker, pass_on};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
-use crate::estate::{Location, Remote};
+use crate::estate::Location;
 use crate::mirror::wire::{
-    Call, Grain, Item, Manners, PACK_BYTES, Reply, Seen, Sight, Version, kind_of_pack,
+    Call, Door, Grain, Item, Manners, PACK_BYTES, Reply, Seen, Sight, Version, kind_of_pack,
 };
 use crate::mirror::{
     Agreement, Carries, Change, ChunkSum, Delta, Entry, Generation, Landed, Landing, Lot, LotFile, Options,
-    RelPath, Room, Signature, Snapshot, Survey,
+    Passed, RelPath, Room, Signature, Snapshot, Survey,
 };
 use crate::time::Timestamp;
 use crate::world::agent::line::{Incoming, Line, Outgoing, Receiving, Said, Sending, as_result};
@@ -51,6 +53,10 @@ pub struct AgentEndpoint {
     version: String,
     peer: String,
     manners: std::sync::Mutex<Manners>,
+    /// How agents of other hosts join this one.
+    door: Option<Door>,
+    /// The token of the agent that this one has joined.
+    reached: std::sync::Mutex<Option<Vec<u8>>>,
 }
 
 impl AgentEndpoint {
@@ -59,7 +65,9 @@ impl AgentEndpoint {
         let (input, output) = tokio::io::split(stream);
         let way = (Incoming::Stream(Box::new(input)), Outgoing::Stream(Box::new(output)));
         let peer = format!("the agent for {root}");
-        match lanes::greet(way, root.as_bytes(), peer.clone(), None, Wanted { near: 1, far: 1 }).await? {
+        match lanes::greet(way, (root.as_bytes(), &[]), peer.clone(), None, Wanted { near: 1, far: 1 })
+            .await?
+        {
             Answer::Agent(opened) => Self::new(*opened, peer, None),
             Answer::Stranger(protocol) => {
                 let why = format!("it speaks version {protocol} of the protocol");
@@ -76,19 +84,24 @@ impl AgentEndpoint {
         }
     }
 
-    fn new(opened: Opened, peer: String, remote: Option<&Remote>) -> Result<Self> {
+    fn new(opened: Opened, peer: String, door: Option<Door>) -> Result<Self> {
         let Opened { lanes, hello, reply, greeted_within } = opened;
         let Reply::Opened { carries, root } = reply else { return Err(unexpected(format!("open {peer}"))) };
-        let place = remote.and_then(|remote| {
+        let place = door.as_ref().and_then(|door| {
             let path = String::from_utf8(root).ok()?;
-            Some(Location::Remote { remote: remote.clone(), path })
+            Some(Location::Remote { remote: door.remote.clone(), path })
         });
         let first = lanes.first();
         // Starting the agent took part of it; the answer to a ping tells how much.
         first.shared.squeeze.set_round_trip(greeted_within.as_micros() as u64);
         tokio::spawn(measure(std::sync::Arc::downgrade(first), greeted_within));
-        let manners = std::sync::Mutex::default();
-        Ok(Self { lanes, carries, place, version: hello.version, peer, manners })
+        let (manners, reached) = Default::default();
+        Ok(Self { lanes, carries, place, version: hello.version, peer, manners, door, reached })
+    }
+
+    /// Whether the line to it still stands, as far as is known.
+    pub(in crate::world) fn is_alive(&self) -> bool {
+        self.lanes.first().is_alive()
     }
 
     /// One question, one answer.
@@ -120,11 +133,8 @@ impl AgentEndpoint {
 
     /// Tells the far end how to behave, if that has changed. What is asked next is asked behind it on the same line, so nobody
     /// waits for the answer.
-    async fn behave(&self, manners: Manners) -> Result<()> {
-        let before = std::mem::replace(
-            &mut *self.manners.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
-            manners,
-        );
+    pub(in crate::world) async fn behave(&self, manners: Manners) -> Result<()> {
+        let before = std::mem::replace(&mut *locked(&self.manners), manners);
         if before == manners {
             return Ok(());
         }
@@ -160,6 +170,10 @@ impl AgentEndpoint {
         };
         control.run(&format!("scan {}", self.peer), work).await
     }
+}
+
+fn locked<T>(value: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// How long a question and its answer take: the best of some, for one may wait for other things.
@@ -437,6 +451,58 @@ impl Endpoint for AgentEndpoint {
         let mut landed = vec![];
         let reply = both(sent, receiving.all(|one| landed.push(one))).await?;
         as_reply(&receiving, reply)?;
+        if landed.len() == lot.files.len() { Ok(landed) } else { Err(self.unexpected()) }
+    }
+
+    fn door(&self) -> Option<Door> {
+        self.door.clone()
+    }
+
+    async fn reach(&self, door: &Door) -> Result<()> {
+        *locked(&self.reached) = None;
+        let manners = *locked(&self.manners);
+        self.done(Call::Reach { door: door.clone(), manners }).await?;
+        *locked(&self.reached) = Some(door.token.clone());
+        Ok(())
+    }
+
+    async fn deliver(
+        &self,
+        target: &dyn Endpoint,
+        lot: &Lot,
+        carries: Carries,
+        onlooker: &dyn Onlooker,
+    ) -> Result<Vec<Landed>> {
+        let token = target.door().map(|door| door.token);
+        if token.is_none() || token != *locked(&self.reached) {
+            return pass_on(self, target, lot, carries, onlooker).await;
+        }
+        let (sending, mut receiving) = self.lanes.first().call(&Call::Deliver(carries)).await?;
+        let asked = async {
+            send_files(&sending, lot).await?;
+            sending.last().await
+        };
+        let mut landed = vec![];
+        let heard = async {
+            loop {
+                match receiving.next().await {
+                    Some(Said::Pack { content, unpacked }) => {
+                        let content = receiving.open(content, unpacked)?;
+                        if kind_of_pack(&content) == Some(Landed::KIND) {
+                            landed.extend(receiving.unpack::<Landed>(content, 0)?);
+                            continue;
+                        }
+                        for passed in receiving.unpack::<Passed>(content, 0)? {
+                            onlooker.see(passed).await?;
+                        }
+                    }
+                    Some(Said::Reply(reply)) => return as_reply(&receiving, Some(reply)).map(drop),
+                    Some(_) => {}
+                    None => return Err(receiving.lost()),
+                }
+            }
+        };
+        both(asked, heard).await?;
         if landed.len() == lot.files.len() { Ok(landed) } else { Err(self.unexpected()) }
     }
 
