@@ -243,7 +243,7 @@ impl std::fmt::Display for Kept {
 ///
 /// ```
 /// use dr_core::mirror::{Kept, Landed};
-/// assert_ne!(Landed::Kept(Kept::Gone), Landed::Staged);
+/// assert!(Landed::Staged.is_landed() && !Landed::Kept(Kept::Gone).is_landed());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Landed {
@@ -264,6 +264,14 @@ pub enum Landed {
     Unlike,
     /// The target could not: no right, immutable, no such kind on its file system. Nothing was changed at the path.
     Failed(String),
+}
+
+impl Landed {
+    /// Whether nothing more is to be done for it.
+    #[must_use]
+    pub fn is_landed(&self) -> bool {
+        matches!(self, Self::Done { .. } | Self::Staged)
+    }
 }
 
 /// What the target is told before anything lands.

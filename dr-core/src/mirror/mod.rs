@@ -18,6 +18,7 @@ mod limits;
 mod lot;
 mod lots;
 mod marks;
+mod order;
 mod owners;
 mod pace;
 mod passed;
@@ -48,6 +49,7 @@ pub use lot::{
     LotFile, Part, Piece, Room, Signature,
 };
 pub use lots::{LotLimits, Lots, lots};
+pub use order::{Order, Turn, Turns};
 pub use owners::OwnerMap;
 pub use pace::Pace;
 pub use passed::Passed;

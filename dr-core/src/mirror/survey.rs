@@ -27,11 +27,11 @@ pub struct Survey {
 ///
 /// ```
 /// use dr_core::mirror::Delta;
-/// assert!(Delta::default().agreed.is_none(), "it never agreed with anybody: ask for the whole tree");
+/// assert!(Delta::default().agreed.is_none(), "it never agreed with anybody");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delta {
-    /// The name of the agreement; none if this end knows of none. Then everything else is empty.
+    /// The name of the agreement; none if this end knows of none. Then `now` is the whole tree, and the rest is empty.
     pub agreed: Option<Digest>,
     /// As it was then: the paths that changed, and every directory that leads to one.
     pub was: Snapshot,
@@ -43,6 +43,35 @@ pub struct Delta {
     pub landed: BTreeSet<RelPath>,
     /// Large files that did not change and have the size of one that did: it may be a copy.
     pub originals: Entries,
+}
+
+impl Delta {
+    /// What an end says that knows of no agreement.
+    ///
+    /// ```
+    /// use dr_core::mirror::{Delta, Snapshot};
+    /// assert!(Delta::of_everything(Snapshot::default()).agreed.is_none());
+    /// ```
+    #[must_use]
+    pub fn of_everything(now: Snapshot) -> Self {
+        Self { now, ..Self::default() }
+    }
+
+    /// How many paths the end had when both agreed: what it has now, without what is new, and with what is gone.
+    ///
+    /// ```
+    /// use dr_core::mirror::{Counts, Delta};
+    /// let delta = Delta { counts: Counts { files: 7, directories: 2, bytes: 0 }, ..Delta::default() };
+    /// assert_eq!(delta.agreed_paths(), 9, "nothing has changed since");
+    /// ```
+    #[must_use]
+    pub fn agreed_paths(&self) -> i128 {
+        let mut paths = i128::from(self.counts.files) + i128::from(self.counts.directories);
+        for (was, now) in side_by_side(&self.was.entries, &self.now.entries) {
+            paths += i128::from(was.is_some()) - i128::from(now.is_some());
+        }
+        paths
+    }
 }
 
 /// How much there is in a tree.

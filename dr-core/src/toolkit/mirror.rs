@@ -1,5 +1,6 @@
 //! Mirroring through the world.
 
+mod ahead;
 mod apply;
 mod bases;
 mod ends;

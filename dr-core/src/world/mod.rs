@@ -36,7 +36,7 @@ use crate::failover::{Sight, Tenure};
 pub use crate::mirror::Carries;
 use crate::mirror::wire::Door;
 use crate::mirror::{
-    Agreement, Change, Delta, Entry, Generation, Landed, Landing, Lot, Options, Piece, RelPath, Room,
+    Agreement, Change, Delta, Entry, Generation, Landed, Landing, Lot, Options, Order, Piece, RelPath, Room,
     Signature, Snapshot, Survey,
 };
 use crate::plan::Plan;
@@ -197,9 +197,10 @@ pub trait Endpoint: Send + Sync {
     fn way(&self) -> Way {
         Way::Local
     }
-    /// What changed since the agreement that this end remembers. The default remembers nothing.
-    async fn survey(&self, _survey: &Survey, _control: &Control) -> Result<Delta> {
-        Ok(Delta::default())
+    /// What changed since the agreement that this end remembers; if it remembers none, everything, as [`Self::scan`] would tell it:
+    /// to ask for that afterwards would cost a round trip. The default remembers nothing.
+    async fn survey(&self, survey: &Survey, control: &Control) -> Result<Delta> {
+        self.scan(&survey.options, control).await.map(Delta::of_everything)
     }
     /// Writes down that both ends are alike now. It follows a scan or a survey through the same endpoint, and [`Self::settle`].
     async fn agree(&self, _agreement: &Agreement) -> Result<()> {
@@ -233,6 +234,8 @@ pub trait Endpoint: Send + Sync {
     async fn room(&self) -> Result<Option<Room>> {
         Ok(None)
     }
+    /// So much content is about to be moved: an end that moves more of it if it prepares for that does so now, and waits for nothing.
+    fn foresee(&self, _bytes: u64) {}
     /// Prepares for what lands next: takes the tree's lock (`Locked` if another mirror has it), clears what a killed run left. With
     /// `landing.generations`, what is looked at and lands from now on is a new state of the tree beside the live one, which may
     /// have already what a run brought that was cut short.
@@ -276,20 +279,53 @@ pub trait Endpoint: Send + Sync {
         Err(endpoints::singly::has_no_agent())
     }
     /// Has what this end supplies land in the target: directly, where its door was reached, else through here. What became of each
-    /// file, in their order.
+    /// file, in their order. With an order, it lands in that order (see [`Self::in_order`]), and goes through here.
     async fn deliver(
         &self,
         target: &dyn Endpoint,
         lot: &Lot,
         carries: Carries,
         onlooker: &dyn Onlooker,
+        order: Option<Order>,
     ) -> Result<Vec<Landed>> {
-        endpoints::passing::pass_on(self, target, lot, carries, onlooker).await
+        endpoints::passing::pass_on(self, target, lot, carries, onlooker, order).await
     }
-    /// Makes changes that move no content, all of one stage (see [`crate::mirror::stages`]), each compare-and-set.
+    /// Makes changes that move no content, each compare-and-set, in their order: a change may need the ones before it. Those of one
+    /// stage (see [`crate::mirror::stages`]) do not need each other, and may be made at once.
     async fn change_all(&self, changes: &[Change]) -> Result<Vec<Landed>> {
         endpoints::singly::change_all(self, changes).await
     }
+    /// The number of a new landing whose calls need not wait for each other's answers (see [`Self::in_order`]). None where whoever
+    /// has two things to do, the second after the first, awaits the first.
+    fn new_order(&self) -> Option<u64> {
+        None
+    }
+    /// Does this when its turn has come, and not at all if something of the stages before did not land: then it fails, with
+    /// `Cancelled`. What became of each path, in their order; of changes, those of the first stage in which something does not land
+    /// are the last that are made and answered for.
+    async fn in_order(&self, _order: Order, _what: Ordered<'_>) -> Result<Vec<Landed>> {
+        Err(endpoints::singly::keeps_no_order())
+    }
+}
+
+/// What [`Endpoint::in_order`] does.
+///
+/// ```
+/// use dr_core::world::Ordered;
+/// assert_eq!(format!("{:?}", Ordered::Settle), "Settle");
+/// ```
+#[derive(Debug)]
+pub enum Ordered<'a> {
+    /// [`Endpoint::begin`].
+    Begin(&'a Landing),
+    /// [`Endpoint::change_all`].
+    Change(&'a [Change]),
+    /// [`Endpoint::land`].
+    Land(&'a Lot, PieceReceiver),
+    /// [`Endpoint::switch`].
+    Switch,
+    /// [`Endpoint::settle`].
+    Settle,
 }
 
 /// How a tree is reached.

@@ -138,6 +138,7 @@ async fn far_hosts_get_more_lanes_and_all_of_them_end_with_the_tree() {
     let (endpoints, remote) = host.endpoints_by(proxy.addr(), Agents { lanes: Some(4), ..Agents::default() });
     let tree = open(&endpoints, &remote, &host.at("tree")).await.unwrap();
     let (from, lot) = source(&host.at("source"), &[3_000_000, 100_000, 0, 70_000, 5, 900_000]).await;
+    tree.foresee(1 << 30);
     tree.begin(&Landing::default()).await.unwrap();
     let lots: Vec<_> =
         lot.files.iter().map(|file| dr_core::mirror::Lot { files: vec![file.clone()] }).collect();

@@ -11,7 +11,7 @@ use dr_core::world::{Control, Endpoint};
 
 use crate::{bring, entry, path, same_files, scan, source};
 
-async fn agent(root: &Path) -> AgentEndpoint {
+pub(crate) async fn agent(root: &Path) -> AgentEndpoint {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let (input, output) = tokio::io::split(theirs);
     tokio::spawn(serve(Restrictions::default(), input, output));

@@ -10,6 +10,7 @@
 mod hostile;
 mod hosts;
 mod lots;
+mod order;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink as link;
 use std::path::Path;
 
-use dr_core::mirror::{Basis, Change, Entry, Kept, Landed, Landing, Lot, LotFile, Part, Piece};
+use dr_core::mirror::{Basis, Bytes, Change, Entry, Kept, Kind, Landed, Landing, Lot, LotFile, Part, Piece};
 use dr_core::world::endpoints::LocalEndpoint;
 use dr_core::world::{Endpoint, PieceReceiver, PieceSender};
 use dr_core::{Digest, Error, ErrorKind};
@@ -173,4 +173,30 @@ pub(crate) async fn land(
     }
     drop(out);
     target.land(lot, pieces).await
+}
+
+/// Directories in directories, what is in them, and all of it taken away again: each in one call.
+pub(crate) async fn changes_may_need_the_ones_before_them(peer: &Peer) {
+    let root = peer.directory.path().join("other");
+    std::fs::create_dir_all(&root).unwrap();
+    let target = peer.open(&root).await.unwrap();
+    target.begin(&Landing::default()).await.unwrap();
+    let change = |at: String, to: Entry| Change { path: path(&at), from: None, to: Some(to) };
+    let target_of_link = Kind::Symlink { target: Bytes(b"nowhere".to_vec()) };
+    let link = Entry { kind: target_of_link, ..directory() };
+    let wide = |depth: &'static str| (0..700).map(move |n| format!("{n}{depth}"));
+    let mut changes: Vec<Change> =
+        ["", "/a", "/a/b"].into_iter().flat_map(wide).map(|at| change(at, directory())).collect();
+    changes.extend(wide("/a/b/link").map(|at| change(at, link.clone())));
+    let landed = target.change_all(&changes).await.unwrap();
+    assert_eq!(landed.len(), changes.len());
+    assert!(landed.iter().all(Landed::is_landed), "{:?}", landed.iter().find(|one| !one.is_landed()));
+    let paths: Vec<_> = changes.iter().rev().map(|change| change.path.clone()).collect();
+    let there = target.look(&paths).await.unwrap();
+    let back: Vec<Change> =
+        paths.into_iter().zip(there).map(|(path, from)| Change { path, from, to: None }).collect();
+    let landed = target.change_all(&back).await.unwrap();
+    assert!(landed.iter().all(Landed::is_landed), "{:?}", landed.iter().find(|one| !one.is_landed()));
+    target.settle().await.unwrap();
+    assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
 }

@@ -130,3 +130,8 @@ fn each_file_of_a_lot_stands_for_itself() {
 fn garbage_does_not_land() {
     on_every_disk(lots::garbage_does_not_land);
 }
+
+#[test]
+fn changes_may_need_the_ones_before_them() {
+    on_every_disk(lots::changes_may_need_the_ones_before_them);
+}

@@ -4,7 +4,9 @@ use super::Door;
 use super::coding::{Coded, Malformed, Reader, Writer, malformed, put_json, take_json};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorRecord};
-use crate::mirror::{Carries, Change, Compress, Counts, Entry, Generation, Landing, Options, RelPath, Room};
+use crate::mirror::{
+    Carries, Change, Compress, Counts, Entry, Generation, Landing, Options, Order, RelPath, Room,
+};
 use crate::time::Timestamp;
 
 /// How the line and the far machine may be used.
@@ -57,6 +59,9 @@ impl Coded for Manners {
         Ok(Self { compress, bytes_per_second, low_priority: Coded::take(from)? })
     }
 }
+
+/// The number of a request that has another one in it.
+const IN_ORDER: u8 = 25;
 
 /// One request. What it speaks of in numbers follows in packs; those of the answer come before it.
 ///
@@ -161,6 +166,9 @@ pub enum Call {
     /// Packs of files follow, whose content goes to the agent that was reached; packs of [`crate::mirror::Passed`] come, then of
     /// [`crate::mirror::Landed`].
     Deliver(Carries),
+    /// Another request, at its place among those of a landing; it fails (`Cancelled`) if that place never comes. Of changes, nothing
+    /// is done after a stage in which something did not land: there are fewer answers then.
+    InOrder(Order, Box<Self>),
 }
 
 impl Coded for Call {
@@ -186,6 +194,10 @@ impl Coded for Call {
                 path.put(to);
                 version.put(to);
                 staged.put(to);
+            }
+            Self::InOrder(order, call) => {
+                order.put(to);
+                call.put(to);
             }
             Self::Begin(landing) => landing.put(to),
             Self::Stat(path) | Self::Read(path) => path.put(to),
@@ -217,6 +229,22 @@ impl Coded for Call {
 
     fn take(from: &mut Reader) -> Result<Self, Malformed> {
         let call = match from.byte()? {
+            IN_ORDER => {
+                let order = Coded::take(from)?;
+                let number = from.byte()?;
+                Self::InOrder(order, Box::new(Self::take_one(number, from)?))
+            }
+            number => Self::take_one(number, from)?,
+        };
+        from.done()?;
+        Ok(call)
+    }
+}
+
+impl Call {
+    /// A request by its number, and none within another.
+    fn take_one(number: u8, from: &mut Reader) -> Result<Self, Malformed> {
+        Ok(match number {
             0 => Self::Open { root: from.string()?.to_vec() },
             1 => Self::Behave(Coded::take(from)?),
             2 => Self::Ping,
@@ -249,13 +277,9 @@ impl Coded for Call {
                 staged: Coded::take(from)?,
             },
             _ => return malformed("no such request"),
-        };
-        from.done()?;
-        Ok(call)
+        })
     }
-}
 
-impl Call {
     fn number(&self) -> u8 {
         match self {
             Self::Open { .. } => 0,
@@ -283,6 +307,7 @@ impl Call {
             Self::Quarantined => 24,
             Self::Reach { .. } => 40,
             Self::Deliver(_) => 41,
+            Self::InOrder(..) => IN_ORDER,
             Self::Remembers => 19,
             Self::Remember { .. } => 20,
         }
@@ -291,6 +316,9 @@ impl Call {
     /// Whether it changes anything in the tree: an agent that may only read refuses it.
     #[must_use]
     pub fn writes(&self) -> bool {
+        if let Self::InOrder(_, call) = self {
+            return call.writes();
+        }
         matches!(
             self,
             Self::Begin(_)

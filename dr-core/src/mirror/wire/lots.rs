@@ -4,7 +4,7 @@ use super::coding::{Coded, Malformed, Reader, Writer, malformed, put_json, take_
 use super::pack::Item;
 use crate::estate::Epoch;
 use crate::mirror::{
-    Basis, ChunkSum, Fencing, Fsync, Generation, Kept, Landed, Landing, LotFile, Part, Piece,
+    Basis, ChunkSum, Fencing, Fsync, Generation, Kept, Landed, Landing, LotFile, Order, Part, Piece,
 };
 use crate::time::Timestamp;
 
@@ -245,6 +245,16 @@ impl Coded for Generation {
     }
     fn take(from: &mut Reader) -> Result<Self, Malformed> {
         Ok(Self { since: Coded::take(from)?, is_live: Coded::take(from)? })
+    }
+}
+
+impl Coded for Order {
+    fn put(&self, to: &mut Writer) {
+        self.landing.put(to);
+        self.after.put(to);
+    }
+    fn take(from: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Self { landing: from.number()?, after: from.number()? })
     }
 }
 

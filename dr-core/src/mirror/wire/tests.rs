@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::digest::Digest;
 use crate::mirror::{
-    Basis, Bytes, Change, ChunkSum, Entry, Fsync, Kept, Kind, Landed, Landing, LotFile, Options, Owner, Part,
-    Passed, Piece, RelPath,
+    Basis, Bytes, Change, ChunkSum, Entry, Fsync, Kept, Kind, Landed, Landing, LotFile, Options, Order,
+    Owner, Part, Passed, Piece, RelPath,
 };
 
 fn path() -> impl Strategy<Value = RelPath> {
@@ -160,6 +160,12 @@ fn passed() -> impl Strategy<Value = Passed> {
 }
 
 fn call() -> impl Strategy<Value = Call> {
+    let ordered = (any::<u64>(), any::<u64>(), plain_call())
+        .prop_map(|(landing, after, call)| Call::InOrder(Order { landing, after }, Box::new(call)));
+    prop_oneof![plain_call(), ordered]
+}
+
+fn plain_call() -> impl Strategy<Value = Call> {
     let landing = (any::<u32>(), prop_oneof![Just(Fsync::Once), Just(Fsync::Each), Just(Fsync::Never)])
         .prop_map(|(generations, fsync)| Landing { generations, fsync, ..Landing::default() });
     prop_oneof![

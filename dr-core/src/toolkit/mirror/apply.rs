@@ -1,9 +1,9 @@
 //! The step of a mirror: making it so.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Mutex;
 use std::time::Duration;
 
+use super::ahead::{Aim, Stage};
 use super::ends::{Ends, Hands, Surveyed};
 use super::fence::Fence;
 use super::findings::push_some;
@@ -21,7 +21,7 @@ use crate::world::{Control, World};
 /// To log in from host to host costs some round trips: less content is through here in that time.
 const WORTH_A_LOGIN_BYTES: u64 = 1 << 20;
 
-/// Makes the target like the source, stage by stage. What cannot be done at one path is a finding; a path that somebody else changed
+/// Makes the target like the source. What cannot be done at one path is a finding; a path that somebody else changed
 /// meanwhile stops it.
 pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, control: &Control) -> Result<()> {
     hands.tell(false);
@@ -33,34 +33,22 @@ pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, contr
     }
     let work = async {
         let fence = Fence::new(world, transfer);
-        fence.hold().await?;
         let ends = hands.ends(world, transfer, control).await?;
+        [&ends.source, &ends.target].iter().for_each(|end| end.foresee(transfer.summary.bytes));
+        fence.hold().await?;
         let pair = pair(&ends, (&transfer.source, &transfer.target), &transfer.options);
-        let landing = landing(transfer, pair);
-        let (begun, ()) =
-            tokio::join!(ends.target.begin(&landing), take_the_direct_way(&ends, transfer, control));
-        begun?;
-        let carries = ends.source.carries().onto(ends.target.carries());
-        let meter = Meter::new(world, control, transfer);
-        let flow = Flow {
-            ends: &ends,
-            all: &transfer.changes,
-            carries,
-            fence: &fence,
-            meter,
-            ledger: Mutex::new(Ledger::default()),
-        };
+        let (landing, meter) = (landing(transfer, pair), Meter::new(world, control, transfer));
+        let is_direct = take_the_direct_way(&ends, transfer, control).await;
+        let flow = Flow::new(&ends, transfer, &landing, &fence, meter, is_direct);
         let began = world.clock.read().boot;
-        let mut done = make_all(&flow, &transfer.changes, &done).await;
-        if done.is_ok() && transfer.options.generations > 0 {
-            done = match fence.hold().await {
-                Ok(()) => ends.target.switch().await,
-                held => held,
-            };
+        let done = make_all(&flow, transfer, &done).await;
+        if flow.ledger().could_not_begin {
+            return done;
         }
         // Whatever became of it: what landed is to last, and what did not is to go.
         flow.meter.phase("settle");
-        let settled = ends.target.settle().await;
+        let is_settled = flow.ledger().is_settled;
+        let settled = if is_settled { Ok(()) } else { ends.target.settle().await };
         let took = world.clock.read().boot.since(began);
         let ledger = flow.ledger.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         report_left(transfer, &ledger, world, control);
@@ -86,19 +74,22 @@ pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, contr
     control.run(&operation, work).await
 }
 
-/// Has content go from host to host, where that pays and the source's host may log in at the target's; it goes through here otherwise.
-async fn take_the_direct_way(ends: &Ends, transfer: &Transfer, control: &Control) {
+/// Has content go from host to host, where that pays and the source's host may log in at the target's; it goes through here
+/// otherwise. Whether it goes directly.
+async fn take_the_direct_way(ends: &Ends, transfer: &Transfer, control: &Control) -> bool {
     let moved = transfer.changes.iter().filter(|change| change.moves_content());
     let bytes: u64 = moved.filter_map(|change| change.to.as_ref()).map(Entry::size_bytes).sum();
-    let (Some(from), Some(to)) = (ends.source.door(), ends.target.door()) else { return };
+    let (Some(from), Some(to)) = (ends.source.door(), ends.target.door()) else { return false };
     if bytes < WORTH_A_LOGIN_BYTES {
-        return;
+        return false;
     }
-    let message = match ends.source.reach(&to).await {
+    let reached = ends.source.reach(&to).await;
+    let message = match &reached {
         Ok(()) => format!("content goes directly from {} to {}", from.remote, to.remote),
         Err(why) => format!("content passes through here: {} could not {why}", from.remote),
     };
     control.emit(&Event::Note { message });
+    reached.is_ok()
 }
 
 /// What the source is to remember: files as they were read, and nothing of what the target does not have, so that it is looked at
@@ -143,37 +134,49 @@ fn landing(transfer: &Transfer, pair: Digest) -> Landing {
     }
 }
 
-/// Stage by stage, but for the changes that are `done`, by their numbers.
-async fn make_all(flow: &Flow<'_>, changes: &[Change], done: &HashSet<usize>) -> Result<()> {
-    open_what_goes(flow, changes).await?;
-    let mut first = 0;
+/// All that is sent ahead, and answer by answer where that does not do.
+async fn make_all(flow: &Flow<'_>, transfer: &Transfer, done: &HashSet<usize>) -> Result<()> {
+    let mut open = work(flow, &transfer.changes, done);
+    loop {
+        open = flow.ahead(open).await?;
+        flow.begin().await?;
+        let Some(first) = open.iter().position(Stage::is_open) else { break };
+        open.drain(..first);
+        flow.complete(open.remove(0)).await?;
+    }
+    flow.meter.tell_all();
+    if transfer.options.generations > 0 && !flow.ledger().is_switched {
+        flow.fence.hold().await?;
+        flow.ends.target.switch().await?;
+    }
+    Ok(())
+}
+
+/// What is to be done, in its order, but for the changes that are `done`, by their numbers.
+fn work(flow: &Flow<'_>, changes: &[Change], done: &HashSet<usize>) -> Vec<Stage> {
+    let (mut prepared, mut made, mut first) = (vec![], vec![], 0);
     for stage in stages(changes) {
         let numbers = first..;
         first += stage.len();
         if is_directory(&stage[0]) {
             // Open to us until everything in it is right; an existing directory that already is needs nothing now.
-            flow.prepare(stage.iter().filter(|change| !is_open(change)).map(opened)).await?;
+            prepared.extend(stage.iter().filter(|change| !is_open(change)).map(opened));
         } else {
-            if stage[0].to.is_none() {
-                flow.meter.phase("delete");
-            }
-            let (open, done): (Vec<_>, Vec<_>) =
-                numbers.zip(stage).partition(|(number, _)| !done.contains(number));
-            flow.meter.paths(done.len());
-            flow.stage(open.into_iter().map(|(_, change)| change.clone())).await?;
+            let open = numbers.zip(stage).filter(|(number, _)| !done.contains(number));
+            let open: Vec<Change> = open.map(|(_, change)| change.clone()).collect();
+            flow.meter.paths(stage.len() - open.len());
+            made.push(Stage::new(Aim::Make, open));
         }
     }
     // Modes that keep us out, and times, which change while we work inside: set from the deepest directory up.
     let directories: Vec<&[Change]> = stages(changes).filter(|stage| is_directory(&stage[0])).collect();
-    for stage in directories.into_iter().rev() {
-        flow.stage(stage.iter().cloned()).await?;
-    }
-    flow.meter.tell_all();
-    Ok(())
+    made.extend(directories.into_iter().rev().map(|stage| Stage::new(Aim::Make, stage.to_vec())));
+    let before = [Stage::new(Aim::Open, closed_that_go(changes)), Stage::new(Aim::Prepare, prepared)];
+    before.into_iter().chain(made).collect()
 }
 
 /// What is in a directory can only be removed by somebody who may write into it.
-async fn open_what_goes(flow: &Flow<'_>, changes: &[Change]) -> Result<()> {
+fn closed_that_go(changes: &[Change]) -> Vec<Change> {
     let is_closed_and_goes = |change: &&Change| {
         !is_directory(change) && change.from.as_ref().is_some_and(Entry::is_directory) && !is_open(change)
     };
@@ -183,13 +186,7 @@ async fn open_what_goes(flow: &Flow<'_>, changes: &[Change]) -> Result<()> {
         .map(|change| opened(&Change { to: change.from.clone(), ..change.clone() }))
         .collect();
     closed.sort_by(|one, other| one.path.cmp(&other.path));
-    for change in closed {
-        let is_there = flow.ends.target.look(std::slice::from_ref(&change.path)).await?;
-        if is_there.iter().flatten().any(Entry::is_directory) {
-            flow.prepare(std::iter::once(change)).await?;
-        }
-    }
-    Ok(())
+    closed
 }
 
 fn is_directory(change: &Change) -> bool {

@@ -5,15 +5,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use tokio::sync::Semaphore;
 
+use super::ahead::{Aim, Stage};
 use super::bases::bases;
 use super::ends::Ends;
 use super::fence::Fence;
 use super::meter::Meter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mirror::{
-    Basis, Carries, Change, Entry, Kept, Kind, Landed, Lot, LotFile, LotLimits, Lots, Part, Passed, Progress,
-    RelPath, lots,
+    Basis, Carries, Change, Entry, Kept, Kind, Landed, Landing, Lot, LotFile, LotLimits, Lots, Order, Part,
+    Passed, Progress, RelPath, Transfer, lots, stages,
 };
 use crate::world::endpoints::Onlooker;
 
@@ -24,7 +26,7 @@ const LOTS: usize = 8;
 /// An SFTP server takes one file at a time, many of them at once within each lot: fewer lots, so that it has not too many open.
 const LOTS_BY_SFTP: usize = 2;
 /// So many changes without content go in one call.
-const CHANGES: usize = 1024;
+pub(super) const CHANGES: usize = 1024;
 /// So many paths are named when the target is not as it should be.
 const NAMED_PATHS: usize = 5;
 
@@ -34,8 +36,13 @@ pub(super) struct Flow<'a> {
     pub(super) all: &'a [Change],
     pub(super) carries: Carries,
     pub(super) fence: &'a Fence,
+    pub(super) landing: &'a Landing,
+    /// Content does not pass through here.
+    pub(super) is_direct: bool,
     pub(super) meter: Meter<'a>,
     pub(super) ledger: Mutex<Ledger>,
+    /// Turns of lots: those that come first go first.
+    pub(super) lots: Semaphore,
 }
 
 /// What became of every path so far.
@@ -49,13 +56,29 @@ pub(super) struct Ledger {
     pub(super) landed: Vec<Change>,
     /// Files that were newer than planned when they were read: as they were read.
     pub(super) newer: Vec<(RelPath, Entry)>,
+    /// The target was told what is to land, or is being told.
+    has_begun: bool,
+    /// It could not: there is nothing to be settled.
+    pub(super) could_not_begin: bool,
+    /// The new state is the live one.
+    pub(super) is_switched: bool,
+    /// All is durable.
+    pub(super) is_settled: bool,
     /// Huge files of which a range did not arrive: what became of it.
-    spoiled: BTreeMap<RelPath, Landed>,
+    pub(super) spoiled: BTreeMap<RelPath, Landed>,
     /// Neither as before nor as planned.
     strange: Vec<Change>,
     /// Bytes that left the source, and that were written.
     pub(super) sent_bytes: u64,
     pub(super) written_bytes: u64,
+}
+
+/// What became of a lot.
+pub(super) struct Moved {
+    /// Files that are worth another try.
+    pub(super) again: Vec<LotFile>,
+    /// Not all of it landed.
+    pub(super) is_spoiled: bool,
 }
 
 /// Why a path is not as planned.
@@ -69,13 +92,71 @@ pub(super) enum Left {
     Blocked,
 }
 
-impl Flow<'_> {
+impl<'a> Flow<'a> {
+    pub(super) fn new(
+        ends: &'a Ends,
+        transfer: &'a Transfer,
+        landing: &'a Landing,
+        fence: &'a Fence,
+        meter: Meter<'a>,
+        is_direct: bool,
+    ) -> Self {
+        let carries = ends.source.carries().onto(ends.target.carries());
+        let (ledger, lots) = (Mutex::default(), Semaphore::new(lots_at_once(ends)));
+        Self { ends, all: &transfer.changes, carries, fence, landing, is_direct, meter, ledger, lots }
+    }
+
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Tells the target what is to land, and awaits its answer.
+    pub(super) async fn begin(&self) -> Result<()> {
+        if !self.begins() {
+            return Ok(());
+        }
+        let begun = self.ends.target.begin(self.landing).await;
+        self.ledger().could_not_begin = begun.is_err();
+        begun
+    }
+
+    /// Whether the target is yet to be told: true once.
+    pub(super) fn begins(&self) -> bool {
+        !std::mem::replace(&mut self.ledger().has_begun, true)
+    }
+
+    /// Makes what is left of a stage, answer by answer.
+    pub(super) async fn complete(&self, stage: Stage) -> Result<()> {
+        let Stage { aim, changes, again, .. } = stage;
+        match aim {
+            Aim::Open => {
+                for change in changes {
+                    let is_there = self.ends.target.look(std::slice::from_ref(&change.path)).await?;
+                    if is_there.iter().flatten().any(Entry::is_directory) {
+                        self.prepare(std::iter::once(change)).await?;
+                    }
+                }
+            }
+            Aim::Prepare => {
+                let again = self.judge_strange().await?;
+                self.change(again, false).await?;
+                for part in stages(&changes) {
+                    self.prepare(part.iter().cloned()).await?;
+                }
+            }
+            Aim::Make => {
+                if changes.first().is_some_and(|change| change.to.is_none()) {
+                    self.meter.phase("delete");
+                }
+                self.move_all(again, false).await?;
+                self.stage(changes.into_iter()).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes all changes of one stage; those that move content by lots.
-    pub(super) async fn stage(&self, stage: impl Iterator<Item = Change>) -> Result<()> {
+    async fn stage(&self, stage: impl Iterator<Item = Change>) -> Result<()> {
         self.make(self.unblocked(stage)).await?;
         let again = self.judge_strange().await?;
         if again.is_empty() {
@@ -105,7 +186,7 @@ impl Flow<'_> {
     }
 
     /// Makes changes that others need and that are not final: only what cannot be done is noted.
-    pub(super) async fn prepare(&self, changes: impl Iterator<Item = Change>) -> Result<()> {
+    async fn prepare(&self, changes: impl Iterator<Item = Change>) -> Result<()> {
         self.change(self.unblocked(changes), false).await?;
         let again = self.judge_strange().await?;
         self.change(again, false).await
@@ -136,8 +217,7 @@ impl Flow<'_> {
 
     /// Moves files lot by lot; gives those that are worth another try.
     async fn move_all(&self, files: Vec<LotFile>, is_first: bool) -> Result<Vec<LotFile>> {
-        let range_bytes = if self.ends.use_sftp() { None } else { Some(RANGE_BYTES) };
-        let Lots { first, then, landings } = lots(files, &LotLimits { range_bytes, ..LotLimits::default() });
+        let Lots { first, then, landings } = lots(files, &self.limits());
         let mut again = self.move_lots(first, is_first).await?;
         again.extend(self.move_lots(then, is_first).await?);
         let (spoiled, whole): (Vec<LotFile>, Vec<LotFile>) =
@@ -154,32 +234,38 @@ impl Flow<'_> {
         Ok(again)
     }
 
+    pub(super) fn limits(&self) -> LotLimits {
+        let range_bytes = if self.ends.use_sftp() { None } else { Some(RANGE_BYTES) };
+        LotLimits { range_bytes, ..LotLimits::default() }
+    }
+
     async fn move_lots(&self, lots: Vec<Lot>, is_first: bool) -> Result<Vec<LotFile>> {
-        let at_once = if self.ends.use_sftp() { LOTS_BY_SFTP } else { LOTS };
-        let moved = stream::iter(lots).map(|lot| self.move_one(lot, is_first).boxed());
-        let again: Vec<Vec<LotFile>> = moved.buffer_unordered(at_once).try_collect().await?;
-        Ok(again.into_iter().flatten().collect())
+        let moved = lots.into_iter().map(|lot| async move { self.move_one(&lot, is_first, None).await });
+        let moved = stream::iter(moved).map(FutureExt::boxed).buffer_unordered(lots_at_once(self.ends));
+        let moved: Vec<Moved> = moved.try_collect().await?;
+        Ok(moved.into_iter().flat_map(|moved| moved.again).collect())
     }
 
     /// One lot: what the source supplies lands, piece by piece.
-    async fn move_one(&self, lot: Lot, is_first: bool) -> Result<Vec<LotFile>> {
+    pub(super) async fn move_one(&self, lot: &Lot, is_first: bool, order: Option<Order>) -> Result<Moved> {
         self.fence.hold().await?;
-        let landed = self.ends.source.deliver(&*self.ends.target, &lot, self.carries, self).await?;
+        let landed = self.ends.source.deliver(&*self.ends.target, lot, self.carries, self, order).await?;
         let landed = told(lot.files.len(), landed)?;
         let mut again = vec![];
+        let is_spoiled = !landed.iter().all(Landed::is_landed);
         let mut ledger = self.ledger();
-        for (file, landed) in lot.files.into_iter().zip(landed) {
+        for (file, landed) in lot.files.iter().zip(landed) {
             if matches!(file.part, Part::Range { .. }) {
                 if landed != Landed::Staged {
-                    ledger.spoiled.insert(file.change.path, landed);
+                    ledger.spoiled.insert(file.change.path.clone(), landed);
                 }
             } else if ledger.enter(&file.change, landed, is_first) {
-                again.push(anew(file));
+                again.push(anew(file.clone()));
             } else {
                 self.meter.paths(1);
             }
         }
-        Ok(again)
+        Ok(Moved { again, is_spoiled })
     }
 
     fn read(&self, newer: Vec<(RelPath, Entry)>, sent_bytes: u64) {
@@ -189,7 +275,7 @@ impl Flow<'_> {
     }
 
     /// Leaves out what cannot be done because of what was left before.
-    fn unblocked(&self, stage: impl Iterator<Item = Change>) -> Vec<Change> {
+    pub(super) fn unblocked(&self, stage: impl Iterator<Item = Change>) -> Vec<Change> {
         let mut ledger = self.ledger();
         if ledger.blocked.is_empty() {
             return stage.collect();
@@ -265,7 +351,7 @@ impl Onlooker for Flow<'_> {
 
 impl Ledger {
     /// Notes what became of a path; true if it is worth another try.
-    fn enter(&mut self, change: &Change, landed: Landed, is_first: bool) -> bool {
+    pub(super) fn enter(&mut self, change: &Change, landed: Landed, is_first: bool) -> bool {
         let why = match landed {
             Landed::Done { bytes, entry } => {
                 self.written_bytes += bytes;
@@ -298,7 +384,7 @@ impl Ledger {
 }
 
 /// As many answers as there were questions.
-fn told(asked: usize, landed: Vec<Landed>) -> Result<Vec<Landed>> {
+pub(super) fn told(asked: usize, landed: Vec<Landed>) -> Result<Vec<Landed>> {
     if landed.len() == asked {
         return Ok(landed);
     }
@@ -314,8 +400,12 @@ fn seen_as(before: Option<Entry>, there: Entry) -> Entry {
     }
 }
 
+fn lots_at_once(ends: &Ends) -> usize {
+    if ends.use_sftp() { LOTS_BY_SFTP } else { LOTS }
+}
+
 /// All of it once more, from nothing.
-fn anew(file: LotFile) -> LotFile {
+pub(super) fn anew(file: LotFile) -> LotFile {
     LotFile { basis: Basis::Nothing, part: Part::Whole, ..file }
 }
 

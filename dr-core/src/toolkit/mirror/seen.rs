@@ -9,7 +9,7 @@ use crate::mirror::{
     is_worth_copying, join, leave_out, possible_originals,
 };
 use crate::time::Timestamp;
-use crate::world::Control;
+use crate::world::{Control, Endpoint};
 
 /// What planning a mirror looks at.
 pub(super) struct Seen {
@@ -67,13 +67,18 @@ pub(super) async fn see(ends: &Ends, pair: Digest, options: &Options, control: &
         // A target that is not there at all has nothing to lose: it is made anew, as the first time.
         let is_there = target.counts.directories > 0;
         if is_there && source.agreed.is_some() && source.agreed == target.agreed {
-            let (source_now, target_now) = joined(ends, &source, &target).await?;
+            let (source_now, target_now) = joined(ends, &source, &target, options).await?;
             return Ok(Seen {
                 source: Tree::part(source_now, source),
                 target: Tree::part(target_now, target),
                 are_agreed: true,
             });
         }
+        let (source, target) = tokio::try_join!(
+            everything(&*ends.source, source, options, control),
+            everything(&*ends.target, target, &there.options, control)
+        )?;
+        return Ok(Seen { source: Tree::whole(source), target: Tree::whole(target), are_agreed: false });
     }
     let for_target = options.for_target();
     let (source, target) =
@@ -81,25 +86,51 @@ pub(super) async fn see(ends: &Ends, pair: Digest, options: &Options, control: &
     Ok(Seen { source: Tree::whole(source), target: Tree::whole(target), are_agreed: false })
 }
 
+/// The whole tree of an end that was surveyed: it has told all, if it knows of no agreement.
+async fn everything(
+    end: &dyn Endpoint,
+    surveyed: Delta,
+    options: &Options,
+    control: &Control,
+) -> Result<Snapshot> {
+    match surveyed.agreed {
+        None => Ok(surveyed.now),
+        Some(_) => end.scan(options, control).await,
+    }
+}
+
 /// Both trees as they are now, where either of them changed.
-async fn joined(ends: &Ends, source: &Delta, target: &Delta) -> Result<(Snapshot, Snapshot)> {
+async fn joined(
+    ends: &Ends,
+    source: &Delta,
+    target: &Delta,
+    options: &Options,
+) -> Result<(Snapshot, Snapshot)> {
     let carries = ends.source.carries().onto(ends.target.carries());
     let mut joined = join(source, target, carries);
-    if !joined.look.is_empty() {
-        let found = ends.target.look(&joined.look).await?;
-        let there = joined.look.into_iter().zip(found).filter_map(|(path, entry)| Some((path, entry?)));
-        joined.target.entries.extend(there);
+    // With nothing held back, the target had all that the source had; as many paths, and it had nothing else.
+    let is_limited = options.min_size_bytes.is_some() || options.max_size_bytes.is_some();
+    if options.delete && !is_limited && source.agreed_paths() == target.agreed_paths() {
+        joined.look.clear();
     }
-    if !joined.doubtful.is_empty() {
-        let paths = &joined.doubtful;
-        let (here, there) = tokio::try_join!(ends.source.digests(paths), ends.target.digests(paths))?;
-        for (tree, digests) in [(&mut joined.source, here), (&mut joined.target, there)] {
-            for (path, digest) in paths.iter().zip(digests) {
-                let Some(mut entry) = tree.entries.get(path).filter(Entry::is_file) else { continue };
-                let size_bytes = entry.size_bytes();
-                entry.kind = Kind::File { size_bytes, digest };
-                tree.entries.insert(path.clone(), entry);
-            }
+    let (look, doubtful) = (&joined.look, &joined.doubtful);
+    if look.is_empty() && doubtful.is_empty() {
+        return Ok((joined.source, joined.target));
+    }
+    let (found, here, there) = tokio::try_join!(
+        ends.target.look(look),
+        ends.source.digests(doubtful),
+        ends.target.digests(doubtful)
+    )?;
+    let found = look.iter().zip(found).filter_map(|(path, entry)| Some((path.clone(), entry?)));
+    joined.target.entries.extend(found.collect::<Vec<_>>());
+    let paths = &joined.doubtful;
+    for (tree, digests) in [(&mut joined.source, here), (&mut joined.target, there)] {
+        for (path, digest) in paths.iter().zip(digests) {
+            let Some(mut entry) = tree.entries.get(path).filter(Entry::is_file) else { continue };
+            let size_bytes = entry.size_bytes();
+            entry.kind = Kind::File { size_bytes, digest };
+            tree.entries.insert(path.clone(), entry);
         }
     }
     Ok((joined.source, joined.target))

@@ -110,7 +110,8 @@ impl Scene {
         write(&near.join("a1/b/c/new"), "new");
         std::fs::create_dir_all(near.join("new/deep/er")).unwrap();
         write(&near.join("new/deep/er/file"), "new");
-        std::fs::hard_link(near.join("a2/b/c/file3"), near.join("a2/b/c/name")).unwrap();
+        write(&near.join("a2/b/c/more"), "two names");
+        std::fs::hard_link(near.join("a2/b/c/more"), near.join("a2/b/c/name")).unwrap();
         symlink("c/file0", near.join("a2/b/link")).unwrap();
         std::fs::remove_dir_all(near.join("a3/b/c")).unwrap();
         std::fs::remove_file(near.join("a4/b/old1")).unwrap();
@@ -165,5 +166,6 @@ async fn round_trips_to_a_far_target_do_not_grow_with_the_work() {
     let nothing = scene.round_trips("near", "far").await;
     scene.change_something();
     let some = scene.round_trips("near", "far").await;
-    assert!(first <= 13 && nothing <= 1 && some <= 18, "{first} {nothing} {some}");
+    // To survey, to do all there is to do, and to agree.
+    assert_eq!((first, nothing, some), (3, 1, 3));
 }

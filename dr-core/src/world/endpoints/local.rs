@@ -60,7 +60,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Location;
 use crate::mirror::{
     Agreement, Carries, Change, Delta, Entry, Fsync, Generation, Landed, Landing, Lot, Options, RelPath,
-    Room, Signature, SignedRange, Snapshot, Survey, WORTH_COMPARING_BYTES,
+    Room, Signature, SignedRange, Snapshot, Survey, WORTH_COMPARING_BYTES, stages,
 };
 use crate::time::Timestamp;
 use crate::world::{Content, Control, Endpoint, PieceReceiver, PieceSender, clock};
@@ -177,6 +177,16 @@ impl LocalEndpoint {
         let done = blocking(move || work(&tree, &stop)).await;
         drop(waiting);
         done
+    }
+
+    /// One change after the other.
+    async fn change_part(&self, changes: &[Change]) -> Result<Vec<Landed>> {
+        let changes = changes.to_vec();
+        self.run_long(move |tree, stop| {
+            let _writing = tree.writing.read().unwrap_or_else(PoisonError::into_inner);
+            changes::make_all(tree, &changes, stop)
+        })
+        .await
     }
 }
 
@@ -375,14 +385,15 @@ impl Endpoint for LocalEndpoint {
     }
 
     async fn change_all(&self, changes: &[Change]) -> Result<Vec<Landed>> {
-        let parts = looks::parts(changes).map(|part| {
-            let part = part.to_vec();
-            self.run_long(move |tree, stop| {
-                let _writing = tree.writing.read().unwrap_or_else(PoisonError::into_inner);
-                changes::make_all(tree, &part, stop)
-            })
-        });
-        Ok(futures_util::future::try_join_all(parts).await?.concat())
+        if looks::parts(changes).nth(1).is_none() {
+            return self.change_part(changes).await;
+        }
+        let mut landed = Vec::with_capacity(changes.len());
+        for stage in stages(changes) {
+            let parts = looks::parts(stage).map(|part| self.change_part(part));
+            landed.extend(futures_util::future::try_join_all(parts).await?.into_iter().flatten());
+        }
+        Ok(landed)
     }
 }
 
@@ -459,6 +470,9 @@ impl Tree {
     }
 
     fn signature(&self, path: &RelPath, wanted: &Entry, stop: &Stop) -> Result<Option<Signature>> {
+        if matches!(self.live(), Err(error) if looks::is_nothing(&error)) {
+            return Ok(None);
+        }
         let begun = Staged::begun(self.staging()?, path, wanted);
         let begun = begun.map_err(|error| self.trouble("read", path, error))?;
         let (file, staged) = match begun {

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use crate::error::{ErrorKind, Result};
-use crate::mirror::{Carries, Landed, Lot, Passed, Piece};
-use crate::world::Endpoint;
+use crate::mirror::{Carries, Landed, Lot, Order, Passed, Piece};
+use crate::world::{Endpoint, Ordered};
 
 /// So many batches wait between two ends of one lot.
 const BATCHES: usize = 8;
@@ -24,6 +24,7 @@ pub(in crate::world) async fn pass_on<S: Endpoint + ?Sized>(
     lot: &Lot,
     carries: Carries,
     onlooker: &dyn Onlooker,
+    order: Option<Order>,
 ) -> Result<Vec<Landed>> {
     let (supplying, mut supplied) = mpsc::channel::<Vec<Piece>>(BATCHES);
     let (passing, arriving) = mpsc::channel(BATCHES);
@@ -37,7 +38,13 @@ pub(in crate::world) async fn pass_on<S: Endpoint + ?Sized>(
         }
         Ok(())
     };
-    let (supply, pass, land) = tokio::join!(source.supply(lot, supplying), pass, target.land(lot, arriving));
+    let land = async {
+        match order {
+            Some(order) => target.in_order(order, Ordered::Land(lot, arriving)).await,
+            None => target.land(lot, arriving).await,
+        }
+    };
+    let (supply, pass, land) = tokio::join!(source.supply(lot, supplying), pass, land);
     // The end that failed first says why; the other only misses it.
     match (supply, pass, land) {
         (_, Err(error), _) => Err(error),

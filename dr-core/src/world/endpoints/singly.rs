@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::BATCH_BYTES;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
-use crate::mirror::{Change, Entry, Kept, Landed, Landing, Lot, LotFile, Piece, Progress, RelPath};
+use crate::mirror::{Change, Entry, Kept, Landed, Landing, Lot, LotFile, Piece, Progress, RelPath, stages};
 use crate::world::{Content, Endpoint, PieceReceiver, PieceSender};
 
 /// So many paths are under way at once: enough to fill a line with a long round trip.
@@ -93,7 +93,16 @@ pub(in crate::world) async fn change_all<E: Endpoint + ?Sized>(
     endpoint: &E,
     changes: &[Change],
 ) -> Result<Vec<Landed>> {
-    gather(changes.iter().map(|change| make(endpoint, change).boxed()).collect()).await
+    let mut landed = Vec::with_capacity(changes.len());
+    for stage in stages(changes) {
+        landed.extend(gather(stage.iter().map(|change| make(endpoint, change).boxed()).collect()).await?);
+    }
+    Ok(landed)
+}
+
+pub(in crate::world) fn keeps_no_order() -> Error {
+    let why = "this way to the target awaits every answer";
+    Error::new(ErrorKind::Unsupported, "do one thing after the other", why)
 }
 
 async fn make<E: Endpoint + ?Sized>(endpoint: &E, change: &Change) -> Result<Landed> {

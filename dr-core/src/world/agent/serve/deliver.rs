@@ -67,7 +67,7 @@ impl Request<'_> {
     /// Has a lot of the tree land at the other host, and tells the client what passes.
     pub(super) async fn deliver(&mut self, target: &AgentEndpoint, carries: Carries) -> Result<Reply> {
         let lot = Lot { files: self.list::<LotFile>().await? };
-        let landed = pass_on(self.tree, target, &lot, carries, &Telling(self.sending)).await?;
+        let landed = pass_on(self.tree, target, &lot, carries, &Telling(self.sending), None).await?;
         self.sending.items(landed).await?;
         Ok(Reply::Done)
     }

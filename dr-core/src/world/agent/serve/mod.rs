@@ -3,6 +3,7 @@
 mod deliver;
 mod perform;
 mod priority;
+mod turns;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub(super) struct Agent {
     access: Option<Access>,
     /// The agent of another host that it has joined.
     reached: tokio::sync::Mutex<Option<Reached>>,
+    queue: Arc<turns::Queue>,
 }
 
 /// Serves over what the process was given.
@@ -71,8 +73,8 @@ pub(super) async fn first_lane(
     let mut token = join::Token::default();
     getrandom::fill(&mut token)
         .map_err(|why| Error::new(ErrorKind::Io, "name this agent", why.to_string()))?;
-    let (tree, limiter, reached) = Default::default();
-    let agent = Arc::new(Agent { restrictions, token, tree, limiter, access, reached });
+    let (tree, limiter, reached, queue) = Default::default();
+    let agent = Arc::new(Agent { restrictions, token, tree, limiter, access, reached, queue });
     // Where nobody can join, one lane has to do.
     let listener = join::listen(&token).and_then(UnixListener::from_std).ok();
     let serving = agent.lane(frames, to);
@@ -137,13 +139,13 @@ impl Agent {
         let (line, mut requests) = Line::server(frames, to, Arc::clone(&self.limiter));
         let mut running = tokio::task::JoinSet::new();
         while let Some(asked) = requests.recv().await {
-            let agent = Arc::clone(self);
+            let (agent, place) = (Arc::clone(self), self.queue.arrive(&asked.call));
             if matches!(asked.call, Call::Behave(_)) {
                 // Whatever comes behind it is done in that manner.
-                agent.answer(asked).await;
+                agent.answer(asked, place).await;
                 continue;
             }
-            running.spawn(async move { agent.answer(asked).await });
+            running.spawn(async move { agent.answer(asked, place).await });
             while running.try_join_next().is_some() {}
         }
         // Whoever is still at work was told by its `cancel` to stop; what it holds is given back when it does.
@@ -173,9 +175,9 @@ impl Agent {
     }
 
     /// Answers one request, whatever happens.
-    async fn answer(self: Arc<Self>, asked: Asked) {
+    async fn answer(self: Arc<Self>, asked: Asked, place: Option<turns::Place>) {
         let Asked { call, sending, receiving, cancel } = asked;
-        let work = AssertUnwindSafe(self.perform(call, &sending, receiving, &cancel)).catch_unwind();
+        let work = AssertUnwindSafe(self.perform(call, place, &sending, receiving, &cancel)).catch_unwind();
         let reply = tokio::select! {
             biased;
             () = cancel.cancelled() => return,

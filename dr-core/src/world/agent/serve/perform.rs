@@ -7,13 +7,16 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
+use super::turns::Place;
 use super::{Agent, priority};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Location;
 use crate::mirror::wire::{
     Call, Content, Item, Manners, PACK_BYTES, Pack, Reply, Seen, Sight, Version, kind_of_pack,
 };
-use crate::mirror::{Agreement, Change, Landing, Lot, LotFile, Piece, RelPath, Signature, Snapshot, Survey};
+use crate::mirror::{
+    Agreement, Change, Landed, Landing, Lot, LotFile, Piece, RelPath, Signature, Snapshot, Survey, stages,
+};
 use crate::world::agent::line::{Receiving, Said, Sending};
 use crate::world::endpoints::LocalEndpoint;
 use crate::world::endpoints::agent::{Reading, send_signature, split, take_signature};
@@ -27,6 +30,7 @@ impl Agent {
     pub(super) async fn perform(
         &self,
         call: Call,
+        place: Option<Place>,
         sending: &Sending,
         receiving: Receiving,
         cancel: &Cancel,
@@ -51,7 +55,14 @@ impl Agent {
         let tree = self.tree.get().ok_or_else(|| {
             Error::new(ErrorKind::Protocol, "do what was asked", "no tree was opened before")
         })?;
-        let mut request = Request { tree, sending, receiving, cancel };
+        let call = match call {
+            Call::InOrder(_, call) => *call,
+            call => call,
+        };
+        if let Some(place) = &place {
+            place.turn().await?;
+        }
+        let mut request = Request { tree, sending, receiving, cancel, place };
         if let Call::Deliver(carries) = call {
             let target = self.reached().await?;
             return request.deliver(&target, carries).await;
@@ -104,6 +115,8 @@ pub(super) struct Request<'a> {
     pub(super) sending: &'a Sending,
     receiving: Receiving,
     cancel: &'a Cancel,
+    /// Where it stands among those that are done in order, if it is one of them.
+    place: Option<Place>,
 }
 
 impl Request<'_> {
@@ -156,16 +169,7 @@ impl Request<'_> {
                 return tree.remember(&path, &version, &signature).await.map(Reply::Taken);
             }
             Call::Room => return tree.room().await.map(Reply::Room),
-            Call::Begin(landing) => {
-                let quarantine = self.list::<RelPath>().await?;
-                tree.begin(&Landing { quarantine, ..landing }).await?;
-            }
             Call::Supply => self.supply().await?,
-            Call::Land => self.land().await?,
-            Call::ChangeAll => {
-                let changes = self.list::<Change>().await?;
-                sending.items(tree.change_all(&changes).await?).await?;
-            }
             Call::Stat(path) => return tree.stat(&path).await.map(Reply::Entry),
             Call::Read(path) => self.read(&path).await?,
             Call::Write { path, entry } => {
@@ -173,12 +177,41 @@ impl Request<'_> {
                 return tree.write(&path, &entry, Box::new(content)).await.map(Reply::Size);
             }
             Call::Change(change) => tree.change(&change).await?,
-            Call::Settle => tree.settle().await?,
-            Call::Switch => tree.switch().await?,
+            call => return self.land_or_keep(call).await,
+        }
+        Ok(Reply::Done)
+    }
+
+    /// What has to do with what lands, and with the states of the tree.
+    async fn land_or_keep(mut self, call: Call) -> Result<Reply> {
+        let (tree, sending) = (self.tree, self.sending);
+        match call {
+            Call::Begin(landing) => {
+                let quarantine = self.list::<RelPath>().await?;
+                tree.begin(&Landing { quarantine, ..landing }).await?;
+                self.land_all(&[]);
+            }
+            Call::Land => self.land().await?,
+            Call::ChangeAll => {
+                let changes = self.list::<Change>().await?;
+                let landed = match &self.place {
+                    Some(_) => self.change_in_order(&changes).await?,
+                    None => tree.change_all(&changes).await?,
+                };
+                sending.items(landed).await?;
+            }
+            Call::Settle => {
+                tree.settle().await?;
+                self.land_all(&[]);
+            }
+            Call::Switch => {
+                tree.switch().await?;
+                self.land_all(&[]);
+            }
             Call::Generations => sending.items(tree.generations().await?).await?,
             Call::RollBack { to } => return tree.roll_back(to).await.map(Reply::Generation),
             Call::Quarantined => return tree.quarantined().await.map(Reply::Place),
-            Call::Ping | Call::Open { .. } | Call::Behave(_) | Call::Reach { .. } | Call::Deliver(_) => {}
+            _ => {}
         }
         Ok(Reply::Done)
     }
@@ -258,7 +291,28 @@ impl Request<'_> {
             Ok(())
         };
         let (landed, ()) = futures_util::future::try_join(self.tree.land(&lot, batches), fed).await?;
+        self.land_all(&landed);
         self.sending.items(landed).await
+    }
+
+    /// Nothing is changed after a stage in which something did not land.
+    async fn change_in_order(&mut self, changes: &[Change]) -> Result<Vec<Landed>> {
+        let mut landed = vec![];
+        for stage in stages(changes) {
+            landed.extend(self.tree.change_all(stage).await?);
+            if !landed.iter().all(Landed::is_landed) {
+                break;
+            }
+        }
+        self.land_all(&landed);
+        Ok(landed)
+    }
+
+    /// Those who wait for this one may begin, if all of it landed.
+    fn land_all(&mut self, landed: &[Landed]) {
+        if let Some(place) = &mut self.place {
+            place.finish(landed.iter().all(Landed::is_landed));
+        }
     }
 
     async fn read(&mut self, path: &RelPath) -> Result<()> {

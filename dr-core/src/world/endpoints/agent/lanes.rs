@@ -21,6 +21,9 @@ const HELLO_WITHIN: Duration = Duration::from_secs(60);
 /// With a shorter round trip the line's window is no limit.
 const NEAR: Duration = Duration::from_millis(3);
 
+/// A line with so many requests has enough to do until there are others.
+const BUSY: usize = 4;
+
 /// Both ways of a line on which nothing was said yet.
 pub(super) type Way = (Incoming, Outgoing);
 /// Opens one more line to the same host, and starts an agent there.
@@ -181,12 +184,11 @@ impl Lanes {
 
     /// The line with the least to do, for files.
     pub(super) async fn least(&self) -> Arc<Line> {
-        self.begin_more();
         let (least, load) = self.find_least();
-        if load == 0 {
+        if load < BUSY {
             return least;
         }
-        // A round trip or two, and then there are more.
+        // If more are being opened, they are there in a round trip or two.
         let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
         self.find_least().0
     }

@@ -4,6 +4,7 @@ mod finding;
 mod lanes;
 mod reading;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -27,14 +28,16 @@ use crate::mirror::wire::{
 };
 use crate::mirror::{
     Agreement, Carries, Change, ChunkSum, Delta, Entry, Generation, Landed, Landing, Lot, LotFile, Options,
-    Passed, RelPath, Room, Signature, Snapshot, Survey,
+    Order, Passed, RelPath, Room, Signature, Snapshot, Survey,
 };
 use crate::time::Timestamp;
 use crate::world::agent::line::{Incoming, Line, Outgoing, Receiving, Said, Sending, as_result};
-use crate::world::{Content, Control, Endpoint, PieceReceiver, PieceSender, Way};
+use crate::world::{Content, Control, Endpoint, Ordered, PieceReceiver, PieceSender, Way};
 
 /// So often is the round trip measured.
 const PINGS: usize = 3;
+/// One line moves as much (sshd gives it 2 MiB a round trip) while more of them are being opened.
+const WORTH_MORE_LANES: u64 = 8 << 20;
 
 /// A tree on a host, by the agent there: [`super::SystemEndpoints`] finds it.
 ///
@@ -57,6 +60,8 @@ pub struct AgentEndpoint {
     door: Option<Door>,
     /// The token of the agent that this one has joined.
     reached: std::sync::Mutex<Option<Vec<u8>>>,
+    /// The number of the last landing whose calls are in order.
+    landing: AtomicU64,
 }
 
 impl AgentEndpoint {
@@ -95,8 +100,8 @@ impl AgentEndpoint {
         // Starting the agent took part of it; the answer to a ping tells how much.
         first.shared.squeeze.set_round_trip(greeted_within.as_micros() as u64);
         tokio::spawn(measure(std::sync::Arc::downgrade(first), greeted_within));
-        let (manners, reached) = Default::default();
-        Ok(Self { lanes, carries, place, version: hello.version, peer, manners, door, reached })
+        let (manners, reached, landing) = Default::default();
+        Ok(Self { lanes, carries, place, version: hello.version, peer, manners, door, reached, landing })
     }
 
     /// Whether the line to it still stands, as far as is known.
@@ -129,6 +134,27 @@ impl AgentEndpoint {
         let reply = both(sent, receiving.all(|answer| answers.push(answer))).await?;
         as_reply(&receiving, reply)?;
         Ok(answers)
+    }
+
+    async fn begin_by(&self, call: Call, landing: &Landing) -> Result<()> {
+        let paths = landing.quarantine.iter().cloned();
+        self.exchange::<RelPath, RelPath>(call, paths).await.map(drop)
+    }
+
+    async fn land_by(&self, call: Call, lot: &Lot, mut pieces: PieceReceiver) -> Result<Vec<Landed>> {
+        let line = self.lanes.least().await;
+        let (sending, mut receiving) = line.call(&call).await?;
+        let sent = async {
+            send_files(&sending, lot).await?;
+            while let Some(batch) = pieces.recv().await {
+                sending.items(batch.into_iter().flat_map(split)).await?;
+            }
+            sending.last().await
+        };
+        let mut landed = vec![];
+        let reply = both(sent, receiving.all(|one| landed.push(one))).await?;
+        as_reply(&receiving, reply)?;
+        if landed.len() == lot.files.len() { Ok(landed) } else { Err(self.unexpected()) }
     }
 
     /// Tells the far end how to behave, if that has changed. What is asked next is asked behind it on the same line, so nobody
@@ -381,10 +407,14 @@ impl Endpoint for AgentEndpoint {
         }
     }
 
+    fn foresee(&self, bytes: u64) {
+        if bytes >= WORTH_MORE_LANES {
+            self.lanes.begin_more();
+        }
+    }
+
     async fn begin(&self, landing: &Landing) -> Result<()> {
-        self.lanes.begin_more();
-        let paths = landing.quarantine.iter().cloned();
-        self.exchange::<RelPath, RelPath>(Call::Begin(landing.clone()), paths).await.map(drop)
+        self.begin_by(Call::Begin(landing.clone()), landing).await
     }
 
     async fn switch(&self) -> Result<()> {
@@ -438,20 +468,8 @@ impl Endpoint for AgentEndpoint {
         both(asked, heard).await
     }
 
-    async fn land(&self, lot: &Lot, mut pieces: PieceReceiver) -> Result<Vec<Landed>> {
-        let line = self.lanes.least().await;
-        let (sending, mut receiving) = line.call(&Call::Land).await?;
-        let sent = async {
-            send_files(&sending, lot).await?;
-            while let Some(batch) = pieces.recv().await {
-                sending.items(batch.into_iter().flat_map(split)).await?;
-            }
-            sending.last().await
-        };
-        let mut landed = vec![];
-        let reply = both(sent, receiving.all(|one| landed.push(one))).await?;
-        as_reply(&receiving, reply)?;
-        if landed.len() == lot.files.len() { Ok(landed) } else { Err(self.unexpected()) }
+    async fn land(&self, lot: &Lot, pieces: PieceReceiver) -> Result<Vec<Landed>> {
+        self.land_by(Call::Land, lot, pieces).await
     }
 
     fn door(&self) -> Option<Door> {
@@ -472,10 +490,11 @@ impl Endpoint for AgentEndpoint {
         lot: &Lot,
         carries: Carries,
         onlooker: &dyn Onlooker,
+        order: Option<Order>,
     ) -> Result<Vec<Landed>> {
         let token = target.door().map(|door| door.token);
-        if token.is_none() || token != *locked(&self.reached) {
-            return pass_on(self, target, lot, carries, onlooker).await;
+        if order.is_some() || token.is_none() || token != *locked(&self.reached) {
+            return pass_on(self, target, lot, carries, onlooker, order).await;
         }
         let (sending, mut receiving) = self.lanes.first().call(&Call::Deliver(carries)).await?;
         let asked = async {
@@ -509,6 +528,28 @@ impl Endpoint for AgentEndpoint {
     async fn change_all(&self, changes: &[Change]) -> Result<Vec<Landed>> {
         let landed = self.exchange(Call::ChangeAll, changes.iter().cloned()).await?;
         if landed.len() == changes.len() { Ok(landed) } else { Err(self.unexpected()) }
+    }
+
+    fn new_order(&self) -> Option<u64> {
+        Some(self.landing.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    async fn in_order(&self, order: Order, what: Ordered<'_>) -> Result<Vec<Landed>> {
+        let call = |call| Call::InOrder(order, Box::new(call));
+        let done = match what {
+            Ordered::Land(lot, pieces) => return self.land_by(call(Call::Land), lot, pieces).await,
+            Ordered::Change(changes) => {
+                let landed: Vec<Landed> =
+                    self.exchange(call(Call::ChangeAll), changes.iter().cloned()).await?;
+                let is_cut = !landed.iter().all(Landed::is_landed);
+                let is_sound = landed.len() == changes.len() || landed.len() < changes.len() && is_cut;
+                return if is_sound { Ok(landed) } else { Err(self.unexpected()) };
+            }
+            Ordered::Begin(landing) => self.begin_by(call(Call::Begin(landing.clone())), landing).await,
+            Ordered::Switch => self.done(call(Call::Switch)).await,
+            Ordered::Settle => self.done(call(Call::Settle)).await,
+        };
+        done.map(|()| vec![])
     }
 }
 

@@ -115,7 +115,7 @@ impl Tree {
     pub(super) fn survey(&self, survey: &Survey, control: &Control) -> Result<Delta> {
         let baseline = self.memory.directory(&self.path).filter(|_| is_told_by_metadata(&survey.options));
         let Some(mut walk) = baseline.and_then(|directory| self.walk(directory, survey.pair)) else {
-            return Ok(Delta::default());
+            return Ok(Delta::of_everything(self.scan(&survey.options, control)?));
         };
         self.see(&survey.options, false, control, &mut |path, seen| {
             walk.take(path, seen);
@@ -126,7 +126,7 @@ impl Tree {
         self.keep(spooling);
         let is_of_use = !is_damaged && excluded_bytes <= EXCLUDED_BYTES;
         if !is_of_use {
-            return Ok(Delta::default());
+            return Ok(Delta::of_everything(self.scan(&survey.options, control)?));
         }
         let mut delta = drift.finish(name.agreed);
         if let Some(baseline) = self.baseline_path(survey.pair) {

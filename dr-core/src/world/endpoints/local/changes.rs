@@ -9,7 +9,7 @@ use super::{Stop, Tree};
 use crate::error::{ErrorKind, Result};
 use crate::mirror::{Change, Entry, Landed, Progress, RelPath};
 
-/// Makes changes of one stage, each compared with what is there first.
+/// Makes changes one after the other, each compared with what is there first.
 pub(super) fn make_all(tree: &Tree, changes: &[Change], stop: &Stop) -> Result<Vec<Landed>> {
     tree.landings.tell(changes);
     let mut reach = None;
