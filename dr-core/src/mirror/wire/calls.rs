@@ -140,6 +140,8 @@ pub enum Call {
     Change(Change),
     /// Makes everything durable.
     Settle,
+    /// [`RelPath`] packs follow: what stays of what a cut run brought.
+    Keep,
     /// Makes the new state the live one.
     Switch,
     /// Packs of [`Generation`] come.
@@ -201,6 +203,7 @@ impl Coded for Call {
             }
             Self::Deliver(carries) => carries.put(to),
             Self::Ping
+            | Self::Keep
             | Self::Switch
             | Self::Generations
             | Self::Quarantined
@@ -237,6 +240,7 @@ impl Coded for Call {
             17 => Self::Change(Coded::take(from)?),
             18 => Self::Settle,
             21 => Self::Switch,
+            25 => Self::Keep,
             22 => Self::Generations,
             23 => Self::RollBack { to: Coded::take(from)? },
             24 => Self::Quarantined,
@@ -278,6 +282,7 @@ impl Call {
             Self::Change(_) => 17,
             Self::Settle => 18,
             Self::Switch => 21,
+            Self::Keep => 25,
             Self::Generations => 22,
             Self::RollBack { .. } => 23,
             Self::Quarantined => 24,
@@ -298,6 +303,7 @@ impl Call {
                 | Self::ChangeAll
                 | Self::Write { .. }
                 | Self::Change(_)
+                | Self::Keep
                 | Self::Switch
                 | Self::RollBack { .. }
                 | Self::Settle

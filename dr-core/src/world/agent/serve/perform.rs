@@ -160,6 +160,10 @@ impl Request<'_> {
                 let quarantine = self.list::<RelPath>().await?;
                 tree.begin(&Landing { quarantine, ..landing }).await?;
             }
+            Call::Keep => {
+                let paths = self.list::<RelPath>().await?;
+                tree.keep(&paths).await?;
+            }
             Call::Supply => self.supply().await?,
             Call::Land => self.land().await?,
             Call::ChangeAll => {

@@ -387,6 +387,10 @@ impl Endpoint for AgentEndpoint {
         self.exchange::<RelPath, RelPath>(Call::Begin(landing.clone()), paths).await.map(drop)
     }
 
+    async fn keep(&self, paths: &[RelPath]) -> Result<()> {
+        self.exchange::<RelPath, Change>(Call::Keep, paths.iter().cloned()).await.map(drop)
+    }
+
     async fn switch(&self) -> Result<()> {
         self.done(Call::Switch).await
     }
