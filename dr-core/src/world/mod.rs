@@ -242,6 +242,11 @@ pub trait Endpoint: Send + Sync {
     async fn begin(&self, landing: &Landing) -> Result<()> {
         endpoints::singly::begin(landing)
     }
+    /// With `landing.generations`, after [`Self::begin`]: of what a cut run brought into the state that is built, only these paths
+    /// stay. Everything else is as in the live tree again.
+    async fn keep(&self, _paths: &[RelPath]) -> Result<()> {
+        Ok(())
+    }
     /// After everything has landed: makes the state that was built since [`Self::begin`] the live one, at once. Without it
     /// [`Self::settle`] leaves the live tree as it is.
     async fn switch(&self) -> Result<()> {

@@ -10,6 +10,7 @@
 mod child;
 mod direct;
 mod disturbed;
+mod faults;
 mod filter;
 mod garden;
 mod guards;

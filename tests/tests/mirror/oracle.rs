@@ -37,7 +37,7 @@ pub(crate) fn options() -> Options {
 }
 
 /// One seed: a first mirror over something else or nothing, and some more after changes at the source.
-async fn season(seed: u64, kinds: Kinds, target_of: impl Fn(&Path) -> (Toolkit, Location)) {
+async fn season(seed: u64, kinds: Kinds, ends_of: impl Fn(&Path, &Path) -> (Toolkit, Location, Location)) {
     let directory = tempfile::tempdir().unwrap();
     let (from, to) = (directory.path().join("from"), directory.path().join("to"));
     let mut gardener = Gardener::new(seed, kinds);
@@ -49,8 +49,8 @@ async fn season(seed: u64, kinds: Kinds, target_of: impl Fn(&Path) -> (Toolkit, 
         if round > 0 {
             gardener.change(&from, 12);
         }
-        let (toolkit, target) = target_of(&to);
-        let (planned, _) = mirror(&toolkit, &here(&from), &target, &options()).await;
+        let (toolkit, source, target) = ends_of(&from, &to);
+        let (planned, _) = mirror(&toolkit, &source, &target, &options()).await;
         let context = format!("seed {seed}, round {round}, {}", census(&from));
         let left = match kinds {
             Kinds::All => oracle(&from, &to),
@@ -67,7 +67,7 @@ async fn season(seed: u64, kinds: Kinds, target_of: impl Fn(&Path) -> (Toolkit, 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_tree_on_this_machine() {
     for seed in seeds(12) {
-        season(seed, Kinds::All, |to| (toolkit(), here(to))).await;
+        season(seed, Kinds::All, |from, to| (toolkit(), here(from), here(to))).await;
     }
 }
 
@@ -75,6 +75,19 @@ async fn any_tree_on_this_machine() {
 async fn any_tree_over_ssh() {
     let host = Host::start();
     for seed in seeds(6) {
-        season(seed, Kinds::Plain, |to| (host.toolkit(), host.at(to))).await;
+        season(seed, Kinds::Plain, |from, to| (host.toolkit(), here(from), host.at(to))).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_tree_by_an_agent_there_and_back() {
+    let host = Host::start();
+    let toolkit = host.toolkit_by_agent();
+    for seed in seeds(6) {
+        let ends = |from: &Path, to: &Path| match seed % 2 {
+            0 => (toolkit.clone(), here(from), host.at(to)),
+            _ => (toolkit.clone(), host.at(from), here(to)),
+        };
+        season(seed, Kinds::All, ends).await;
     }
 }

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Instant;
 
 use dr_core::estate::Estate;
 use dr_core::mirror::Options;
 use dr_core::run::Outcome;
 use dr_core::toolkit::Toolkit;
-use dr_core::world::Control;
+use dr_core::world::endpoints::{Agents, SystemEndpoints};
 use dr_core::world::sim::SimWorld;
-use dr_core::world::ssh::Access;
+use dr_core::world::ssh::{Access, Connector};
+use dr_core::world::{Control, World};
 use dr_core::{Location, Remote};
 use dr_tests::Sshd;
 
@@ -49,6 +51,15 @@ impl Host {
 
     pub(crate) fn toolkit(&self) -> Toolkit {
         Toolkit::new(world(&SimWorld::new(), self.access.clone()), Estate::default())
+    }
+
+    /// With the dr that belongs to these tests at the far end.
+    pub(crate) fn toolkit_by_agent(&self) -> Toolkit {
+        let path = Some(dr_tests::dr().to_str().unwrap().to_owned());
+        let agents = Agents { path, ..Agents::default() };
+        let endpoints = Arc::new(SystemEndpoints::with(Connector::new(self.access.clone()), agents));
+        let world = World { endpoints, ..world(&SimWorld::new(), self.access.clone()) };
+        Toolkit::new(world, Estate::default())
     }
 
     pub(crate) fn at(&self, path: &Path) -> Location {

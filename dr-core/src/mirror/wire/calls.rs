@@ -145,6 +145,8 @@ pub enum Call {
     Change(Change),
     /// Makes everything durable.
     Settle,
+    /// [`RelPath`] packs follow: what stays of what a cut run brought.
+    Keep,
     /// Makes the new state the live one.
     Switch,
     /// Packs of [`Generation`] come.
@@ -213,6 +215,7 @@ impl Coded for Call {
             }
             Self::Deliver(carries) => carries.put(to),
             Self::Ping
+            | Self::Keep
             | Self::Switch
             | Self::Generations
             | Self::Quarantined
@@ -265,6 +268,7 @@ impl Call {
             17 => Self::Change(Coded::take(from)?),
             18 => Self::Settle,
             21 => Self::Switch,
+            25 => Self::Keep,
             22 => Self::Generations,
             23 => Self::RollBack { to: Coded::take(from)? },
             24 => Self::Quarantined,
@@ -302,6 +306,7 @@ impl Call {
             Self::Change(_) => 17,
             Self::Settle => 18,
             Self::Switch => 21,
+            Self::Keep => 25,
             Self::Generations => 22,
             Self::RollBack { .. } => 23,
             Self::Quarantined => 24,
@@ -326,6 +331,7 @@ impl Call {
                 | Self::ChangeAll
                 | Self::Write { .. }
                 | Self::Change(_)
+                | Self::Keep
                 | Self::Switch
                 | Self::RollBack { .. }
                 | Self::Settle

@@ -9,6 +9,7 @@ use super::fence::Fence;
 use super::findings::push_some;
 use super::flow::{Flow, Ledger, Left};
 use super::meter::Meter;
+use super::observe::done_already;
 use super::plan::agree;
 use super::seen::pair;
 use crate::digest::Digest;
@@ -41,7 +42,14 @@ pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, contr
         let is_direct = take_the_direct_way(&ends, transfer, control).await;
         let flow = Flow::new(&ends, transfer, &landing, &fence, meter, is_direct);
         let began = world.clock.read().boot;
-        let done = make_all(&flow, transfer, &done).await;
+        let done = match transfer.options.generations {
+            0 => Ok(done),
+            _ => there_already(&flow, &transfer.changes).await,
+        };
+        let done = match done {
+            Ok(done) => make_all(&flow, transfer, &done).await,
+            Err(error) => Err(error),
+        };
         if flow.ledger().could_not_begin {
             return done;
         }
@@ -132,6 +140,17 @@ fn landing(transfer: &Transfer, pair: Digest) -> Landing {
         fsync: transfer.options.fsync,
         fence: super::fence::fencing(transfer),
     }
+}
+
+/// In the state that is built waits what a cut run brought: what is as planned need not come again, the rest is taken back.
+async fn there_already(flow: &Flow<'_>, changes: &[Change]) -> Result<HashSet<usize>> {
+    flow.begin().await?;
+    let done = done_already(&*flow.ends.target, changes).await?;
+    let kept: Vec<&Change> = done.iter().map(|number| &changes[*number]).collect();
+    flow.ends.target.keep(&kept.iter().map(|change| change.path.clone()).collect::<Vec<_>>()).await?;
+    let landed = kept.into_iter().filter(|change| !is_directory(change)).cloned();
+    flow.ledger().landed.extend(landed);
+    Ok(done)
 }
 
 /// All that is sent ahead, and answer by answer where that does not do.

@@ -44,6 +44,18 @@ pub(crate) async fn observe(
     Ok(state)
 }
 
+/// Which changes are done, by their numbers; those about names of one file are never known to be.
+pub(super) async fn done_already(target: &dyn Endpoint, changes: &[Change]) -> Result<HashSet<usize>> {
+    let now = look(target, changes).await?;
+    Ok(done_of(changes, &now).collect())
+}
+
+fn done_of(changes: &[Change], now: &[Option<Entry>]) -> impl Iterator<Item = usize> {
+    let seen = changes.iter().zip(now).enumerate();
+    let done = seen.filter(|(_, (change, there))| progress(change, there.as_ref()) == Progress::Done);
+    done.map(|(number, _)| number)
+}
+
 async fn compare(ends: &Ends, hands: &Hands, changes: &[Change]) -> Result<StepState> {
     let now = look(&*ends.target, changes).await?;
     let open: Vec<(&Change, Option<&Entry>)> = changes
@@ -54,10 +66,7 @@ async fn compare(ends: &Ends, hands: &Hands, changes: &[Change]) -> Result<StepS
     if open.is_empty() {
         return Ok(StepState::To);
     }
-    let is_done =
-        |(change, there): (&Change, &Option<Entry>)| progress(change, there.as_ref()) == Progress::Done;
-    let numbers = changes.iter().zip(&now).enumerate().filter(|(_, seen)| is_done(*seen));
-    hands.found_done(numbers.map(|(number, _)| number).collect());
+    hands.found_done(done_of(changes, &now).collect());
     // A directory that is listed only to be set right afterwards is as before and as it will be.
     let to_be_done = changes.iter().filter(|change| change.from != change.to).count();
     if open.len() >= to_be_done

@@ -353,6 +353,11 @@ impl Endpoint for LocalEndpoint {
         self.run_long(move |tree, stop| tree.begin(landing, stop)).await
     }
 
+    async fn keep(&self, paths: &[RelPath]) -> Result<()> {
+        let paths = paths.to_vec();
+        self.run_long(move |tree, stop| tree.keep_only(&paths, stop)).await
+    }
+
     async fn switch(&self) -> Result<()> {
         self.run_long(Tree::switch).await
     }

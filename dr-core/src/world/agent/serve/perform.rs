@@ -169,6 +169,10 @@ impl Request<'_> {
                 return tree.remember(&path, &version, &signature).await.map(Reply::Taken);
             }
             Call::Room => return tree.room().await.map(Reply::Room),
+            Call::Keep => {
+                let paths = self.list::<RelPath>().await?;
+                tree.keep(&paths).await?;
+            }
             Call::Supply => self.supply().await?,
             Call::Stat(path) => return tree.stat(&path).await.map(Reply::Entry),
             Call::Read(path) => self.read(&path).await?,

@@ -417,6 +417,10 @@ impl Endpoint for AgentEndpoint {
         self.begin_by(Call::Begin(landing.clone()), landing).await
     }
 
+    async fn keep(&self, paths: &[RelPath]) -> Result<()> {
+        self.exchange::<RelPath, Change>(Call::Keep, paths.iter().cloned()).await.map(drop)
+    }
+
     async fn switch(&self) -> Result<()> {
         self.done(Call::Switch).await
     }

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use super::Stop;
 use super::kept::remove_all;
+use super::looks::is_nothing;
 use super::new_file::clone_content;
 use super::root::{Root, entry_at, set_metadata};
 use crate::mirror::{Entry, RelPath};
@@ -51,6 +52,41 @@ impl Align<'_> {
             set_metadata(place.directory.as_fd(), place.name, &entry)
         };
         Ok(closed.into_iter().rev().try_for_each(close))
+    }
+
+    /// Removes from `next` what `live` has not, or otherwise, but for `touched`.
+    pub(super) fn take_back(&self, stop: &Stop) -> crate::error::Result<io::Result<()>> {
+        let mut waiting = vec![RelPath::root()];
+        while let Some(path) = waiting.pop() {
+            stop.check()?;
+            if let Err(error) = self.take_back_in(&path, &mut waiting) {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn take_back_in(&self, path: &RelPath, waiting: &mut Vec<RelPath>) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let to = self.next.open_at(path, flags)?;
+        let live = match self.live.open_at(path, flags) {
+            Ok(from) => listing(&from)?,
+            Err(error) if is_nothing(&error) => HashMap::new(),
+            Err(error) => return Err(error),
+        };
+        for (name, (inode, kind)) in listing(&to)? {
+            let Ok(path) = path.join(&name) else { return Err(Errno::NAMETOOLONG.into()) };
+            let is_directory = kind == FileType::Directory;
+            let is_like_live = live.get(&name).is_some_and(|(there, kind_there)| {
+                inode == *there || is_directory && *kind_there == FileType::Directory
+            });
+            if !is_like_live && !self.touched.contains(&path) {
+                remove_all(to.as_fd(), OsStr::from_bytes(&name))?;
+            } else if is_directory {
+                waiting.push(path);
+            }
+        }
+        Ok(())
     }
 
     fn one(

@@ -12,6 +12,8 @@ use crate::mirror::{Change, Entry, Landed, Progress, RelPath};
 /// Makes changes one after the other, each compared with what is there first.
 pub(super) fn make_all(tree: &Tree, changes: &[Change], stop: &Stop) -> Result<Vec<Landed>> {
     tree.landings.tell(changes);
+    // What is done already belongs to this run, too.
+    tree.touch(changes.iter().map(|change| &change.path));
     let mut reach = None;
     let mut all = Vec::with_capacity(changes.len());
     for change in changes {

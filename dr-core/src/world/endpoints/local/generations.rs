@@ -29,6 +29,8 @@ pub(super) struct Building {
     pub(super) root: Arc<Root>,
     live: Arc<Root>,
     keep: usize,
+    /// A cut run has left it.
+    is_left: bool,
     /// What this run has to do with: everything else is to be as it is in the live tree at the end.
     touched: Mutex<HashSet<RelPath>>,
 }
@@ -60,13 +62,32 @@ impl Tree {
             made => made.map_err(|error| trouble(error.into()))?,
         }
         let next = Arc::new(Root::open(&kept.path.join(NEXT)).map_err(trouble)?);
-        if kept.built_for() != Some(inode) {
+        let is_left = kept.built_for() == Some(inode);
+        if !is_left {
             kept.set_built_for(None).map_err(trouble)?;
             self.align(&live, &next, &HashSet::new(), stop)?;
             kept.set_built_for(Some(inode)).map_err(trouble)?;
         }
         let keep = usize::try_from(keep).unwrap_or(usize::MAX);
-        Ok(Arc::new(Building { kept, root: next, live, keep, touched: Mutex::default() }))
+        Ok(Arc::new(Building { kept, root: next, live, keep, is_left, touched: Mutex::default() }))
+    }
+
+    /// Takes back what a cut run brought into the next state, but for these paths and what leads there.
+    pub(super) fn keep_only(&self, paths: &[RelPath], stop: &Stop) -> Result<()> {
+        let Some(building) = self.building().filter(|building| building.is_left) else { return Ok(()) };
+        let _writing = self.writing.write().unwrap_or_else(PoisonError::into_inner);
+        building.touch(paths.iter());
+        let above = paths.iter().flat_map(|path| std::iter::successors(Some(path.clone()), RelPath::parent));
+        let kept: HashSet<RelPath> = above.collect();
+        let align = Align {
+            live: &building.live,
+            next: &building.root,
+            touched: &kept,
+            is_superuser: self.is_superuser,
+        };
+        let trouble = |error| self.trouble("keep a former state of", &RelPath::root(), error);
+        align.take_back(stop)?.map_err(trouble)?;
+        align.run(stop)?.map_err(trouble)
     }
 
     fn align(&self, live: &Root, next: &Root, touched: &HashSet<RelPath>, stop: &Stop) -> Result<()> {

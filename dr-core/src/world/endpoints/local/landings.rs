@@ -1,7 +1,7 @@
 //! What lands is written down first, in the state directory: a run that is cut short agrees on nothing, and what it left would be
 //! taken for somebody else's work. Nothing waits for the disk: at worst, after a power cut, somebody is asked who wins.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Seek, SeekFrom};
 use std::path::Path;
@@ -67,24 +67,69 @@ impl Tree {
     /// Which of the paths that changed since the agreement are as a run of ours left them.
     pub(super) fn landed(&self, baseline: &Path, name: BaselineName, delta: &Delta) -> BTreeSet<RelPath> {
         let mut landed = BTreeSet::new();
-        let Ok(file) = File::open(path_of(baseline)) else { return landed };
-        let Ok(mut reader) = LandingsReader::new(BufReader::with_capacity(256 * 1024, file)) else {
-            return landed;
-        };
-        if reader.name() != name {
-            return landed;
-        }
-        while let Some((path, entry)) = reader.next() {
-            let path = RelPath::known(path);
-            let (was, now) = (delta.was.entries.get(&path), delta.now.entries.get(&path));
+        read(baseline, name, |path, to| {
+            let (was, now) = (delta.was.entries.get(path), delta.now.entries.get(path));
             let is_listed = was.is_some() || now.is_some();
-            let change = Change { path, from: was, to: entry.cloned() };
+            let change = Change { path: path.clone(), from: was, to: to.cloned() };
             if is_listed && is_as_left(&change, now.as_ref()) {
                 landed.insert(change.path);
             }
+        });
+        // What is set at one name of a file shows at all of them, also at those whose turn had not come.
+        let groups = groups(delta, &landed);
+        if !groups.is_empty() {
+            read(baseline, name, |path, to| {
+                let names = firsts(delta, path).into_iter().filter_map(|first| groups.get(&first)).flatten();
+                let shows_at = |name: &&RelPath| to.is_some_and(|to| shows(delta, name, to));
+                landed.extend(names.filter(shows_at).cloned());
+            });
         }
         landed
     }
+}
+
+fn read(baseline: &Path, name: BaselineName, mut each: impl FnMut(&RelPath, Option<&Entry>)) {
+    let Ok(file) = File::open(path_of(baseline)) else { return };
+    let reader = LandingsReader::new(BufReader::with_capacity(256 * 1024, file));
+    let Some(mut reader) = reader.ok().filter(|reader| reader.name() == name) else { return };
+    while let Some((path, to)) = reader.next() {
+        each(&RelPath::known(path), to);
+    }
+}
+
+/// The first names of the file that a path was a name of, and is.
+fn firsts(delta: &Delta, path: &RelPath) -> BTreeSet<RelPath> {
+    let entries = [delta.was.entries.get(path), delta.now.entries.get(path)];
+    let first = |entry: Entry| match entry.kind {
+        Kind::HardLink { first } => first,
+        _ => path.clone(),
+    };
+    entries.into_iter().flatten().map(first).collect()
+}
+
+/// Names of files that had or have several, and that changed otherwise than known so far; by the first name.
+fn groups(delta: &Delta, landed: &BTreeSet<RelPath>) -> BTreeMap<RelPath, Vec<RelPath>> {
+    let mut groups: BTreeMap<RelPath, Vec<RelPath>> = BTreeMap::new();
+    let is_name = |entry: &Entry| matches!(entry.kind, Kind::HardLink { .. });
+    let both = [&delta.was, &delta.now].into_iter().flat_map(|tree| tree.entries.iter());
+    for (path, _) in both.filter(|(_, entry)| is_name(entry)) {
+        for first in firsts(delta, &path) {
+            let group = groups.entry(first.clone()).or_insert_with(|| vec![first]);
+            group.push(path.clone());
+        }
+    }
+    groups.values_mut().for_each(|group| group.retain(|name| !landed.contains(name)));
+    groups.retain(|_, group| !group.is_empty());
+    groups
+}
+
+/// Whether what was said of one name of a file is to be seen at this one.
+fn shows(delta: &Delta, name: &RelPath, to: &Entry) -> bool {
+    let Some(now) = delta.now.entries.get(name).filter(|now| !now.is_directory()) else { return false };
+    let seen = |entry: Entry| Entry { kind: now.kind.clone(), ..entry };
+    let from = delta.was.entries.get(name).map(seen);
+    let change = Change { path: name.clone(), from, to: Some(seen(to.clone())) };
+    !to.is_directory() && change.progress(Some(&now)) != Progress::Strange
 }
 
 /// Whether this is what the change made of its path, or had made of it when it was cut short. Which of several names is the first
