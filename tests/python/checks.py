@@ -135,6 +135,75 @@ def a_tree_is_mirrored_and_the_guards_hold():
 
 
 @check
+def every_option_of_a_mirror_can_be_said():
+    with tempfile.TemporaryDirectory() as directory:
+        top = Path(directory)
+        source, target, journal = top / "source", top / "target", top / "journal.db"
+        source.mkdir()
+        for name, size in {"page": 10, "big": 5000, "note.tmp": 10}.items():
+            (source / name).write_text("x" * size)
+        options = {
+            "exclude": ["*.tmp"], "delete_excluded": True, "min_size_bytes": 1, "max_size_bytes": 1000, "min_age_s": 0,
+            "max_age_s": 3600, "owners_by_name": True, "user_map": {"33": "0"}, "group_map": {}, "bytes_per_second": 10**9,
+            "compress": "never", "low_priority": False,
+        }
+        done = dr.mirror(
+            source, target, journal=journal, generations=2, winner="source", other_tree=True, fsync="each", checksum=True,
+            max_delete={"percent": 50, "files": 7}, delete=True, agents={"off": True}, by="the tests", **options,
+        )
+        assert done.outcome == "new" and sorted(path.name for path in target.iterdir()) == ["page"], done
+        assert {guard["guard"] for guard in done.guards} >= {"source", "target", "deletions"}, done.guards
+        assert dr.verify_mirror(source, target, **options).verdict == "ok"
+        (source / "page").write_text("another one")
+        report = dr.verify_mirror(source, target, **options)
+        assert [finding.code for finding in report.findings] == ["mirror.differs_after"], report
+        time.sleep(1.1)
+        assert dr.mirror(source, target, journal=journal, generations=2, **options).changed
+        kept = dr.generations(target)
+        assert [generation.is_live for generation in kept] == [True, False], kept
+        live = dr.roll_back_mirror(target)
+        assert live.since == kept[1].since and (target / "page").read_text() == "x" * 10
+        assert dr.roll_back_mirror(target, to=kept[0].since).is_live and (target / "page").read_text() == "another one"
+        # What guards refuse is shown by a dry run, and is an error otherwise.
+        shutil.rmtree(source)
+        source.mkdir()
+        try:
+            refused = dr.mirror(source, target, dry_run=True)
+        except dr.RefusedError:
+            pass
+        else:
+            assert any(guard["refused"] and guard["advice"] for guard in refused.guards), refused
+        for wrong in ({"winner": "nobody"}, {"compress": "sometimes"}, {"fsync": "later"}, {"agents": {"of": True}}):
+            try:
+                dr.mirror(source, target, dry_run=True, **wrong)
+            except dr.UsageError as error:
+                assert "unknown" in str(error), error
+            else:
+                raise AssertionError(wrong)
+
+
+@check
+def sites_of_an_estate_are_mirrored_each_for_itself():
+    estate = {
+        "hosts": {"uk": {"ssh": "nobody@127.0.0.1:9"}, "us": {"ssh": "nobody@127.0.0.1:10"}},
+        "sites": {"shop": {"home": "uk", "standby": "us", "trees": [{"path": "/srv/shop"}]}},
+    }
+    with tempfile.TemporaryDirectory() as directory:
+        journal = Path(directory) / "journal.db"
+        for dry_run in (True, False):
+            done = dr.mirror_sites(estate, dry_run=dry_run, journal=journal, by="the tests")
+            assert done.sites["shop"]["error"]["kind"] in ("unreachable", "host_key"), done
+            assert [finding.code for finding in done.report.findings] == ["mirror.site_failed"], done.report
+        assert not dr.mirror_sites(estate, every="5m", dry_run=True).sites
+        try:
+            dr.mirror_sites(estate, sites=["blog"])
+        except dr.NotFoundError as error:
+            assert "blog" in str(error)
+        else:
+            raise AssertionError("there is no such site")
+
+
+@check
 def every_kind_of_error_has_its_class():
     for kind, code, _ in _dr.kinds():
         cls = errors.CLASSES[kind]

@@ -19,7 +19,10 @@ mod perform;
 
 pub use apply::Applied;
 pub use blocking::blocking;
-pub use call::{CheckZone, MirrorTrees, Mirrored, OPERATIONS, Operation, ToolkitSettings};
+pub use call::{
+    CheckZone, Generations, MirrorSites, MirrorTrees, Mirrored, OPERATIONS, Operation, RollBack,
+    ToolkitSettings,
+};
 pub use failover::{FailoverOptions, Watch};
 pub use keys::{AuditOptions, InstallOptions, LockOptions, RotateOptions};
 pub use mirror::{MirrorPlan, MirrorWatch, MirroredSite, MirroredSites, Round, Watched};

@@ -33,7 +33,16 @@ from .errors import (
     UnsupportedError,
     UsageError,
 )
-from .mirrors import Mirrored, mirror
+from .mirrors import (
+    Generation,
+    Mirrored,
+    MirroredSites,
+    generations,
+    mirror,
+    mirror_sites,
+    roll_back_mirror,
+    verify_mirror,
+)
 from .report import Finding, Report, Subject, Unexamined
 
 __version__ = version()
@@ -48,12 +57,14 @@ __all__ = [
     "DrError",
     "DrTimeoutError",
     "Finding",
+    "Generation",
     "HostKeyError",
     "InternalError",
     "IoError",
     "JournalError",
     "LockedError",
     "Mirrored",
+    "MirroredSites",
     "NoSpaceError",
     "NotFoundError",
     "OutcomeUnknownError",
@@ -70,7 +81,11 @@ __all__ = [
     "UsageError",
     "__version__",
     "check_zone",
+    "generations",
     "mirror",
+    "mirror_sites",
     "operations",
+    "roll_back_mirror",
+    "verify_mirror",
     "version",
 ]

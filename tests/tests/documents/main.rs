@@ -68,6 +68,10 @@ fn schemas_are_current() {
         ("check_zone", schemars::schema_for!(dr_core::toolkit::CheckZone)),
         ("mirror", schemars::schema_for!(dr_core::toolkit::MirrorTrees)),
         ("mirrored", schemars::schema_for!(dr_core::toolkit::Mirrored)),
+        ("mirror_sites", schemars::schema_for!(dr_core::toolkit::MirrorSites)),
+        ("mirrored_sites", schemars::schema_for!(dr_core::toolkit::MirroredSites)),
+        ("roll_back", schemars::schema_for!(dr_core::toolkit::RollBack)),
+        ("generations", schemars::schema_for!(dr_core::toolkit::Generations)),
     ];
     for (name, schema) in schemas {
         check(

@@ -5,15 +5,14 @@ mod words;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Settings, Toolkit};
+use super::{MirroredSites, Settings, Toolkit};
 use crate::dns::{Server, ZoneSpec, canonical_set};
 use crate::error::{Error, ErrorKind, Result};
-use crate::estate::server_address;
-use crate::mirror::Options;
+use crate::estate::{Location, server_address};
 use crate::world::Control;
 use crate::world::ssh::Access;
 
-pub use words::{CheckZone, MirrorTrees, Mirrored, ToolkitSettings};
+pub use words::{CheckZone, Generations, MirrorSites, MirrorTrees, Mirrored, RollBack, ToolkitSettings};
 
 /// A verb as every language offers it: its name, and the types of its request and its answer (docs/schema).
 ///
@@ -47,6 +46,30 @@ pub const OPERATIONS: &[Operation] = &[
         answer: "Mirrored",
         summary: "make a tree like another, here or on a host",
     },
+    Operation {
+        name: "mirror_sites",
+        request: "MirrorSites",
+        answer: "MirroredSites",
+        summary: "mirror the sites of the estate, each from its home to its standby",
+    },
+    Operation {
+        name: "verify_mirror",
+        request: "MirrorTrees",
+        answer: "Report",
+        summary: "read two trees to the last byte and tell what differs",
+    },
+    Operation {
+        name: "generations",
+        request: "RollBack",
+        answer: "Generations",
+        summary: "the former states of a tree that are kept",
+    },
+    Operation {
+        name: "roll_back_mirror",
+        request: "RollBack",
+        answer: "Generation",
+        summary: "make a former state of a tree the live one",
+    },
 ];
 
 impl Toolkit {
@@ -74,7 +97,7 @@ impl Toolkit {
             ..Access::default()
         };
         let journal = words.journal.unwrap_or_default();
-        Self::open(Settings { estate, journal, access, ..Settings::default() })
+        Self::open(Settings { estate, journal, access, agents: words.agents, ..Settings::default() })
     }
 
     /// Calls a verb by its name in [`OPERATIONS`]: a request in JSON goes in, an answer in JSON comes out.
@@ -85,7 +108,7 @@ impl Toolkit {
     /// let toolkit = Toolkit::new(SimWorld::new().world(), Default::default());
     /// let control = Control::silent();
     /// let error = blocking(toolkit.call_json("chek_zone", "{}", &control), &control, || true).unwrap_err();
-    /// assert_eq!(error.advice(), Some("there are check_zone, mirror"));
+    /// assert_eq!(error.advice(), Some("there are check_zone, mirror, mirror_sites, verify_mirror, generations, roll_back_mirror"));
     /// ```
     pub async fn call_json(&self, operation: &str, request: &str, control: &Control) -> Result<String> {
         let what = || format!("the request of {operation}");
@@ -95,6 +118,22 @@ impl Toolkit {
                 written(&self.check_zone(&spec, control).await?)
             }
             "mirror" => written(&self.mirror_trees(understood(&what(), request)?, control).await?),
+            "mirror_sites" => written(&self.mirror_named(understood(&what(), request)?, control).await?),
+            "verify_mirror" => {
+                let request: MirrorTrees = understood(&what(), request)?;
+                let (source, target) = (place(&request.source)?, place(&request.target)?);
+                let options = request.options(self.estate.policy.max_delete);
+                written(&self.verify_mirror(&source, &target, &options, control).await?)
+            }
+            "generations" => {
+                let request: RollBack = understood(&what(), request)?;
+                let generations = self.generations(&place(&request.target)?, control).await?;
+                written(&Generations { generations })
+            }
+            "roll_back_mirror" => {
+                let request: RollBack = understood(&what(), request)?;
+                written(&self.roll_back_mirror(&place(&request.target)?, request.to, control).await?)
+            }
             _ => {
                 let known: Vec<&str> = OPERATIONS.iter().map(|operation| operation.name).collect();
                 let what = format!("call '{}'", operation.escape_debug());
@@ -128,17 +167,12 @@ impl Toolkit {
     }
 
     async fn mirror_trees(&self, request: MirrorTrees, control: &Control) -> Result<Mirrored> {
-        let usage = |why: String| Error::new(ErrorKind::Usage, "mirror a tree", why);
-        let (source, target) =
-            (request.source.parse().map_err(usage)?, request.target.parse().map_err(usage)?);
-        let options = Options {
-            exclude: request.exclude,
-            delete: request.delete,
-            max_delete: request.max_delete.unwrap_or(self.estate.policy.max_delete),
-            checksum: request.checksum,
-            ..Options::default()
+        let (source, target) = (place(&request.source)?, place(&request.target)?);
+        let options = request.options(self.estate.policy.max_delete);
+        let planned = match request.dry_run {
+            true => self.rehearse_mirror(&source, &target, &options, None, control).await?,
+            false => self.plan_mirror(&source, &target, &options, None, control).await?,
         };
-        let planned = self.plan_mirror(&source, &target, &options, None, control).await?;
         let changed = !planned.plan.is_empty();
         let mut mirrored = Mirrored {
             changed,
@@ -147,6 +181,7 @@ impl Toolkit {
             run: None,
             outcome: None,
             plan: None,
+            guards: planned.guards.clone(),
         };
         if request.dry_run {
             mirrored.plan = Some(planned.plan);
@@ -161,6 +196,23 @@ impl Toolkit {
         }
         Ok(mirrored)
     }
+
+    async fn mirror_named(&self, request: MirrorSites, control: &Control) -> Result<MirroredSites> {
+        let sites = request.sites.unwrap_or_else(|| self.estate.mirrored_sites(request.every));
+        if let Some(unknown) = sites.iter().find(|site| !self.estate.sites.contains_key(site)) {
+            let why = "the estate has no such site";
+            return Err(Error::new(ErrorKind::NotFound, format!("mirror site {unknown}"), why));
+        }
+        if request.dry_run {
+            return Ok(self.rehearse_mirror_sites(&sites, control).await);
+        }
+        let by = request.by.unwrap_or_else(|| "a program".to_owned());
+        Ok(self.mirror_sites(&sites, &by, control).await)
+    }
+}
+
+fn place(text: &str) -> Result<Location> {
+    text.parse().map_err(|why: String| Error::new(ErrorKind::Usage, "mirror a tree", why))
 }
 
 fn understood<T: DeserializeOwned>(what: &str, text: &str) -> Result<T> {

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::estate::{DnsName, MaxDelete, RecordKey, RecordSet, ZoneName};
-use crate::mirror::Summary;
+use crate::estate::{DnsName, MaxDelete, RecordKey, RecordSet, SiteId, ZoneName};
+use crate::mirror::{Compress, Fsync, Generation, Options, Owners, Side, Summary, Verdict};
 use crate::plan::Plan;
 use crate::report::Report;
 use crate::run::{Outcome, RunId};
+use crate::time::{Period, Timestamp};
+use crate::world::endpoints::Agents;
 
 /// What a toolkit is made of, for a caller in another language. Nothing else is looked at: no environment, no home directory.
 ///
@@ -34,6 +36,8 @@ pub struct ToolkitSettings {
     /// The socket of an SSH agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<PathBuf>,
+    /// Which `dr` serves trees on hosts, and which one is put on a host that has none.
+    pub agents: Agents,
 }
 
 /// The request of `check_zone`.
@@ -94,9 +98,125 @@ pub struct MirrorTrees {
     /// Compare content, not only size and time.
     #[serde(default)]
     pub checksum: bool,
+    /// Remove from the target what `exclude` matches there, too.
+    #[serde(default)]
+    pub delete_excluded: bool,
+    /// Leave out files smaller than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_size_bytes: Option<u64>,
+    /// Leave out files larger than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_size_bytes: Option<u64>,
+    /// Leave out files that changed within so many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_age_s: Option<u64>,
+    /// Leave out files that have not changed within so many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age_s: Option<u64>,
+    /// Who owns what arrives.
+    #[serde(default)]
+    pub owners: Owners,
+    /// How many former states of the whole tree the target keeps; 0: files land in the tree itself, one by one.
+    #[serde(default)]
+    pub generations: u32,
+    /// Which side wins where the target was changed since the last mirror; none: such a mirror is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub winner: Option<Side>,
+    /// It is right that most of what an end had at the last mirror is gone.
+    #[serde(default)]
+    pub other_tree: bool,
+    /// When what landed is made durable.
+    #[serde(default)]
+    pub fsync: Fsync,
+    /// Bytes a second on the line at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<u64>,
+    /// Whether content is compressed on the line.
+    #[serde(default)]
+    pub compress: Compress,
+    /// Work only with processor and disk time that nobody else wants.
+    #[serde(default)]
+    pub low_priority: bool,
     /// Who asks, for the audit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+}
+
+impl MirrorTrees {
+    /// The options among it; `max_delete` is what the policy says unless this says otherwise.
+    pub(super) fn options(&self, max_delete: MaxDelete) -> Options {
+        Options {
+            exclude: self.exclude.clone(),
+            delete: self.delete,
+            max_delete: self.max_delete.unwrap_or(max_delete),
+            checksum: self.checksum,
+            delete_excluded: self.delete_excluded,
+            min_size_bytes: self.min_size_bytes,
+            max_size_bytes: self.max_size_bytes,
+            min_age_s: self.min_age_s,
+            max_age_s: self.max_age_s,
+            owners: self.owners.clone(),
+            generations: self.generations,
+            winner: self.winner,
+            other_tree: self.other_tree,
+            fsync: self.fsync,
+            bytes_per_second: self.bytes_per_second,
+            compress: self.compress,
+            low_priority: self.low_priority,
+        }
+    }
+}
+
+/// The request of `mirror_sites`.
+///
+/// ```
+/// use dr_core::toolkit::MirrorSites;
+/// let request: MirrorSites = serde_json::from_str(r#"{"every": "24h"}"#).unwrap();
+/// assert!(request.sites.is_none(), "all of them");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MirrorSites {
+    /// Which sites of the estate; all that are mirrored if not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sites: Option<Vec<SiteId>>,
+    /// Of all, only those that are mirrored just so often.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<Period>,
+    /// Plan only: nothing is changed, and the answer has what the guards say.
+    pub dry_run: bool,
+    /// Who asks, for the audit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// The request of `roll_back_mirror` and `generations`.
+///
+/// ```
+/// use dr_core::toolkit::RollBack;
+/// let request: RollBack = serde_json::from_str(r#"{"target": "root@us:/var/www"}"#).unwrap();
+/// assert!(request.to.is_none(), "to the state before the live one");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RollBack {
+    /// The tree.
+    pub target: String,
+    /// To the state that was live since then; to the one before the live one if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Timestamp>,
+}
+
+/// The answer of `generations`.
+///
+/// ```
+/// assert!(dr_core::toolkit::Generations::default().generations.is_empty());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Generations {
+    /// Newest first; the live one is among them.
+    pub generations: Vec<Generation>,
 }
 
 /// The answer of `mirror`.
@@ -125,6 +245,9 @@ pub struct Mirrored {
     /// The plan, with `dry_run`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
+    /// What each guard said; with `dry_run` also if one refuses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<Verdict>,
 }
 
 fn yes() -> bool {

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::MirrorPlan;
 use crate::error::{Error, ErrorKind, ErrorRecord, Result};
 use crate::estate::{HostId, SiteId};
 use crate::failover::last_mirror_path;
-use crate::mirror::Summary;
+use crate::mirror::{Summary, Verdict};
 use crate::report::{Finding, Report, Subject, code};
 use crate::run::{Event, Outcome, RunId};
 use crate::toolkit::Toolkit;
@@ -24,7 +25,7 @@ use crate::world::Control;
 /// println!("{failed} of {} were not mirrored", mirrored.sites.len());
 /// # }
 /// ```
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[must_use]
 pub struct MirroredSites {
     /// Site by site.
@@ -39,7 +40,7 @@ pub struct MirroredSites {
 /// let nothing = dr_core::toolkit::MirroredSite::default();
 /// assert!(nothing.run.is_none() && nothing.error.is_none());
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct MirroredSite {
     /// What was planned, as far as it came.
     pub summary: Summary,
@@ -49,7 +50,10 @@ pub struct MirroredSite {
     /// How that run ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// Why it was not mirrored.
+    /// What the guards said, of what was only planned.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<Verdict>,
+    /// Why it was not mirrored, or why it would not be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorRecord>,
 }
@@ -82,6 +86,41 @@ impl Toolkit {
         let mut plans = self.side_by_side(sites, plan).await;
         plans.sort_by(|a, b| a.0.cmp(&b.0));
         plans
+    }
+
+    /// As [`Self::mirror_sites`], but nothing is changed: what would be done at each, what guards say, and why it would fail.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use dr_core::toolkit::Toolkit;
+    /// use dr_core::world::{Control, sim::SimWorld};
+    /// let toolkit = Toolkit::new(SimWorld::new().world(), Default::default());
+    /// let rehearsed = toolkit.rehearse_mirror_sites(&["shop".parse().unwrap()], &Control::silent()).await;
+    /// assert_eq!(rehearsed.report.findings[0].subject.name, "shop", "the estate has no such site");
+    /// # });
+    /// ```
+    pub async fn rehearse_mirror_sites(&self, sites: &[SiteId], control: &Control) -> MirroredSites {
+        let at = self.world.clock.read().wall;
+        let report = Report::new(format!("mirror {} sites", sites.len()), at);
+        let mut whole = MirroredSites { sites: BTreeMap::new(), report };
+        for (site, planned) in self.plan_mirror_sites(sites, control).await {
+            let mut rehearsed = MirroredSite::default();
+            let error = match planned {
+                Ok(planned) => {
+                    rehearsed.summary = planned.summary;
+                    rehearsed.guards = planned.guards.clone();
+                    whole.report.absorb(planned.report.clone());
+                    planned.allowed().err()
+                }
+                Err(why) => Some(why),
+            };
+            if let Some(why) = error {
+                rehearsed.error = Some(failed(&site, why.to_record(), &mut whole.report));
+            }
+            whole.report.examined.push(Subject::new("site", &site));
+            whole.sites.insert(site, rehearsed);
+        }
+        whole
     }
 
     /// Mirrors each of these sites from the host that is home to the other one: a run of the journal each, within the limits of
@@ -153,15 +192,7 @@ impl Toolkit {
                 .err()
                 .map(|why| why.to_record()),
         };
-        if let Some(why) = error {
-            let message = format!("{site} was not mirrored: could not {}: {}", why.operation, why.message);
-            let mut finding = Finding::new(code::MIRROR_SITE_FAILED, Subject::new("site", site), message);
-            if let Some(hint) = &why.hint {
-                finding = finding.with("hint", hint);
-            }
-            report.push(finding);
-            done.error = Some(why);
-        }
+        done.error = error.map(|why| failed(site, why, &mut report));
         (done, report)
     }
 
@@ -251,6 +282,17 @@ impl Toolkit {
             done.push(result);
         }
     }
+}
+
+/// A site that is not mirrored is a finding.
+fn failed(site: &SiteId, why: ErrorRecord, report: &mut Report) -> ErrorRecord {
+    let message = format!("{site} was not mirrored: could not {}: {}", why.operation, why.message);
+    let mut finding = Finding::new(code::MIRROR_SITE_FAILED, Subject::new("site", site), message);
+    if let Some(hint) = &why.hint {
+        finding = finding.with("hint", hint);
+    }
+    report.push(finding);
+    why
 }
 
 /// Events of one site among many: each says whose it is. The steps of its plan are told by the journal only: numbers of steps of

@@ -5,7 +5,7 @@ use super::findings::{push_some, report_differences};
 use super::seen::Tree;
 use crate::error::Result;
 use crate::estate::Location;
-use crate::mirror::{Change, Facts, Guard, Options, check_places, diff, guards};
+use crate::mirror::{Change, Facts, Guard, Options, check_places, diff, guards, leave_out};
 use crate::report::{Finding, Report, Subject, code};
 use crate::toolkit::Toolkit;
 use crate::world::Control;
@@ -44,7 +44,8 @@ impl Toolkit {
         let ends = Ends::open(&self.world, source, target, control).await?;
         let (from, to) =
             tokio::try_join!(ends.source.scan(&options, control), ends.target.scan(&for_target, control))?;
-        let (from, to) = (Tree::whole(from), Tree::whole(to));
+        let (mut from, mut to) = (Tree::whole(from), Tree::whole(to));
+        leave_out(&mut from.now, &mut to.now, &options, self.world.clock.read().wall);
         let facts = Facts {
             source: from.end(source),
             target: to.end(target),

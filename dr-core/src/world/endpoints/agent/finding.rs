@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
@@ -32,15 +34,19 @@ const BINARY_BYTES_MAX: u64 = 1 << 30;
 /// let agents = Agents { binary: Some("/usr/bin/dr".into()), ..Agents::default() };
 /// assert!(!agents.off);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Agents {
     /// No agent: SFTP only.
     pub off: bool,
     /// Where `dr` is on hosts: this one and no other. None: the one put there before, else the one on the PATH.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// The executable that is put on a host that has none, in `~/.cache/dr`; usually that of the caller.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub binary: Option<PathBuf>,
     /// How many channels a tree has at most. None: as many as pay.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lanes: Option<usize>,
 }
 
