@@ -224,7 +224,7 @@ impl Hosts {
 }
 
 /// Whether `text` matches a pattern with `*` and `?`. Linear in both: on a mismatch only the last star takes one more byte.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut from) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while from < text.len() {

@@ -3,23 +3,30 @@
 //! The words are OpenSSH's. Nothing here touches a socket or a disk.
 
 mod authorized_keys;
+mod certificate;
 mod effective;
 mod inventory;
+mod issue;
 mod judge;
 mod known_hosts;
 mod lock;
 mod modes;
 mod options;
 mod public;
+mod revocation;
 mod rights;
 #[cfg(feature = "world")]
 mod sshd_config;
+mod sshfp;
 mod steps;
 mod strict;
+mod wire;
 
 pub use authorized_keys::{AuthorizedKeys, Entry, Existing};
+pub use certificate::{Bearer, Certificate};
 pub use effective::Effective;
 pub use inventory::{Access, AccountLogin, AccountSeen, BrokenLine, FileSeen, HostSeen, Inventory, KeyFile};
+pub use issue::{Permit, Terms};
 pub use known_hosts::{KnownHosts, Place, Verdict};
 pub use lock::{PasswordsRefused, SshdChange, Switch};
 pub use modes::too_open;
@@ -27,10 +34,12 @@ pub use modes::too_open;
 pub(crate) use options::shell_word;
 pub use options::{KeyOptions, MirrorBy};
 pub use public::PublicKey;
+pub use revocation::RevocationList;
 pub use rights::{Expiry, Rights};
 #[cfg(feature = "world")]
 pub(crate) use sshd_config::{
     DROP_IN, KEYWORDS, MAIN, block, rehearsal, takes_passwords, who_says_yes, with_block, without_block,
 };
+pub use sshfp::{Sshfp, SshfpSeen};
 pub use steps::{AuthorizedKeysChange, Content, Proof};
 pub use strict::{Group, PathSeen, StrictModes, User};

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use data_encoding::{BASE64, BASE64_NOPAD};
 use sha2::{Digest as _, Sha256};
 
+use super::wire::Fields;
+
 /// The kinds of key that OpenSSH knows, and the number of fields in their blobs, the name included.
 const KINDS: &[(&str, usize)] = &[
     ("ssh-ed25519", 2),
@@ -83,6 +85,11 @@ impl PublicKey {
         }
         key.comment = String::from_utf8_lossy(comment).trim().to_owned();
         Some(key)
+    }
+
+    /// The number of fields in the blob of a kind of key, its name included.
+    pub(super) fn fields_of(kind: &str) -> Option<usize> {
+        KINDS.iter().find(|known| known.0 == kind).map(|known| known.1)
     }
 
     /// The kind of key as SSH names it: `ssh-ed25519`.
@@ -179,20 +186,6 @@ impl fmt::Display for PublicKey {
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PublicKey({} {})", self.algorithm, self.fingerprint())
-    }
-}
-
-/// The length-prefixed fields of a key blob (RFC 4253 section 6.6).
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = &'a [u8];
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let (length, rest) = self.0.split_first_chunk::<4>()?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-        let field = rest.get(..length)?;
-        self.0 = &rest[length..];
-        Some(field)
     }
 }
 

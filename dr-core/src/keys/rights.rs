@@ -254,7 +254,7 @@ impl Rights {
 }
 
 /// Whether an element of from= can be matched at all (`addr_pton_cidr`): what is no network is a pattern for names.
-fn is_place(element: &str) -> bool {
+pub(super) fn is_place(element: &str) -> bool {
     let element = element.trim_start_matches('!');
     let Some((address, length)) = element.split_once('/') else { return true };
     let (Ok(address), Ok(length)) = (address.parse::<IpAddr>(), length.parse::<u32>()) else { return true };

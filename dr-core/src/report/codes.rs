@@ -127,6 +127,24 @@ codes! {
     KEY_CHANGED = "keys.changed", Notice,
         "Who can log in is not what it was at the last audit",
         "If nobody meant to change it, treat the host as broken into";
+    SSHFP_DIFFERS = "keys.sshfp_differs", Error,
+        "A name has an SSHFP record of a key that is not the host's, and ssh refuses the host where it asks the DNS (VerifyHostKeyDNS)",
+        "Publish what dr keys sshfp prints; rotate host keys algorithm by algorithm, with the old record's TTL in between";
+    SSHFP_TWICE = "keys.sshfp_twice", Error,
+        "A name has SSHFP records of several keys of one algorithm: ssh refuses all of them, whichever is right",
+        "Keep the record of the key that the host has; there is no spare one within an algorithm";
+    SSHFP_MOVES = "keys.sshfp_moves", Error,
+        "A name that leads to another host after a failover has SSHFP records, which will then be wrong",
+        "Keep SSHFP records on the hosts' own names only; for names that move, give the hosts certificates (dr keys ca host)";
+    SSHFP_STALE = "keys.sshfp_stale", Warning,
+        "A name has an SSHFP record of a kind of key that the host does not have",
+        "Remove the record, or give the host its key back";
+    SSHFP_SHA1 = "keys.sshfp_sha1", Notice,
+        "A host key has a fingerprint by SHA-1 only in the DNS",
+        "Publish what dr keys sshfp prints (SHA-256)";
+    SSHFP_UNSIGNED = "keys.sshfp_unsigned", Notice,
+        "SSHFP records are not signed, so they prove nothing",
+        "Sign the zone (DNSSEC), or take the records out";
     PASSWORD_LOGIN = "login.password", Warning,
         "An account can be entered with a password, so it can be guessed",
         "Install a key for everybody who needs the account, then dr keys lock-down";

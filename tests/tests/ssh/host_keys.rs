@@ -50,7 +50,11 @@ async fn only_known_hosts_are_talked_to() {
         &["pinned", "ssh_host_"],
     );
     let authority = file(format!("@cert-authority {name} {key}\n"));
-    fails(log_in(knowing(&access, authority), &there).await, ErrorKind::HostKey, &["certificates", ":1"]);
+    fails(
+        log_in(knowing(&access, authority), &there).await,
+        ErrorKind::HostKey,
+        &["no certificate by the authority", ":1"],
+    );
 }
 
 #[tokio::test]

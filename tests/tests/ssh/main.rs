@@ -16,8 +16,10 @@ use dr_tests::Sshd;
 use tempfile::TempDir;
 
 mod audit;
+mod certificates;
 mod commands;
 mod files;
+mod formats;
 mod host_keys;
 mod install;
 mod keys;

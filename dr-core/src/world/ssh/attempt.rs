@@ -50,6 +50,12 @@ impl Attempt {
                     continue;
                 }
             };
+            if let Some(certificate) = identity.certificate(&connection.remote) {
+                self.tried.push(format!("the certificate of {}", path.display()));
+                if self.note(connection.offer_certificate(&identity, certificate).await?) {
+                    return Ok(true);
+                }
+            }
             self.tried.push(format!("{} ({})", path.display(), identity.public.fingerprint()));
             if self.note(connection.offer(&identity).await?) {
                 return Ok(true);

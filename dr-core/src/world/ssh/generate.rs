@@ -160,7 +160,7 @@ fn write(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
     file.sync_all()
 }
 
-fn fill(bytes: &mut [u8]) -> Result<()> {
+pub(super) fn fill(bytes: &mut [u8]) -> Result<()> {
     getrandom::fill(bytes).map_err(|error| {
         Error::new(ErrorKind::Internal, "generate a key", "the kernel gave no randomness").caused_by(error)
     })

@@ -8,8 +8,11 @@ use russh::keys::{Algorithm, PrivateKey};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::keys::PublicKey;
+use crate::estate::Remote;
+use crate::keys::{Bearer, Certificate, PublicKey};
 use crate::secret::Secret;
+use crate::world::Clock as _;
+use crate::world::clock::SystemClock;
 
 /// A private key that can log in. Debug shows its fingerprint only.
 #[derive(Clone)]
@@ -33,6 +36,19 @@ impl Identity {
             Error::new(ErrorKind::Internal, "read a private key", "the thread that read it died")
                 .caused_by(error)
         })?
+    }
+
+    /// The certificate in `PATH-cert.pub`, if it is for this key and may open this account now. A host would refuse any other one, and
+    /// counts refusals.
+    pub(super) fn certificate(&self, remote: &Remote) -> Option<russh::keys::Certificate> {
+        let mut beside = self.path.as_os_str().to_owned();
+        beside.push("-cert.pub");
+        let text = std::fs::read_to_string(PathBuf::from(beside)).ok()?;
+        let certificate: Certificate = text.parse().ok()?;
+        let named = certificate.names().iter().any(|name| name == remote.user.as_str());
+        let in_time = certificate.is_in_time(SystemClock::new().read().wall).is_ok();
+        let ours = certificate.bearer() == Bearer::User && *certificate.key() == self.public;
+        (named && in_time && ours).then(|| russh::keys::Certificate::from_bytes(certificate.blob()).ok())?
     }
 }
 

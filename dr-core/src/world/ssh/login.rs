@@ -13,11 +13,13 @@ use super::access::Access;
 use super::agent::Agent;
 use super::fault;
 use super::identity::Identity;
-use super::trust::Trust;
+use super::trust::{Shown, Trust};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
-use crate::keys::PublicKey;
+use crate::keys::{Certificate, PublicKey};
 use crate::secret::Secret;
+use crate::world::Clock as _;
+use crate::world::clock::SystemClock;
 
 /// AES-GCM first: with the instructions that every server has for it, half the time of ChaCha20-Poly1305.
 const CIPHERS: &[cipher::Name] = &[
@@ -77,7 +79,10 @@ impl Handler for Client {
     type Error = Fault;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Fault> {
-        let PublicKeyOrCertificate::PublicKey { key, .. } = shown else { return Ok(false) };
+        let key = match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => key,
+            PublicKeyOrCertificate::Certificate(shown) => return self.check_certificate(shown),
+        };
         let blob = key.to_bytes().map_err(russh::Error::from)?;
         let Some(key) = PublicKey::from_blob(&blob) else { return Ok(false) };
         self.trust.judge(&key).map_err(Fault::Distrusted)?;
@@ -97,6 +102,17 @@ impl Handler for Client {
     }
 }
 
+impl Client {
+    fn check_certificate(&self, shown: &russh::keys::Certificate) -> Result<bool, Fault> {
+        let blob = shown.to_bytes().map_err(russh::Error::from)?;
+        let Some(certificate) = Certificate::from_blob(&blob) else { return Ok(false) };
+        let shown = Shown { certificate, signature_holds: shown.verify_signature().is_ok() };
+        let now = SystemClock::new().read().wall;
+        self.trust.judge_certificate(&shown, now).map_err(Fault::Distrusted)?;
+        Ok(true)
+    }
+}
+
 /// An encrypted connection to a host that was judged to be the right one. Nobody is logged in yet.
 pub(super) struct Connection {
     pub(super) handle: Handle<Client>,
@@ -113,6 +129,7 @@ impl Connection {
         let config = Config {
             preferred: Preferred {
                 key: Cow::Owned(trust.algorithms()?),
+                host_key_certificates: Cow::Owned(trust.certificates()),
                 cipher: Cow::Borrowed(CIPHERS),
                 ..Preferred::DEFAULT
             },
@@ -146,6 +163,18 @@ impl Connection {
     pub(super) async fn offer(&mut self, identity: &Identity) -> Result<Knock> {
         let key = PrivateKeyWithHashAlg::new(Arc::clone(&identity.key), None);
         let answer = self.handle.authenticate_publickey(self.remote.user.as_str(), key).await;
+        self.understand(answer)
+    }
+
+    /// Offers the certificate that lies beside a key.
+    pub(super) async fn offer_certificate(
+        &mut self,
+        identity: &Identity,
+        certificate: russh::keys::Certificate,
+    ) -> Result<Knock> {
+        let user = self.remote.user.as_str();
+        let answer =
+            self.handle.authenticate_openssh_cert(user, Arc::clone(&identity.key), certificate).await;
         self.understand(answer)
     }
 

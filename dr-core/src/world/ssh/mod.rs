@@ -7,6 +7,7 @@
 mod access;
 mod agent;
 mod attempt;
+mod authority;
 mod connector;
 mod fault;
 mod files;
@@ -19,6 +20,7 @@ mod shell;
 mod trust;
 
 pub use access::Access;
+pub use authority::Authority;
 pub use connector::Connector;
 pub use generate::SecretKey;
 pub use session::Session;

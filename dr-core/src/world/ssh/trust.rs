@@ -5,7 +5,8 @@ use russh::keys::{Algorithm, EcdsaCurve};
 use super::access::Access;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
-use crate::keys::{KnownHosts, PublicKey, Verdict};
+use crate::keys::{Certificate, KnownHosts, Place, PublicKey, Verdict};
+use crate::time::Timestamp;
 
 /// Everything by which one host's key is judged.
 pub(super) struct Trust {
@@ -13,6 +14,12 @@ pub(super) struct Trust {
     pins: Vec<PublicKey>,
     known: KnownHosts,
     files: Vec<String>,
+}
+
+/// A certificate that a host showed, and whether what it says is signed by the authority that it names.
+pub(super) struct Shown {
+    pub(super) certificate: Certificate,
+    pub(super) signature_holds: bool,
 }
 
 impl Trust {
@@ -61,14 +68,48 @@ impl Trust {
         Ok(wanted)
     }
 
+    /// Which kinds of certificate to ask for before keys: none unless an authority is known for this host, and no pin decides.
+    pub(super) fn certificates(&self) -> Vec<Algorithm> {
+        let wanted = self.pins.is_empty() && self.known.authorities(&self.remote).next().is_some();
+        CHECKABLE.iter().filter(|_| wanted).map(|row| row.1.clone()).collect()
+    }
+
+    /// Judges the certificate that the host showed for the key that it has just proved to hold. As ssh does, one that is not good
+    /// enough is no harm where the key itself is known.
+    pub(super) fn judge_certificate(&self, shown: &Shown, at: Timestamp) -> Result<()> {
+        let certificate = &shown.certificate;
+        for key in [certificate.authority(), certificate.key()] {
+            if let Verdict::Revoked(place) = self.known.judge(&self.remote, key) {
+                return Err(self.revoked(key, &place));
+            }
+        }
+        let authority =
+            self.known.authorities(&self.remote).find(|(authority, _)| *authority == certificate.authority());
+        let why = match authority {
+            None => "no authority that is known for this host has signed it".to_owned(),
+            Some((_, place)) if !shown.signature_holds => {
+                format!("the signature on it is not that of the authority in {place}")
+            }
+            Some(_) => match certificate.stands_for_host(&self.remote.host, at) {
+                Ok(()) => return Ok(()),
+                Err(why) => why,
+            },
+        };
+        self.judge(certificate.key()).map_err(|by_key| {
+            let id = certificate.id().escape_debug().to_string();
+            let why = format!("its certificate '{id}' does not count: {why}; {}", by_key.message());
+            self.error(ErrorKind::HostKey, why).hint(
+                "renew the host's certificate with dr keys ca host, or correct the @cert-authority line; ssh-keygen -L shows what a \
+                 certificate says",
+            )
+        })
+    }
+
     /// Judges the key that the host has just proved to hold.
     pub(super) fn judge(&self, key: &PublicKey) -> Result<()> {
         let verdict = self.known.judge(&self.remote, key);
         if let Verdict::Revoked(place) = verdict {
-            let why = format!("its host key {} is revoked in {place}", shown(key));
-            return Err(self.error(ErrorKind::HostKey, why).hint(
-                "whoever holds this key can pretend to be that host: give the host a new key, and make sure of it on another way",
-            ));
+            return Err(self.revoked(key, &place));
         }
         if !self.pins.is_empty() {
             return if self.pins.contains(key) { Ok(()) } else { Err(self.changed_pin(key)) };
@@ -86,6 +127,13 @@ impl Trust {
             }
             _ => Err(self.unknown(key)),
         }
+    }
+
+    fn revoked(&self, key: &PublicKey, place: &Place) -> Error {
+        let why = format!("its host key, or that of its authority, {} is revoked in {place}", shown(key));
+        self.error(ErrorKind::HostKey, why).hint(
+            "whoever holds this key can pretend to be that host: give the host a new key, and make sure of it on another way",
+        )
     }
 
     /// The host and we have no kind of host key in common.
@@ -120,7 +168,7 @@ impl Trust {
         let why = match authority {
             Some((_, place)) => {
                 format!(
-                    "its host key {} is unknown; host certificates ({place}) cannot be checked yet",
+                    "its host key {} is unknown, and it shows no certificate by the authority in {place}",
                     shown(key)
                 )
             }
