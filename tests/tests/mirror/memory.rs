@@ -179,6 +179,10 @@ async fn what_somebody_changed_on_the_target_is_not_overwritten_unasked() {
 async fn what_a_cut_run_landed_is_nobody_elses_work() {
     let scene = Scene::mirrored(9).await;
     let at = |name: &str| scene.at("from/sub").join(name);
+    for name in ["7 too", "7 three"] {
+        std::fs::hard_link(at("7"), at(name)).unwrap();
+    }
+    assert_eq!(scene.apply(&Options::default()).await, Outcome::New);
     for round in 0..3 {
         write(&at("1"), &format!("content of round {round}"));
         write(&at(&format!("new {round}")), "new");
@@ -195,9 +199,15 @@ async fn what_a_cut_run_landed_is_nobody_elses_work() {
                 std::fs::remove_file(at("2")).unwrap();
             }
         }
+        // The first of three names goes; the others are changed after that.
+        if round == 0 {
+            std::fs::remove_file(at("7")).unwrap();
+        } else {
+            write(&at("7 too"), &format!("{round}"));
+        }
         // A name more of one file, and then of another.
         let _ = std::fs::remove_file(at("name"));
-        std::fs::hard_link(at(&(5 + round).to_string()), at("name")).unwrap();
+        std::fs::hard_link(at(["5", "6", "8"][round as usize]), at("name")).unwrap();
         scene.cut().await;
         assert_eq!(rsync(&scene.at("from"), &scene.at("to"), &["--checksum", "-H"]), "", "round {round}");
     }

@@ -80,7 +80,7 @@ impl Tree {
         if !groups.is_empty() {
             read(baseline, name, |path, to| {
                 let names = firsts(delta, path).into_iter().filter_map(|first| groups.get(&first)).flatten();
-                let shows_at = |name: &&RelPath| to.is_some_and(|to| shows(delta, name, to));
+                let shows_at = |name: &&RelPath| shows(delta, name, to);
                 landed.extend(names.filter(shows_at).cloned());
             });
         }
@@ -123,13 +123,14 @@ fn groups(delta: &Delta, landed: &BTreeSet<RelPath>) -> BTreeMap<RelPath, Vec<Re
     groups
 }
 
-/// Whether what was said of one name of a file is to be seen at this one.
-fn shows(delta: &Delta, name: &RelPath, to: &Entry) -> bool {
+/// Whether what was said of one name of a file is to be seen at this one. If that name goes, another is the first.
+fn shows(delta: &Delta, name: &RelPath, to: Option<&Entry>) -> bool {
     let Some(now) = delta.now.entries.get(name).filter(|now| !now.is_directory()) else { return false };
-    let seen = |entry: Entry| Entry { kind: now.kind.clone(), ..entry };
-    let from = delta.was.entries.get(name).map(seen);
-    let change = Change { path: name.clone(), from, to: Some(seen(to.clone())) };
-    !to.is_directory() && change.progress(Some(&now)) != Progress::Strange
+    let seen = |entry: &Entry| Entry { kind: now.kind.clone(), ..entry.clone() };
+    let from = delta.was.entries.get(name).filter(|was| !was.is_directory()).map(|was| seen(&was));
+    let to = to.filter(|to| !to.is_directory()).map(seen).or_else(|| from.clone());
+    let change = Change { path: name.clone(), from, to };
+    change.to.is_some() && change.progress(Some(&now)) != Progress::Strange
 }
 
 /// Whether this is what the change made of its path, or had made of it when it was cut short. Which of several names is the first
