@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::seen::Early;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::estate::Location;
 use crate::mirror::wire::Pack;
-use crate::mirror::{Change, Entries, RelPath, Transfer};
+use crate::mirror::{Change, Entries, Options, RelPath, Transfer};
 use crate::time::Tick;
 use crate::world::{Control, Endpoint, Way, World};
 
@@ -80,6 +81,22 @@ impl Ends {
         let (source, target) =
             tokio::try_join!(world.endpoints.open(source, control), world.endpoints.open(target, control))?;
         Ok(Self { source: Arc::from(source), target: Arc::from(target), surveyed: None })
+    }
+
+    /// As [`Self::open`], with what the source could say meanwhile.
+    pub(super) async fn open_and_ask(
+        world: &World,
+        (source, target): (&Location, &Location),
+        options: &Options,
+        control: &Control,
+    ) -> Result<(Self, Option<Early>)> {
+        let here = async {
+            let end = world.endpoints.open(source, control).await?;
+            let early = Early::ask(&*end, (source, target), options, control).await?;
+            Ok((end, early))
+        };
+        let ((source, early), target) = tokio::try_join!(here, world.endpoints.open(target, control))?;
+        Ok((Self { source: Arc::from(source), target: Arc::from(target), surveyed: None }, early))
     }
 
     /// One file at a time, and none in parts.

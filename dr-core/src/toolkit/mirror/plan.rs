@@ -78,8 +78,8 @@ impl Toolkit {
             refused: vec![],
         };
         let fence = Fence::new(&self.world, &transfer);
-        let open = Ends::open(&self.world, source, target, control);
-        let ((), ends) = tokio::try_join!(fence.hold(), open)?;
+        let open = Ends::open_and_ask(&self.world, (source, target), options, control);
+        let ((), (ends, early)) = tokio::try_join!(fence.hold(), open)?;
         check_places(
             ends.source.place().as_ref().unwrap_or(source),
             ends.target.place().as_ref().unwrap_or(target),
@@ -87,7 +87,7 @@ impl Toolkit {
         tell_ways(&ends, (source, target), control);
         let pair = pair(&ends, (source, target), options);
         // What is free is only needed if content is to move; to ask afterwards costs a round trip.
-        let (seen, free) = tokio::join!(see(&ends, pair, options, control), ends.target.room());
+        let (seen, free) = tokio::join!(see(&ends, pair, early, options, control), ends.target.room());
         let mut seen = seen?;
         seen.leave_out(options, self.world.clock.read().wall);
         self.compose(transfer, ends, pair, (seen, free)).await

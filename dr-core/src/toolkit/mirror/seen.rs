@@ -58,12 +58,23 @@ impl Seen {
 
 /// Asks both ends at once what changed since they agreed; if one of them knows of no agreement, or of another, or content is to be
 /// compared, for everything.
-pub(super) async fn see(ends: &Ends, pair: Digest, options: &Options, control: &Control) -> Result<Seen> {
+pub(super) async fn see(
+    ends: &Ends,
+    pair: Digest,
+    early: Option<Early>,
+    options: &Options,
+    control: &Control,
+) -> Result<Seen> {
     if !options.checksum {
         let survey = Survey { pair, options: options.clone() };
         let there = Survey { pair, options: options.for_target() };
-        let (source, target) =
-            tokio::try_join!(ends.source.survey(&survey, control), ends.target.survey(&there, control))?;
+        let source = async {
+            match early {
+                Some(early) if early.pair == pair => Ok(early.delta),
+                _ => ends.source.survey(&survey, control).await,
+            }
+        };
+        let (source, target) = tokio::try_join!(source, ends.target.survey(&there, control))?;
         // A target that is not there at all has nothing to lose: it is made anew, as the first time.
         let is_there = target.counts.directories > 0;
         if is_there && source.agreed.is_some() && source.agreed == target.agreed {
@@ -136,10 +147,40 @@ async fn joined(
     Ok((joined.source, joined.target))
 }
 
+/// What a source on this machine said while the target was still being logged in to: that takes as long.
+pub(super) struct Early {
+    pair: Digest,
+    delta: Delta,
+}
+
+impl Early {
+    /// None where both ends are equally near, or where all of both trees is to be read anyway.
+    pub(super) async fn ask(
+        end: &dyn Endpoint,
+        (source, target): (&Location, &Location),
+        options: &Options,
+        control: &Control,
+    ) -> Result<Option<Self>> {
+        let is_worth_it = matches!((source, target), (Location::Local { .. }, Location::Remote { .. }));
+        if !is_worth_it || options.checksum {
+            return Ok(None);
+        }
+        // The target may turn out to be elsewhere, behind a symbolic link: then it is asked again.
+        let source = end.place().unwrap_or_else(|| source.clone());
+        let pair = pair_of(&source, target, options);
+        let delta = end.survey(&Survey { pair, options: options.clone() }, control).await?;
+        Ok(Some(Self { pair, delta }))
+    }
+}
+
 /// The name of a mirror at both ends: what goes where, and what is left out.
 pub(super) fn pair(ends: &Ends, (source, target): (&Location, &Location), options: &Options) -> Digest {
     let source = ends.source.place().unwrap_or_else(|| source.clone());
     let target = ends.target.place().unwrap_or_else(|| target.clone());
+    pair_of(&source, &target, options)
+}
+
+fn pair_of(source: &Location, target: &Location, options: &Options) -> Digest {
     // What a mirror without deletions leaves on the target is no part of what both agree on with them.
     let filter = (
         &options.exclude,
