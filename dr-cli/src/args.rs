@@ -428,10 +428,13 @@ pub(crate) enum Keys {
         #[arg(long, default_value = ".ssh/authorized_keys", value_name = "PATH")]
         file: String,
     },
-    /// Take a key out of every key file, once another one is proved on every host
+    /// Take a key out of every key file and put it on every sshd's list of revoked keys, once another one is proved on every host
     Revoke {
-        /// The public key's file
+        /// The file of the public key, or of a certificate (-cert.pub), which goes while its key stays
         key: PathBuf,
+        /// Leave sshd's list of revoked keys (RevokedKeys) alone
+        #[arg(long)]
+        key_files_only: bool,
         /// Accounts to work from: user@host; as root all accounts of the host are seen [default: every host of the estate]
         remotes: Vec<Remote>,
     },

@@ -4,8 +4,8 @@ mod audit;
 
 use std::path::Path;
 
-use dr_core::keys::{KeyOptions, MirrorBy, PublicKey};
-use dr_core::toolkit::{InstallOptions, LockOptions, RotateOptions};
+use dr_core::keys::{Certificate, KeyOptions, MirrorBy, PublicKey};
+use dr_core::toolkit::{InstallOptions, LockOptions, RevokeOptions, RotateOptions};
 use dr_core::{Error, ErrorKind, Estate, Period, Remote, Result, Secret, Timestamp};
 
 use super::show_and_apply;
@@ -65,9 +65,10 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
             let plan = toolkit.plan_key_rotation(&remotes, &old, &new, &options, &control).await?;
             show_and_apply(&toolkit, &plan, &common, console, &control).await
         }
-        Keys::Revoke { key, remotes } => {
+        Keys::Revoke { key, key_files_only, remotes } => {
             let (toolkit, control) = (context::toolkit(common, estate)?, console.control());
-            let plan = toolkit.plan_key_revocation(&remotes, &public_line(&key)?, &control).await?;
+            let (line, options) = (certificate_or_key(&key)?, RevokeOptions { key_files_only });
+            let plan = toolkit.plan_key_revocation(&remotes, &line, &options, &control).await?;
             show_and_apply(&toolkit, &plan, common, console, &control).await
         }
         Keys::Probe { key, remote } => {
@@ -135,6 +136,12 @@ fn moment(text: &str) -> Result<Timestamp> {
         Error::new(ErrorKind::Usage, "read --expires", why)
             .hint("2027-01-31, 2027-01-31T12:00:00Z, or 90d from now")
     })
+}
+
+/// The line of a certificate file, or else of a public key.
+fn certificate_or_key(path: &Path) -> Result<String> {
+    let certificate = std::fs::read_to_string(path).ok().and_then(|text| text.parse::<Certificate>().ok());
+    certificate.map_or_else(|| public_line(path), |certificate| Ok(certificate.to_string()))
 }
 
 fn public_line(path: &Path) -> Result<String> {

@@ -3,6 +3,7 @@
 mod audit;
 mod gather;
 pub(super) mod lock;
+mod revoke;
 mod rotate;
 mod script;
 
@@ -10,7 +11,7 @@ use std::path::Path;
 
 pub use audit::AuditOptions;
 pub use lock::LockOptions;
-pub use rotate::RotateOptions;
+pub use rotate::{RevokeOptions, RotateOptions};
 
 use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
