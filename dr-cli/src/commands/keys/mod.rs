@@ -1,6 +1,7 @@
 //! `dr keys`: one function a verb.
 
 mod audit;
+mod ca;
 
 use std::path::Path;
 
@@ -43,9 +44,10 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
             };
             install(common, console, estate, &key, &remote, secret, options).await
         }
-        Keys::Audit { remotes, file, known, record } => {
-            audit::run(common, console, estate, audit::Words { remotes, file, known, record }).await
+        Keys::Audit { remotes, file, known, record, ca } => {
+            audit::run(common, console, estate, audit::Words { remotes, file, known, record, ca }).await
         }
+        Keys::Ca(words) => ca::run(common, console, estate, words).await,
         Keys::LockDown { remote, account, after } => {
             let (toolkit, control) = (context::toolkit(common, estate)?, console.control());
             let options = LockOptions { accounts: account, after };
@@ -58,12 +60,7 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
             show_and_apply(&toolkit, &plan, common, console, &control).await
         }
         Keys::Rotate { old, new, remotes, grace, file } => {
-            let common = with_private_half(&with_private_half(common, &new), &old);
-            let (toolkit, control) = (context::toolkit(&common, estate)?, console.control());
-            let (old, new) = (public_line(&old)?, public_line(&new)?);
-            let options = RotateOptions { grace, path: file };
-            let plan = toolkit.plan_key_rotation(&remotes, &old, &new, &options, &control).await?;
-            show_and_apply(&toolkit, &plan, &common, console, &control).await
+            rotate(common, console, estate, (&old, &new), &remotes, RotateOptions { grace, path: file }).await
         }
         Keys::Revoke { key, key_files_only, remotes } => {
             let (toolkit, control) = (context::toolkit(common, estate)?, console.control());
@@ -100,6 +97,21 @@ async fn install(
     let toolkit = context::toolkit_with(&common, estate, passwords, context::TsigKeys::new())?;
     let control = console.control();
     let plan = toolkit.plan_key_install(remote, &line, &options, &control).await?;
+    show_and_apply(&toolkit, &plan, &common, console, &control).await
+}
+
+async fn rotate(
+    common: &Common,
+    console: &Console,
+    estate: Estate,
+    (old, new): (&Path, &Path),
+    remotes: &[Remote],
+    options: RotateOptions,
+) -> Result<u8> {
+    let common = with_private_half(&with_private_half(common, new), old);
+    let (toolkit, control) = (context::toolkit(&common, estate)?, console.control());
+    let (old, new) = (public_line(old)?, public_line(new)?);
+    let plan = toolkit.plan_key_rotation(remotes, &old, &new, &options, &control).await?;
     show_and_apply(&toolkit, &plan, &common, console, &control).await
 }
 

@@ -1,6 +1,7 @@
 //! Keys through the world: make one, bring it to a host, prove that it opens.
 
 mod audit;
+mod authority;
 mod gather;
 pub(super) mod lock;
 mod revoke;
@@ -10,6 +11,7 @@ mod script;
 use std::path::Path;
 
 pub use audit::AuditOptions;
+pub use authority::CertifyOptions;
 pub use lock::LockOptions;
 pub use rotate::{RevokeOptions, RotateOptions};
 
