@@ -61,6 +61,7 @@ impl Switch {
 ///     switch: Some("5f2a".into()),
 ///     took_passwords: Some(true),
 ///     takes_passwords: Some(false),
+///     revokes: None,
 /// };
 /// let back = lock.inverse().unwrap();
 /// assert_eq!((back.to, back.switch), (None, None));
@@ -85,19 +86,54 @@ pub struct SshdChange {
     pub took_passwords: Option<bool>,
     /// Whether it shall take them; none if that is not known.
     pub takes_passwords: Option<bool>,
+    /// The file is a list of revoked keys, or names one: what must be so of that list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revokes: Option<Revokes>,
+}
+
+/// What ssh-keygen on the host must say of a list of revoked keys, before the list gets its name or sshd's configuration names it. sshd
+/// refuses every key while that list cannot be read, so nothing is left to chance.
+///
+/// ```
+/// let revokes = dr_core::keys::Revokes { list: "/etc/ssh/revoked_keys".into(), gone: vec![], kept: vec![] };
+/// assert!(revokes.is_list("/etc/ssh/revoked_keys"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Revokes {
+    /// The list.
+    pub list: String,
+    /// Public keys and certificates that it must revoke, as they stand in .pub files.
+    pub gone: Vec<String>,
+    /// Those that it must not revoke: what opens the host for us.
+    pub kept: Vec<String>,
+}
+
+impl Revokes {
+    /// Whether a path is that of the list itself.
+    #[must_use]
+    pub fn is_list(&self, path: &str) -> bool {
+        self.list == path
+    }
 }
 
 impl SshdChange {
     /// What opens again what this one closes. There is none of one that opens.
     #[must_use]
     pub fn inverse(&self) -> Option<Self> {
-        self.switch.as_ref()?;
+        let list = self.revokes.as_ref().filter(|revokes| revokes.is_list(&self.path));
+        if list.is_none() {
+            self.switch.as_ref()?;
+        }
+        // The earlier list revokes less, and must be readable all the same.
+        let revokes = list.map(|revokes| Revokes { gone: vec![], ..revokes.clone() });
         Some(Self {
             from: self.to.clone(),
             to: self.from.clone(),
             switch: None,
             took_passwords: self.takes_passwords,
             takes_passwords: self.took_passwords,
+            revokes,
             ..self.clone()
         })
     }

@@ -7,6 +7,7 @@ mod certificate;
 mod effective;
 mod inventory;
 mod issue;
+mod issued;
 mod judge;
 mod known_hosts;
 mod lock;
@@ -27,18 +28,20 @@ pub use certificate::{Bearer, Certificate};
 pub use effective::Effective;
 pub use inventory::{Access, AccountLogin, AccountSeen, BrokenLine, FileSeen, HostSeen, Inventory, KeyFile};
 pub use issue::{Permit, Terms};
+pub use issued::Issued;
 pub use known_hosts::{KnownHosts, Place, Verdict};
-pub use lock::{PasswordsRefused, SshdChange, Switch};
+pub use lock::{PasswordsRefused, Revokes, SshdChange, Switch};
 pub use modes::too_open;
 #[cfg(feature = "world")]
 pub(crate) use options::shell_word;
 pub use options::{KeyOptions, MirrorBy};
 pub use public::PublicKey;
-pub use revocation::RevocationList;
+pub use revocation::{RevocationList, Revoked};
 pub use rights::{Expiry, Rights};
 #[cfg(feature = "world")]
 pub(crate) use sshd_config::{
-    DROP_IN, KEYWORDS, MAIN, block, rehearsal, takes_passwords, who_says_yes, with_block, without_block,
+    DROP_IN, KEYWORDS, MAIN, REVOKED_DROP_IN, REVOKED_LIST, block, rehearsal, revoked_block, takes_passwords,
+    who_says_yes, with_block, with_revoked, without_block,
 };
 pub use sshfp::{Sshfp, SshfpSeen};
 pub use steps::{AuthorizedKeysChange, Content, Proof};

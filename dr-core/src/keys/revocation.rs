@@ -49,6 +49,48 @@ pub struct RevocationList {
     certificates: BTreeMap<Vec<u8>, Certificates>,
 }
 
+/// What can be revoked by name: a key, or one certificate.
+///
+/// ```
+/// use dr_core::keys::Revoked;
+/// let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+/// assert!(matches!(line.parse::<Revoked>(), Ok(Revoked::Key(_))));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// A key, and every certificate for it or by it.
+    Key(PublicKey),
+    /// One certificate.
+    Certificate(Box<Certificate>),
+}
+
+impl Revoked {
+    /// The key that it is about.
+    #[must_use]
+    pub fn key(&self) -> &PublicKey {
+        match self {
+            Self::Key(key) => key,
+            Self::Certificate(certificate) => certificate.key(),
+        }
+    }
+}
+
+impl std::str::FromStr for Revoked {
+    type Err = String;
+    fn from_str(line: &str) -> Result<Self, String> {
+        line.parse().map(|one| Self::Certificate(Box::new(one))).or_else(|_| line.parse().map(Self::Key))
+    }
+}
+
+impl std::fmt::Display for Revoked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(key) => key.fmt(f),
+            Self::Certificate(certificate) => certificate.fmt(f),
+        }
+    }
+}
+
 /// What is revoked of one authority.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Certificates {
@@ -102,6 +144,12 @@ impl RevocationList {
             }
         }
         Ok(list)
+    }
+
+    /// Whether these bytes claim to be one, whole or not. What is none is a list of text lines to sshd.
+    #[must_use]
+    pub fn claims(bytes: &[u8]) -> bool {
+        bytes.is_empty() || bytes.starts_with(MAGIC)
     }
 
     /// The list as a file: `version` says which of two is the later one.
@@ -188,6 +236,21 @@ impl RevocationList {
         }
         let revoked = self.certificates.entry(authority.blob().to_vec()).or_default();
         Ok(revoked.ids.insert(id.as_bytes().to_vec()))
+    }
+
+    /// Revokes a key, or one certificate: by its number, or by its id where it has none. Whether that is new.
+    ///
+    /// # Errors
+    /// The certificate has neither: only its key can be revoked.
+    pub fn add(&mut self, revoked: &Revoked) -> Result<bool, String> {
+        match revoked {
+            Revoked::Key(key) => Ok(self.revoke(key)),
+            Revoked::Certificate(certificate) => match (certificate.serial(), certificate.id()) {
+                (0, "") => Err("the certificate has neither number nor id; revoke its key".to_owned()),
+                (0, id) => self.revoke_id(certificate.authority(), id),
+                (serial, _) => self.revoke_serials(certificate.authority(), serial, serial),
+            },
+        }
     }
 
     /// Whether a key is revoked.

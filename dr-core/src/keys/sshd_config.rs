@@ -11,6 +11,11 @@ pub(crate) const MAIN: &str = "/etc/ssh/sshd_config";
 pub(crate) const KEYWORDS: &[&str] =
     &["PasswordAuthentication", "KbdInteractiveAuthentication", "ChallengeResponseAuthentication"];
 
+/// Where the list of revoked keys goes, if sshd names none yet.
+pub(crate) const REVOKED_LIST: &str = "/etc/ssh/revoked_keys";
+/// Where the drop-in goes that names it.
+pub(crate) const REVOKED_DROP_IN: &str = "/etc/ssh/sshd_config.d/00-dr-revoked.conf";
+
 const BEGIN: &str = "# dr lock-down: begin. dr keys unlock takes these lines out again.";
 const END: &str = "# dr lock-down: end.";
 
@@ -18,6 +23,18 @@ const END: &str = "# dr lock-down: end.";
 pub(crate) fn block() -> String {
     let lines: String = KEYWORDS.iter().map(|keyword| format!("{keyword} no\n")).collect();
     format!("{BEGIN}\n{lines}{END}\n")
+}
+
+/// The line that names the list of revoked keys. While that file cannot be read, sshd refuses every key: it must stay.
+pub(crate) fn revoked_block() -> String {
+    format!(
+        "# dr keys revoke: this file must stay and be readable, or sshd refuses every key.\nRevokedKeys {REVOKED_LIST}\n"
+    )
+}
+
+/// The main file with that line at its top.
+pub(crate) fn with_revoked(main: &str) -> String {
+    format!("{}{main}", revoked_block())
 }
 
 /// The main file with our lines at its top.

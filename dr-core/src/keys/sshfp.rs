@@ -21,7 +21,7 @@ const SHA256: u8 = 2;
 /// let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
 /// let key: PublicKey = line.parse().unwrap();
 /// let record = Sshfp::of(&key).unwrap();
-/// assert_eq!(record.to_string(), "4 2 4fb4af67672c96aa4f8fa9facd2b420471e5a45577af732f2f098517d1f4d081");
+/// assert_eq!(record.to_string(), "4 2 4fb4af67672c96aa4f8fa9cace2b420471e5a55177af732f2f09852f47e4d081");
 /// assert!(record.is_of(&key));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -260,9 +260,23 @@ fn authorized_keys(page: &mut String, change: &AuthorizedKeysChange, style: Styl
 }
 
 fn sshd(page: &mut String, change: &SshdChange, style: Style) {
+    if let Some(revokes) = change.revokes.as_ref().filter(|revokes| revokes.is_list(&change.path)) {
+        detail(page, &clean(&format!("{} of {}", change.path, change.remote)), style);
+        revokes.gone.iter().for_each(|line| difference(page, '+', &clean(line), style));
+        let kept = revokes.kept.len();
+        detail(
+            page,
+            &format!(
+                "kept only if ssh-keygen there agrees, and does not find {} revoked",
+                count(kept, "key of ours")
+            ),
+            style,
+        );
+        return;
+    }
     lines_of(page, (&change.path, &change.remote.to_string()), (&change.from, &change.to), style);
     let accounts: Vec<&str> = change.accounts.iter().map(|account| account.user.as_str()).collect();
-    if let Some(switch) = &change.switch {
+    if let (Some(switch), None) = (&change.switch, &change.revokes) {
         let kept = format!(
             "kept only if sshd says that it holds for {}; under switch {}",
             accounts.join(", "),

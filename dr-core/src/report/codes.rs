@@ -127,6 +127,12 @@ codes! {
     KEY_CHANGED = "keys.changed", Notice,
         "Who can log in is not what it was at the last audit",
         "If nobody meant to change it, treat the host as broken into";
+    CERTIFICATE_ENDS_SOON = "keys.certificate_ends_soon", Warning,
+        "A certificate has less than a third of its time left",
+        "Renew it with the same dr keys ca host or dr keys ca user as before, and bring it to where the old one is";
+    CERTIFICATE_OVER = "keys.certificate_over", Error,
+        "The time of a certificate is over and no later one was signed for the same key and names",
+        "Renew it with dr keys ca host or dr keys ca user; for a key that is out of use, revoke it and take its lines out of the register";
     SSHFP_DIFFERS = "keys.sshfp_differs", Error,
         "A name has an SSHFP record of a key that is not the host's, and ssh refuses the host where it asks the DNS (VerifyHostKeyDNS)",
         "Publish what dr keys sshfp prints; rotate host keys algorithm by algorithm, with the old record's TTL in between";

@@ -212,3 +212,78 @@ fn a_host_is_locked_down_and_opened_again() {
     dr(0, &["keys", "revoke", &public, &root, "-i", &next]);
     dr(1, &["keys", "probe", &public, &root.replace("root", "ann")]);
 }
+
+#[test]
+fn an_authority_signs_what_it_is_told_and_uses_no_number_twice() {
+    let desk = Desk::new();
+    let (ca, ann, uk) = (desk.path("ca"), desk.path("ann"), desk.path("uk"));
+    for key in [&ca, &ann, &uk] {
+        desk.exits(0, &["keys", "generate", key, "--no-passphrase", "-C", &format!("of {key}")]);
+    }
+    let (ann, uk) = (format!("{ann}.pub"), format!("{uk}.pub"));
+    let show = |path: &str| {
+        let said = std::process::Command::new("ssh-keygen").args(["-L", "-f", path]).output().unwrap();
+        String::from_utf8(said.stdout).unwrap()
+    };
+    let certificate = desk.path("ann-cert.pub");
+    let user = ["keys", "ca", "user", &ann, "--ca", &ca];
+    let with = |words: &[&'static str]| [&user[..], words].concat();
+    desk.exits(2, &user);
+    desk.exits(10, &with(&["--name", "*"])).has(&["no account"]);
+    desk.exits(10, &with(&["--name", "deploy", "--for", "32d"])).has(&["31 days"]);
+    desk.exits(10, &with(&["--name", "deploy", "--from", "10.0.0.1/8"])).has(&["10.0.0.1/8"]);
+    desk.exits(0, &with(&["--name", "deploy", "--dry-run"]));
+    assert!(!Path::new(&certificate).exists() && !Path::new(&format!("{ca}.issued")).exists());
+    desk.exits(18, &["keys", "ca", "list", "--ca", &ca]);
+
+    desk.exits(0, &with(&["--name", "deploy", "--from", "192.0.2.0/24", "--command", "df -h"]))
+        .has(&["number 1"]);
+    let shown = show(&certificate);
+    for part in [
+        "user certificate",
+        "Serial: 1\n",
+        "force-command df -h",
+        "source-address 192.0.2.0/24",
+        "Extensions: (none)",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let host = ["keys", "ca", "host", &uk, "--ca", &ca, "--name", "uk.example.net", "--name", "192.0.2.1"];
+    let line = desk.exits(0, &host);
+    line.has(&["number 2", "@cert-authority uk.example.net,192.0.2.1 ssh-ed25519 "]);
+    assert!(show(&desk.path("uk-cert.pub")).contains("host certificate"));
+    // A crash in the middle of a line, and many at once.
+    let register = format!("{ca}.issued");
+    let before = fs::read_to_string(&register).unwrap();
+    assert_eq!(fs::metadata(&register).unwrap().permissions().mode() & 0o777, 0o600);
+    fs::write(&register, format!("{before}{{\"serial\":3,\"ho")).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| desk.exits(0, &with(&["--name", "deploy", "--permit", "terminal"])));
+        }
+    });
+    let listed = desk.json(0, &["keys", "ca", "list", "--ca", &ca]);
+    let serials: Vec<u64> = last(&listed, "result")["issued"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["serial"].as_u64().unwrap())
+        .collect();
+    assert_eq!(serials, [1, 2, 4, 5, 6, 7], "what was cut off may have been signed");
+
+    // Of a key that is no longer renewed the audit tells; a day's work ends without a word.
+    let file = desk.path("keys");
+    fs::write(&file, "").unwrap();
+    let audit = ["keys", "audit", "--file", &file, "--ca", &ca];
+    desk.exits(0, &audit);
+    let old = before
+        .lines()
+        .nth(1)
+        .unwrap()
+        .replace("\"at\":\"20", "\"at\":\"19")
+        .replace("\"until\":\"20", "\"until\":\"19");
+    fs::write(&register, format!("{old}\n{}\n", old.replace("true", "false"))).unwrap();
+    let report = desk.json(1, &audit);
+    let findings = last(&report, "report")["findings"].as_array().unwrap().clone();
+    assert_eq!((findings.len(), &findings[0]["code"]), (2, &serde_json::json!("keys.certificate_over")));
+}

@@ -49,6 +49,7 @@ async fn a_host_tells_who_can_log_in_as_whom() {
         known: vec![fingerprint(&mine), fingerprint(&weak)],
         record: Some(record.clone()),
         keep_record: false,
+        authorities: vec![],
     };
     let there = [account(&host, "root")];
     let (inventory, report) = toolkit.audit_keys(&there, &options, &Control::silent()).await.unwrap();

@@ -25,6 +25,7 @@ mod install;
 mod keys;
 mod lock_down;
 mod login;
+mod revoke;
 mod rotate;
 
 /// A directory with the files of somebody who logs in, away from those of whoever runs the tests.

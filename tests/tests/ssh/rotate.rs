@@ -8,7 +8,7 @@ use super::*;
 use dr_core::Period;
 use dr_core::report::Verdict;
 use dr_core::run::Outcome;
-use dr_core::toolkit::{RotateOptions, Toolkit};
+use dr_core::toolkit::{RevokeOptions, RotateOptions, Toolkit};
 use dr_tests::SshHost;
 
 const CONFIG: &str = "UsePAM no\nSubsystem sftp internal-sftp\nPasswordAuthentication no\n";
@@ -155,7 +155,8 @@ async fn a_revoked_key_opens_nothing_anywhere() {
     }
     let toolkit = scene.toolkit(&[&scene.new]);
     let revoke = async |toolkit: &Toolkit, key: &Path| {
-        toolkit.plan_key_revocation(&there, &public(key), &Control::silent()).await
+        let options = RevokeOptions::default();
+        toolkit.plan_key_revocation(&there, &public(key), &options, &Control::silent()).await
     };
     // With nothing but the stolen key itself, it would be the last working one.
     fails(revoke(&scene.toolkit(&[&scene.old]), &scene.old).await, ErrorKind::Refused, &["last working"]);

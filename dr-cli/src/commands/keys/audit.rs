@@ -18,12 +18,14 @@ pub(super) struct Words {
     pub(super) file: Option<PathBuf>,
     pub(super) known: Option<PathBuf>,
     pub(super) record: Option<PathBuf>,
+    pub(super) ca: Vec<PathBuf>,
 }
 
 pub(super) async fn run(common: &Common, console: &Console, estate: Estate, words: Words) -> Result<u8> {
     let console = console.under(&estate.policy);
     let known = words.known.as_deref().map(known_keys).transpose()?.unwrap_or_default();
-    let options = AuditOptions { known, record: words.record, keep_record: common.dry_run };
+    let options =
+        AuditOptions { known, record: words.record, keep_record: common.dry_run, authorities: words.ca };
     let toolkit = context::toolkit(common, estate)?;
     let (inventory, report) = match words.file {
         Some(file) => toolkit.audit_key_file(&file, &options)?,

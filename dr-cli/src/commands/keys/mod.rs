@@ -1,11 +1,12 @@
 //! `dr keys`: one function a verb.
 
 mod audit;
+mod ca;
 
 use std::path::Path;
 
-use dr_core::keys::{KeyOptions, MirrorBy, PublicKey};
-use dr_core::toolkit::{InstallOptions, LockOptions, RotateOptions};
+use dr_core::keys::{Certificate, KeyOptions, MirrorBy, PublicKey};
+use dr_core::toolkit::{InstallOptions, LockOptions, RevokeOptions, RotateOptions};
 use dr_core::{Error, ErrorKind, Estate, Period, Remote, Result, Secret, Timestamp};
 
 use super::show_and_apply;
@@ -43,9 +44,10 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
             };
             install(common, console, estate, &key, &remote, secret, options).await
         }
-        Keys::Audit { remotes, file, known, record } => {
-            audit::run(common, console, estate, audit::Words { remotes, file, known, record }).await
+        Keys::Audit { remotes, file, known, record, ca } => {
+            audit::run(common, console, estate, audit::Words { remotes, file, known, record, ca }).await
         }
+        Keys::Ca(words) => ca::run(common, console, estate, words).await,
         Keys::LockDown { remote, account, after } => {
             let (toolkit, control) = (context::toolkit(common, estate)?, console.control());
             let options = LockOptions { accounts: account, after };
@@ -58,16 +60,12 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
             show_and_apply(&toolkit, &plan, common, console, &control).await
         }
         Keys::Rotate { old, new, remotes, grace, file } => {
-            let common = with_private_half(&with_private_half(common, &new), &old);
-            let (toolkit, control) = (context::toolkit(&common, estate)?, console.control());
-            let (old, new) = (public_line(&old)?, public_line(&new)?);
-            let options = RotateOptions { grace, path: file };
-            let plan = toolkit.plan_key_rotation(&remotes, &old, &new, &options, &control).await?;
-            show_and_apply(&toolkit, &plan, &common, console, &control).await
+            rotate(common, console, estate, (&old, &new), &remotes, RotateOptions { grace, path: file }).await
         }
-        Keys::Revoke { key, remotes } => {
+        Keys::Revoke { key, key_files_only, remotes } => {
             let (toolkit, control) = (context::toolkit(common, estate)?, console.control());
-            let plan = toolkit.plan_key_revocation(&remotes, &public_line(&key)?, &control).await?;
+            let (line, options) = (certificate_or_key(&key)?, RevokeOptions { key_files_only });
+            let plan = toolkit.plan_key_revocation(&remotes, &line, &options, &control).await?;
             show_and_apply(&toolkit, &plan, common, console, &control).await
         }
         Keys::Probe { key, remote } => {
@@ -99,6 +97,21 @@ async fn install(
     let toolkit = context::toolkit_with(&common, estate, passwords, context::TsigKeys::new())?;
     let control = console.control();
     let plan = toolkit.plan_key_install(remote, &line, &options, &control).await?;
+    show_and_apply(&toolkit, &plan, &common, console, &control).await
+}
+
+async fn rotate(
+    common: &Common,
+    console: &Console,
+    estate: Estate,
+    (old, new): (&Path, &Path),
+    remotes: &[Remote],
+    options: RotateOptions,
+) -> Result<u8> {
+    let common = with_private_half(&with_private_half(common, new), old);
+    let (toolkit, control) = (context::toolkit(&common, estate)?, console.control());
+    let (old, new) = (public_line(old)?, public_line(new)?);
+    let plan = toolkit.plan_key_rotation(remotes, &old, &new, &options, &control).await?;
     show_and_apply(&toolkit, &plan, &common, console, &control).await
 }
 
@@ -135,6 +148,12 @@ fn moment(text: &str) -> Result<Timestamp> {
         Error::new(ErrorKind::Usage, "read --expires", why)
             .hint("2027-01-31, 2027-01-31T12:00:00Z, or 90d from now")
     })
+}
+
+/// The line of a certificate file, or else of a public key.
+fn certificate_or_key(path: &Path) -> Result<String> {
+    let certificate = std::fs::read_to_string(path).ok().and_then(|text| text.parse::<Certificate>().ok());
+    certificate.map_or_else(|| public_line(path), |certificate| Ok(certificate.to_string()))
 }
 
 fn public_line(path: &Path) -> Result<String> {

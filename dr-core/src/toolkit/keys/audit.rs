@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::gather;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
-use crate::keys::{HostSeen, Inventory};
+use crate::keys::{HostSeen, Inventory, Issued};
 use crate::report::{Finding, Report, Subject, Unexamined, code};
 use crate::toolkit::Toolkit;
 use crate::world::Control;
@@ -24,6 +24,9 @@ pub struct AuditOptions {
     pub record: Option<PathBuf>,
     /// The record is compared with, and stays as it is.
     pub keep_record: bool,
+    /// The private keys of certificate authorities, of which only the registers beside them are read: what has to be renewed is a
+    /// finding.
+    pub authorities: Vec<PathBuf>,
 }
 
 impl Toolkit {
@@ -117,6 +120,10 @@ impl Toolkit {
         options: &AuditOptions,
     ) -> Result<(Inventory, Report)> {
         report.findings.extend(inventory.findings(&options.known));
+        for authority in &options.authorities {
+            let issued = self.issued_certificates(authority)?;
+            report.findings.extend(Issued::findings(&issued, report.at));
+        }
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         report.figures.insert("keys".to_owned(), count(inventory.access.len()));
         report.figures.insert("files".to_owned(), count(inventory.files.len()));

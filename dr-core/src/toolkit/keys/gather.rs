@@ -9,7 +9,7 @@ use crate::world::{Control, World};
 const FILES_AT_ONCE: usize = 100;
 /// The keywords of `sshd -T` that matter here; the whole of it for many accounts would be too much.
 const KEYWORDS: &str = "passwordauthentication|kbdinteractiveauthentication|challengeresponseauthentication|usepam|permitrootlogin\
-                        |pubkeyauthentication|authenticationmethods|authorizedkeysfile|authorizedkeyscommand|allowagentforwarding";
+                        |pubkeyauthentication|authenticationmethods|authorizedkeysfile|authorizedkeyscommand|allowagentforwarding|revokedkeys";
 
 /// Looks at every account of a host if it may (as root), otherwise at the one that was logged in to. Gives what could not be
 /// looked at beside what was seen.

@@ -152,6 +152,7 @@ impl Toolkit {
                 switch: None,
                 took_passwords: None,
                 takes_passwords: None,
+                revokes: None,
             };
             let title = format!("take our lines out of {path}, and have sshd read it");
             steps.push(Planned::needed(title, Step::ChangeSshd(change)));
@@ -333,6 +334,7 @@ fn steps(
         switch: Some(name.to_owned()),
         took_passwords: Some(open),
         takes_passwords: Some(false),
+        revokes: None,
     };
     let refused = PasswordsRefused { accounts: accounts.to_vec(), within: WITHIN };
     let disarm = arm.inverse();
@@ -389,6 +391,10 @@ pub(in crate::toolkit) async fn observe_sshd(
         return Ok(StepState::Other(format!("somebody else changed {}", step.path)));
     }
     // The file is one thing, what sshd has read of it another.
+    if let (Some(_), Some(name)) = (&step.revokes, &step.switch) {
+        let said = script::as_root(world, &step.remote, &script::was_read(name), control).await?;
+        return Ok(if said.answer("read").is_some() { StepState::To } else { StepState::Partial });
+    }
     let (Some(takes), Some(account)) = (step.takes_passwords, step.accounts.first()) else {
         return Ok(StepState::To);
     };
@@ -439,6 +445,16 @@ pub(in crate::toolkit) async fn act_sshd(world: &World, step: &SshdChange, contr
             "it is no longer what it was when this was planned".to_owned(),
             "somebody else changed it; nothing was overwritten: plan again",
         ),
+        Some("no-keygen") => failed(
+            ErrorKind::Unsupported,
+            "there is no ssh-keygen to prove the list of revoked keys with".to_owned(),
+            "nothing was changed; install openssh-client there",
+        ),
+        Some(answer) if answer.starts_with("list-wrong") => failed(
+            ErrorKind::Refused,
+            format!("the list of revoked keys does not say what it must ({answer}): {complaint}"),
+            "nothing was changed: sshd would refuse keys that it must not, or all of them",
+        ),
         Some("no-reload") => failed(
             ErrorKind::Unsupported,
             format!("sshd cannot be made to read it: {complaint}"),
@@ -467,7 +483,10 @@ pub(in crate::toolkit) async fn observe_passwords(
     Ok(StepState::To)
 }
 
-/// As the scripts take it; nothing for a file that is not there.
+/// As the scripts take it; nothing for a file that is not there, and a word that is no base64 for one with nothing in it.
 fn base64(content: Option<&Content>) -> String {
-    content.map(|content| content.base64.clone()).unwrap_or_default()
+    let text = |content: &Content| {
+        if content.base64.is_empty() { "empty" } else { content.base64.as_str() }.to_owned()
+    };
+    content.map(text).unwrap_or_default()
 }

@@ -1,16 +1,19 @@
 //! Keys through the world: make one, bring it to a host, prove that it opens.
 
 mod audit;
+mod authority;
 mod gather;
 pub(super) mod lock;
+mod revoke;
 mod rotate;
 mod script;
 
 use std::path::Path;
 
 pub use audit::AuditOptions;
+pub use authority::CertifyOptions;
 pub use lock::LockOptions;
-pub use rotate::RotateOptions;
+pub use rotate::{RevokeOptions, RotateOptions};
 
 use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};

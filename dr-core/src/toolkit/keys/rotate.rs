@@ -1,9 +1,9 @@
 //! Keys that go: one that makes place for another, and one that must open nothing any more.
 
-use super::{PROOF_WITHIN, gather, name};
+use super::{PROOF_WITHIN, gather, name, revoke};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
-use crate::keys::{AuthorizedKeys, AuthorizedKeysChange, Content, Proof, PublicKey};
+use crate::keys::{AuthorizedKeys, AuthorizedKeysChange, Content, Proof, PublicKey, Revoked};
 use crate::plan::{OnFailure, Pause, Plan, Planned, Step};
 use crate::time::Period;
 use crate::toolkit::Toolkit;
@@ -27,6 +27,17 @@ impl Default for RotateOptions {
     fn default() -> Self {
         Self { grace: Period::from_secs(0), path: ".ssh/authorized_keys".to_owned() }
     }
+}
+
+/// How a key is revoked.
+///
+/// ```
+/// assert!(!dr_core::toolkit::RevokeOptions::default().key_files_only);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RevokeOptions {
+    /// sshd's list of revoked keys (`RevokedKeys`) is left alone.
+    pub key_files_only: bool,
 }
 
 /// One file in which a key stands, read through an account.
@@ -91,40 +102,54 @@ impl Toolkit {
         Ok(Plan::new(title, at, OnFailure::Undo, rotation(&places, &old, &new, options.grace)))
     }
 
-    /// What it takes that a key opens nothing any more on these hosts, or on all hosts of the estate: as root every account's key
-    /// files are looked through, otherwise those of the account that is logged in to. Another key is proved on every host first and
-    /// afterwards, so that the last working key is never removed; then every host is asked that it refuses the key.
+    /// What it takes that a key, or a certificate, opens nothing any more on these hosts, or on all hosts of the estate: as root every
+    /// account's key files are looked through, otherwise those of the account that is logged in to. As root it is also put on sshd's
+    /// list of revoked keys (`RevokedKeys`), which is proven there before sshd's configuration names it. Another key is proved on every
+    /// host first and afterwards, so that the last working key is never removed; then every host is asked that it refuses the key.
     ///
     /// ```no_run
     /// # async fn example(toolkit: dr_core::toolkit::Toolkit, stolen: &str) -> dr_core::Result<()> {
     /// # use dr_core::world::Control;
-    /// let plan = toolkit.plan_key_revocation(&[], stolen, &Control::silent()).await?;
+    /// let options = dr_core::toolkit::RevokeOptions::default();
+    /// let plan = toolkit.plan_key_revocation(&[], stolen, &options, &Control::silent()).await?;
     /// toolkit.apply(&plan, "ann", &Control::silent()).await?;
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
-    /// `Usage` if that is no public key; `Refused` if no other key at hand opens a host where it stands; `NotFound` if it stands
-    /// nowhere; whatever keeps a host from being looked through: name the others to go on without it.
+    /// `Usage` if that is neither public key nor certificate; `Refused` if no other key at hand opens a host where it stands, or if the
+    /// host's list of revoked keys is broken already; `Unsupported` if that list is one of text lines; `NotFound` if it stands nowhere; whatever keeps a host from being looked through: name the others to go on without it.
     pub async fn plan_key_revocation(
         &self,
         remotes: &[Remote],
-        key: &str,
+        revoked: &str,
+        options: &RevokeOptions,
         control: &Control,
     ) -> Result<Plan> {
         let operation = "plan to revoke a key";
-        let key: PublicKey =
-            key.parse().map_err(|why: String| Error::new(ErrorKind::Usage, operation, why))?;
+        let revoked: Revoked =
+            revoked.parse().map_err(|why: String| Error::new(ErrorKind::Usage, operation, why))?;
+        let key = revoked.key();
+        // Where only a certificate goes, its key stays where it stands.
+        let stands =
+            |content: &[u8]| matches!(revoked, Revoked::Key(_)) && AuthorizedKeys::parse(content).has(key);
+        let at = self.world.clock.read().wall;
         let hosts = self.hosts_to_audit(remotes)?;
         let mut steps = vec![];
         for (host, remote) in &hosts {
             let seen = control.run(operation, gather::host(&self.world, host, remote, control)).await?.0;
+            let list = match seen.accounts.iter().find_map(|account| account.effective.as_ref()) {
+                Some(effective) if !options.key_files_only => {
+                    let read = revoke::list(&self.world, remote, effective, &revoked, at);
+                    control.run(operation, read).await?
+                }
+                _ => None,
+            };
             let mut places = vec![];
             for account in seen.accounts {
                 let Ok(user) = account.account.parse() else { continue };
                 let account_there = Remote { user, ..remote.clone() };
-                let with_it =
-                    account.files.into_iter().filter(|file| AuthorizedKeys::parse(&file.content).has(&key));
+                let with_it = account.files.into_iter().filter(|file| stands(&file.content));
                 places.extend(with_it.map(|file| Place {
                     remote: remote.clone(),
                     path: file.path,
@@ -132,18 +157,27 @@ impl Toolkit {
                     content: file.content,
                 }));
             }
-            if !places.is_empty() {
-                let other = control.run(operation, another(&self.world, remote, &key)).await?;
-                steps.extend(revocation(&places, &key, &other));
+            if !places.is_empty() || list.is_some() {
+                let other = control.run(operation, another(&self.world, remote, key)).await?;
+                steps.push(prove(remote, &other, ""));
+                if let Some(list) = list {
+                    steps.extend(revoke::steps(remote, list, &revoked, &other));
+                }
+                steps.extend(revocation(remote, &places, key, &other));
             }
         }
         if steps.is_empty() {
-            let why = format!("{} stands in no key file that was looked through", name(&key));
+            let why = format!("{} stands in no key file that was looked through", name(key));
             return Err(Error::new(ErrorKind::NotFound, operation, why)
                 .hint("nothing has to be done; dr keys audit says what could not be looked at"));
         }
-        let at = self.world.clock.read().wall;
-        Ok(Plan::new(format!("revoke {}", name(&key)), at, OnFailure::Undo, steps))
+        let title = match &revoked {
+            Revoked::Key(key) => format!("revoke {}", name(key)),
+            Revoked::Certificate(one) => {
+                format!("revoke the certificate {} '{}'", one.serial(), one.id().escape_debug())
+            }
+        };
+        Ok(Plan::new(title, at, OnFailure::Undo, steps))
     }
 }
 
@@ -199,15 +233,14 @@ fn rotation(places: &[Place], old: &PublicKey, new: &PublicKey, grace: Period) -
     steps
 }
 
-fn revocation(places: &[Place], key: &PublicKey, other: &PublicKey) -> Vec<Planned> {
-    let Some(first) = places.first() else { return vec![] };
-    let mut steps = vec![prove(&first.remote, other, "")];
+fn revocation(remote: &Remote, places: &[Place], key: &PublicKey, other: &PublicKey) -> Vec<Planned> {
+    let mut steps = vec![];
     for place in places {
         let after = AuthorizedKeys::parse(&place.content).without_key(key).to_bytes();
         let title = format!("remove {} from {} of {}", name(key), place.path, place.account);
         steps.push(change(place, &place.content, &after, title));
     }
-    steps.push(prove(&first.remote, other, ", now that the other key is gone"));
+    steps.push(prove(remote, other, ", now that the other is gone"));
     let mut asked: Vec<&Remote> = vec![];
     for place in places {
         if !asked.contains(&&place.account) {
@@ -228,7 +261,7 @@ fn change(place: &Place, from: &[u8], to: &[u8], title: String) -> Planned {
     Planned::needed(title, Step::ChangeAuthorizedKeys(change))
 }
 
-fn prove(account: &Remote, key: &PublicKey, when: &str) -> Planned {
+pub(super) fn prove(account: &Remote, key: &PublicKey, when: &str) -> Planned {
     let proof = Proof { remote: account.clone(), public_key: key.to_string(), within: PROOF_WITHIN };
     let title = format!("log in to {account} afresh with {} and nothing else{when}", name(key));
     Planned::needed(title, Step::ProveKey(proof))

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
-use crate::keys::{KEYWORDS, SshdChange, Switch, shell_word};
+use crate::keys::{KEYWORDS, Revokes, SshdChange, Switch, shell_word};
 use crate::world::{Control, World};
 
 /// What every script begins with: where programs are, and how sshd is asked and told.
@@ -12,9 +12,9 @@ const PRELUDE: &str = r#"LC_ALL=C; export LC_ALL; umask 077; PATH=$PATH:/usr/sbi
 sshd=$(command -v sshd) || { echo "dr no-sshd"; exit 0; }
 client=${DR_FROM:-127.0.0.1}; server=${DR_AT:-127.0.0.1}; port=${DR_PORT:-22}
 ask() { user=$1; shift; "$sshd" -T "$@" -C "user=$user,host=$client,addr=$client,laddr=$server,lport=$port"; }
-put() { if [ -n "$2" ]; then printf %s "$2" | base64 -d > "$1.dr-new" && chmod "$(mode "$1")" "$1.dr-new" && mv -f "$1.dr-new" "$1"; else rm -f "$1"; fi; }
+put() { if [ "$2" = empty ]; then : > "$1"; elif [ -n "$2" ]; then printf %s "$2" | base64 -d > "$1.dr-new" && chmod "$(mode "$1")" "$1.dr-new" && mv -f "$1.dr-new" "$1"; else rm -f "$1"; fi; }
 mode() { stat -c %a "$1" 2>/dev/null || echo 644; }
-holds() { if [ -n "$2" ]; then printf %s "$2" | base64 -d | cmp -s - "$1"; else [ ! -e "$1" ]; fi; }
+holds() { if [ "$2" = empty ]; then [ -f "$1" ] && [ ! -s "$1" ]; elif [ -n "$2" ]; then printf %s "$2" | base64 -d | cmp -s - "$1"; else [ ! -e "$1" ]; fi; }
 reload() {
   if [ -d /run/systemd/system ]; then
     for unit in ssh sshd; do systemctl -q is-active $unit.service && { systemctl reload $unit.service; return; }; done
@@ -127,17 +127,31 @@ pub(super) fn change(step: &SshdChange, from: &str, to: &str) -> String {
             place(name)
         ));
     }
+    if let Some(revokes) = &step.revokes {
+        script.push_str(&judge_list(revokes));
+        if revokes.is_list(&step.path) {
+            return script + CHANGE_LIST;
+        }
+        script.push_str("verdict \"$list\" || exit 0\n");
+    }
     script.push_str(
         "holds \"$file\" \"$to\" || holds \"$file\" \"$from\" || { echo 'dr conflict'; exit 0; }\n\
          umask 022; mkdir -p \"$(dirname \"$file\")\"; put \"$file\" \"$to\" || { put \"$file\" \"$from\"; echo 'dr unwritten'; exit 0; }\n",
     );
     if step.switch.is_some() {
         script.push_str("\"$sshd\" -t || { put \"$file\" \"$from\"; echo 'dr broken-by-it'; exit 0; }\n");
-        script.push_str(&judge(
-            &step.accounts,
-            "",
-            "put \"$file\" \"$from\"; echo \"dr open $user $said\"; exit 0",
-        ));
+        if step.revokes.is_some() {
+            script.push_str(
+                "ask root 2>/dev/null | grep -iqE \"^revokedkeys (.* )?$list( |\\$)\" || \\\n\
+                 { put \"$file\" \"$from\"; echo 'dr open: it names another list of revoked keys'; exit 0; }\n",
+            );
+        } else {
+            script.push_str(&judge(
+                &step.accounts,
+                "",
+                "put \"$file\" \"$from\"; echo \"dr open $user $said\"; exit 0",
+            ));
+        }
         script.push_str("\nreload || { put \"$file\" \"$from\"; echo 'dr no-reload'; exit 0; }\n");
     } else {
         // What opens is written whatever else is wrong; but a configuration that is not right would end sshd.
@@ -145,8 +159,49 @@ pub(super) fn change(step: &SshdChange, from: &str, to: &str) -> String {
             "\"$sshd\" -t || { echo 'dr broken'; exit 0; }\nreload || { echo 'dr no-reload'; exit 0; }\n",
         );
     }
+    if let (Some(_), Some(name)) = (&step.revokes, &step.switch) {
+        script.push_str(&format!(": > {}/read\n", place(name)));
+    }
     // sshd takes a moment to start itself anew.
     script + "sleep 1; echo 'dr done'\n"
+}
+
+/// The function `verdict FILE`: whether ssh-keygen says of this list what it must say.
+fn judge_list(revokes: &Revokes) -> String {
+    let ask = |line: &String, status: u8| {
+        let line = shell_word(line);
+        format!(
+            "printf '%s\\n' {line} > \"$dir/k.pub\"; ssh-keygen -Q -f \"$1\" \"$dir/k.pub\" >/dev/null 2>\"$dir/why\"; \
+             [ $? = {status} ] || {{ cat \"$dir/why\" >&2; echo \"dr list-wrong {status}\"; return 1; }}\n"
+        )
+    };
+    let gone: String = revokes.gone.iter().map(|line| ask(line, 1)).collect();
+    let kept: String = revokes.kept.iter().map(|line| ask(line, 0)).collect();
+    format!(
+        "list={}; command -v ssh-keygen >/dev/null || {{ echo 'dr no-keygen'; exit 0; }}\n\
+         dir=$(mktemp -d /run/dr-list.XXXXXX) && trap 'rm -rf \"$dir\"' EXIT\n\
+         verdict() {{ [ -f \"$1\" ] || {{ echo 'dr list-wrong none'; return 1; }}\n{gone}{kept}return 0; }}\n",
+        shell_word(&revokes.list)
+    )
+}
+
+/// The list gets its name once it is proven; sshd reads it for every login, and is told nothing. It is never taken away while sshd
+/// names it.
+const CHANGE_LIST: &str = r#"holds "$file" "$to" && { echo 'dr done'; exit 0; }
+holds "$file" "$from" || { echo 'dr conflict'; exit 0; }
+if [ -z "$to" ]; then
+  ask root 2>/dev/null | grep -iqE "^revokedkeys (.* )?$list( |\$)" && { echo 'dr list-wrong in-use'; exit 0; }
+  rm -f "$file"; echo 'dr done'; exit 0
+fi
+[ "$to" = empty ] && { put "$file" empty; echo 'dr done'; exit 0; }
+printf %s "$to" | base64 -d > "$file.dr-new" && chmod 644 "$file.dr-new" || { rm -f "$file.dr-new"; echo 'dr unwritten'; exit 0; }
+verdict "$file.dr-new" || { rm -f "$file.dr-new"; exit 0; }
+sync "$file.dr-new" 2>/dev/null; mv -f "$file.dr-new" "$file"; echo 'dr done'
+"#;
+
+/// Whether sshd has read what a change under this switch wrote.
+pub(super) fn was_read(name: &str) -> String {
+    format!("if [ -e {}/read ]; then echo 'dr read'; else echo 'dr unread'; fi\n", place(name))
 }
 
 /// Whether the file holds what it held before, or what it shall hold.

@@ -1,0 +1,77 @@
+//! `dr keys ca`: certificates signed, and what was signed.
+
+use dr_core::keys::{Bearer, Issued, Permit};
+use dr_core::toolkit::CertifyOptions;
+use dr_core::{Estate, Result};
+
+use crate::args::{Ca, Common, PermitWord, Signing};
+use crate::console::Console;
+use crate::context;
+
+pub(super) async fn run(common: &Common, console: &Console, estate: Estate, words: Ca) -> Result<u8> {
+    let (bearer, key, signing, good_for, from, command, permit) = match words {
+        Ca::List { ca } => return list(common, console, estate, &ca),
+        Ca::User { key, signing, good_for, from, command, permit } => {
+            (Bearer::User, key, signing, good_for, from, command, permit)
+        }
+        Ca::Host { key, signing, good_for } => (Bearer::Host, key, signing, good_for, vec![], None, vec![]),
+    };
+    let Signing { ca, names, id, passphrase_file, ask_passphrase } = signing;
+    let permits = permit.into_iter().map(|word| match word {
+        PermitWord::Terminal => Permit::Terminal,
+        PermitWord::Ports => Permit::Ports,
+        PermitWord::Agent => Permit::Agent,
+    });
+    let options = CertifyOptions { bearer, names, good_for, id, from, command, permits: permits.collect() };
+    if common.dry_run {
+        let text = format!(
+            "would sign a {bearer}'s certificate for {}, good for {good_for}",
+            options.names.join(", ")
+        );
+        console.result(&text, &serde_json::json!({ "names": options.names }));
+        return Ok(0);
+    }
+    let passphrase = match (passphrase_file, ask_passphrase) {
+        (Some(file), _) => Some(context::secret_file(&file)?),
+        (None, true) => Some(context::ask_secret("passphrase of the authority: ")?),
+        (None, false) => None,
+    };
+    let toolkit = context::toolkit(common, estate)?;
+    let (certificate, path) = toolkit.certify_key(&ca, passphrase.as_ref(), &key, &options).await?;
+    let until = certificate.before().map(|at| at.to_string()).unwrap_or_default();
+    let told = match bearer {
+        Bearer::User => format!(
+            "hosts let it in that trust the authority: TrustedUserCAKeys, or a line of authorized_keys with cert-authority,principals=\"{}\"",
+            certificate.names().join(",")
+        ),
+        Bearer::Host => format!(
+            "sshd shows it with HostCertificate; whoever connects trusts it by a line of known_hosts:\n@cert-authority {} {}",
+            certificate.names().join(","),
+            certificate.authority().clone().with_comment("")
+        ),
+    };
+    let text = format!(
+        "{}\nnumber {}, for {}, until {until}\n{told}",
+        path.display(),
+        certificate.serial(),
+        certificate.names().join(", ")
+    );
+    let value = serde_json::json!({
+        "path": path, "serial": certificate.serial(), "names": certificate.names(), "until": until,
+        "authority": certificate.authority().fingerprint(),
+    });
+    console.result(&text, &value);
+    Ok(0)
+}
+
+fn list(common: &Common, console: &Console, estate: Estate, ca: &std::path::Path) -> Result<u8> {
+    let issued = context::toolkit(common, estate)?.issued_certificates(ca)?;
+    let row = |one: &Issued| {
+        let what = if one.host { "host" } else { "user" };
+        let id: String = one.id.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        format!("{:>6} {what} {} until {} for {} {id}", one.serial, one.key, one.until, one.names.join(","))
+    };
+    let rows: Vec<String> = issued.iter().map(row).collect();
+    console.result(&rows.join("\n"), &serde_json::json!({ "issued": issued }));
+    Ok(0)
+}

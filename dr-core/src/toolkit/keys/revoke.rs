@@ -1,0 +1,122 @@
+//! sshd's list of revoked keys: written and proven before sshd is told of it, and never broken.
+
+use super::rotate::prove;
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::Remote;
+use crate::keys::{
+    Content, Effective, MAIN, PublicKey, REVOKED_DROP_IN, REVOKED_LIST, RevocationList, Revoked, Revokes,
+    SshdChange, Switch, rehearsal, revoked_block, with_revoked,
+};
+use crate::plan::{Planned, Step};
+use crate::time::{Period, Timestamp};
+use crate::world::World;
+
+/// After so long the host forgets the list again, if nobody says that all is well.
+const AFTER: Period = Period::from_secs(120);
+
+/// What becomes of a host's list.
+pub(super) struct ListChange {
+    path: String,
+    from: Option<Vec<u8>>,
+    to: Vec<u8>,
+    /// Where sshd learns of it: path, content before and after. None if it knows already.
+    named: Option<(&'static str, Option<Vec<u8>>, String)>,
+    /// What tells the switch from others.
+    switch: String,
+}
+
+/// What has to change so that the host's list revokes this; none if it does so already.
+pub(super) async fn list(
+    world: &World,
+    remote: &Remote,
+    effective: &Effective,
+    revoked: &Revoked,
+    at: Timestamp,
+) -> Result<Option<ListChange>> {
+    let operation = || format!("read the list of revoked keys of {}", remote.authority());
+    let named = effective.value("revokedkeys").filter(|value| *value != "none");
+    // Of several (since OpenSSH 10.3) one is enough.
+    let path = named.and_then(|value| value.split_ascii_whitespace().next()).unwrap_or(REVOKED_LIST);
+    let from = world.shell.read_file(remote, path).await?;
+    let bytes = from.as_deref().unwrap_or_default();
+    let text = !RevocationList::claims(bytes);
+    let mut list = RevocationList::parse(bytes).map_err(|why| {
+        if text {
+            return Error::new(ErrorKind::Unsupported, operation(), format!("{path} is a list of text lines: {why}"))
+                .hint(format!("make it a KRL: ssh-keygen -k -f {path}.new {path}, then rename it; or --key-files-only"));
+        }
+        Error::new(ErrorKind::Refused, operation(), format!("{path} is broken: {why}"))
+            .hint("sshd refuses every key while it is: repair it, or take RevokedKeys out of sshd_config, from a console")
+    })?;
+    let new = list.add(revoked).map_err(|why| Error::new(ErrorKind::Usage, operation(), why))?;
+    let named = if named.is_some() { None } else { Some(place(world, remote).await?) };
+    if !new && named.is_none() {
+        return Ok(None);
+    }
+    let to = if new { list.to_bytes(list.version() + 1, at) } else { bytes.to_vec() };
+    let switch = format!("{:08x}", at.as_micros() & 0xffff_ffff);
+    Ok(Some(ListChange { path: path.to_owned(), from, to, named, switch }))
+}
+
+/// Where sshd is to learn of the list: in a drop-in where those are read, else at the top of the main file.
+async fn place(world: &World, remote: &Remote) -> Result<(&'static str, Option<Vec<u8>>, String)> {
+    let main = world.shell.read_file(remote, MAIN).await?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&main).into_owned();
+    if rehearsal(&text, &[], "").is_none() {
+        return Ok((MAIN, Some(main), with_revoked(&text)));
+    }
+    Ok((REVOKED_DROP_IN, world.shell.read_file(remote, REVOKED_DROP_IN).await?, revoked_block()))
+}
+
+/// The list first, proven; then, under a dead-man's switch, the configuration that names it.
+pub(super) fn steps(
+    remote: &Remote,
+    change: ListChange,
+    revoked: &Revoked,
+    other: &PublicKey,
+) -> Vec<Planned> {
+    let ListChange { path, from, to, named, switch } = change;
+    let content = |bytes: Option<&[u8]>| bytes.map(Content::new);
+    let revokes =
+        Revokes { list: path.clone(), gone: vec![revoked.to_string()], kept: vec![other.to_string()] };
+    let base = SshdChange {
+        remote: remote.clone(),
+        path: path.clone(),
+        from: content(from.as_deref()),
+        to: content(Some(&to)),
+        accounts: vec![remote.clone()],
+        switch: None,
+        took_passwords: None,
+        takes_passwords: None,
+        revokes: Some(revokes),
+    };
+    let mut steps = vec![];
+    if from.as_deref() != Some(to.as_slice()) {
+        let title = format!("put it on the list of revoked keys, {path}");
+        steps.push(Planned::needed(title, Step::ChangeSshd(base.clone())));
+        steps.push(prove(remote, other, ", with that list"));
+    }
+    let Some((at, before, after)) = named else { return steps };
+    let arm = Switch {
+        remote: remote.clone(),
+        name: switch.clone(),
+        path: at.to_owned(),
+        restore: content(before.as_deref()),
+        after: AFTER,
+        arm: true,
+    };
+    let disarm = arm.inverse();
+    let name_it = SshdChange {
+        path: at.to_owned(),
+        from: content(before.as_deref()),
+        to: content(Some(after.as_bytes())),
+        switch: Some(switch),
+        ..base
+    };
+    steps.push(Planned::needed("arm the dead-man's switch", Step::SetSwitch(arm)));
+    steps.push(Planned::needed(format!("have sshd read that list, by {at}"), Step::ChangeSshd(name_it)));
+    steps.push(prove(remote, other, ", now that sshd reads the list"));
+    steps.push(Planned::needed("disarm the dead-man's switch", Step::SetSwitch(disarm)));
+    steps.push(prove(remote, other, ", now that the switch is off"));
+    steps
+}

@@ -1,0 +1,163 @@
+//! Keys and certificates on sshd's list of revoked ones: proven before sshd is told, and never in the way of the last key.
+
+use std::fs;
+
+use super::audit::{access_to, account};
+use super::certificates::{certify, terms};
+use super::install::toolkit;
+use super::*;
+use dr_core::Plan;
+use dr_core::keys::{Bearer, PublicKey, RevocationList};
+use dr_core::report::Verdict;
+use dr_core::run::Outcome;
+use dr_core::toolkit::{RevokeOptions, Toolkit};
+use dr_core::world::ssh::Authority;
+use dr_tests::SshHost;
+
+const LIST: &str = "/etc/ssh/revoked_keys";
+const MAIN: &str = "/etc/ssh/sshd_config";
+const DROP_IN: &str = "/etc/ssh/sshd_config.d/00-dr-revoked.conf";
+const PLAIN: &str = "UsePAM no\nSubsystem sftp internal-sftp\nPasswordAuthentication no\n";
+
+/// A host that two keys open, one of which is to go.
+struct Scene {
+    host: SshHost,
+    desk: Desk,
+    mine: PathBuf,
+    stolen: PathBuf,
+    toolkit: Toolkit,
+}
+
+impl Scene {
+    fn new(config: &str, drop_ins: &[(&str, &str)]) -> Self {
+        let (host, desk) = (SshHost::start(config, drop_ins), Desk::new());
+        let (mine, stolen) = (desk.key("mine", &[]), desk.key("stolen", &[]));
+        for key in [&mine, &stolen] {
+            host.authorize("root", &public(key));
+        }
+        let toolkit = toolkit(access_to(&host, &mine), &desk);
+        Self { host, desk, mine, stolen, toolkit }
+    }
+
+    async fn plan(&self, line: &str) -> Result<Plan, Error> {
+        let root = account(&self.host, "root");
+        self.toolkit.plan_key_revocation(&[root], line, &RevokeOptions::default(), &Control::silent()).await
+    }
+
+    async fn revoke(&self, line: &str) -> dr_core::toolkit::Applied {
+        let plan = self.plan(line).await.unwrap();
+        self.toolkit.apply(&plan, "test", &Control::silent()).await.unwrap()
+    }
+
+    async fn opens(&self, key: &Path) -> bool {
+        let report = self.toolkit.probe_key(&account(&self.host, "root"), &public(key)).await.unwrap();
+        report.verdict() == Verdict::Ok
+    }
+
+    fn list(&self) -> RevocationList {
+        RevocationList::parse(&fs::read(self.host.file(LIST)).unwrap()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_key_stays_out_whoever_writes_it_back() {
+    for (config, names_it) in
+        [(PLAIN.to_owned(), MAIN), (format!("Include /etc/ssh/sshd_config.d/*.conf\n{PLAIN}"), DROP_IN)]
+    {
+        let scene = Scene::new(&config, &[]);
+        let applied = scene.revoke(&public(&scene.stolen)).await;
+        assert_eq!(applied.outcome, Outcome::New, "{applied:?}");
+        assert!(scene.list().revokes(&public(&scene.stolen).parse().unwrap()));
+        assert!(
+            fs::read_to_string(scene.host.file(names_it))
+                .unwrap()
+                .contains("\nRevokedKeys /etc/ssh/revoked_keys\n")
+        );
+        // Somebody's script puts the line back.
+        scene.host.authorize("root", &public(&scene.stolen));
+        assert!(!scene.opens(&scene.stolen).await && scene.opens(&scene.mine).await);
+        // The next one only joins the list: sshd knows it already, and no switch is needed.
+        let another = scene.desk.key("another", &[]);
+        scene.host.authorize("root", &public(&another));
+        assert!(scene.opens(&another).await);
+        let plan = scene.plan(&public(&another)).await.unwrap();
+        assert!(!plan.steps.iter().any(|step| step.title.contains("switch")), "{plan:?}");
+        let applied = scene.toolkit.apply(&plan, "test", &Control::silent()).await.unwrap();
+        assert_eq!(applied.outcome, Outcome::New, "{applied:?}");
+        assert_eq!(scene.list().version(), 2);
+        assert!(
+            !scene.opens(&another).await
+                && !scene.opens(&scene.stolen).await
+                && scene.opens(&scene.mine).await
+        );
+        // The last working key is refused before anything is done.
+        let before = fs::read(scene.host.file(LIST)).unwrap();
+        fails(scene.plan(&public(&scene.mine)).await, ErrorKind::Refused, &["last working"]);
+        assert_eq!(fs::read(scene.host.file(LIST)).unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_goes_and_its_key_stays() {
+    let desk = Desk::new();
+    let ca = desk.key("ca", &[]);
+    let config = format!("TrustedUserCAKeys /etc/ssh/ca.pub\nRevokedKeys {LIST}\n{PLAIN}");
+    let scene = Scene::new(&config, &[]);
+    fs::copy(ca.with_extension("pub"), scene.host.file("/etc/ssh/ca.pub")).unwrap();
+    // sshd takes an empty list for what it is.
+    fs::write(scene.host.file(LIST), "").unwrap();
+    let ca = Authority::load(&ca, None).await.unwrap();
+    let ann = desk.key("ann", &[]);
+    let key: PublicKey = public(&ann).parse().unwrap();
+    let (_, certificate) = certify(&desk, &ca, &terms(Bearer::User, &key, &["root"]));
+    let root = account(&scene.host, "root");
+    let by_certificate = access_to(&scene.host, &ann);
+    log_in(by_certificate.clone(), &root).await.unwrap();
+    let applied = scene.revoke(&certificate.to_string()).await;
+    assert_eq!(applied.outcome, Outcome::New, "{applied:?}");
+    fails(log_in(by_certificate.clone(), &root).await, ErrorKind::Authentication, &["certificate"]);
+    scene.host.authorize("root", &public(&ann));
+    log_in(by_certificate, &root).await.unwrap();
+    fails(scene.plan(&certificate.to_string()).await, ErrorKind::NotFound, &["audit"]);
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_taken_back_and_a_broken_list_is_never_touched() {
+    let scene = Scene::new(PLAIN, &[]);
+    let (list, main) = (scene.host.file(LIST), scene.host.file(MAIN));
+    for (content, kind) in
+        [(&b"SSHKRL\n\0 rubbish"[..], ErrorKind::Refused), (b"# keys\n", ErrorKind::Unsupported)]
+    {
+        fs::write(&list, content).unwrap();
+        fails(scene.plan(&public(&scene.stolen)).await, kind, &["revoked_keys"]);
+        assert_eq!(fs::read(&list).unwrap(), content);
+    }
+    fs::remove_file(&list).unwrap();
+    let keys = scene.host.file("/root/.ssh/authorized_keys");
+    let before = (fs::read(&main).unwrap(), fs::read(&keys).unwrap());
+    // A list that would revoke our own key, too, never gets its name.
+    let mut plan = scene.plan(&public(&scene.stolen)).await.unwrap();
+    let mut both = RevocationList::default();
+    for key in [&scene.mine, &scene.stolen] {
+        both.revoke(&public(key).parse().unwrap());
+    }
+    let mut swapped = 0;
+    for step in &mut plan.steps {
+        if let dr_core::plan::Step::ChangeSshd(change) = &mut step.step
+            && change.path == LIST
+        {
+            change.to = Some(dr_core::keys::Content::new(&both.to_bytes(1, Default::default())));
+            swapped += 1;
+        }
+    }
+    assert_eq!(swapped, 1);
+    let applied = scene.toolkit.apply(&plan, "test", &Control::silent()).await.unwrap();
+    assert_eq!(applied.outcome, Outcome::Old, "{applied:?}");
+    assert!(!list.exists() && scene.opens(&scene.mine).await);
+    // What is done can be taken back, too, in the right order: sshd never names a list that is not there.
+    let applied = scene.revoke(&public(&scene.stolen)).await;
+    assert_eq!(applied.outcome, Outcome::New, "{applied:?}");
+    assert!(list.exists() && !scene.opens(&scene.stolen).await);
+    // Nothing of it may be taken away while sshd names it, not even by the step itself.
+    assert_eq!((fs::read(&main).unwrap() == before.0, fs::read(&keys).unwrap() == before.1), (false, false));
+}
