@@ -235,7 +235,11 @@ mod tests {
             let Row { name, meaning, remedy, .. } = code.0;
             assert!(seen.insert(*name), "{name} stands twice");
             let (area, what) = name.split_once('.').unwrap();
-            assert!(!area.is_empty() && what.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'), "{name}");
+            assert!(
+                !area.is_empty()
+                    && what.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'),
+                "{name}"
+            );
             for text in [meaning, remedy] {
                 assert!(!text.is_empty() && !text.ends_with('.'), "{name}: {text}");
             }
