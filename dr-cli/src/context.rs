@@ -85,6 +85,12 @@ pub(crate) fn own_access() -> Access {
     }
 }
 
+/// The known_hosts file to which new host keys are added: the first that was named, or the user's own.
+pub(crate) fn known_hosts(common: &Common) -> Option<PathBuf> {
+    let own = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".ssh/known_hosts"));
+    common.known_hosts.first().cloned().or_else(own)
+}
+
 /// Which agents serve trees on hosts; where there is none, this executable can be put.
 fn agents(common: &Common) -> Agents {
     let binary = std::env::current_exe().ok();

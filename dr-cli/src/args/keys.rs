@@ -134,6 +134,25 @@ pub(crate) enum Keys {
         #[arg(long, value_name = "FILE")]
         ca: Vec<PathBuf>,
     },
+    /// Show the keys by which a host proves itself, compare them with what is known and with the DNS, and take them up after a yes
+    Trust {
+        /// The host, as any account of it: user@host or user@host:port
+        remote: Remote,
+        /// Compare with the SSHFP records that this name server gives (address or address:port); DNSSEC is not validated
+        #[arg(long, value_name = "ADDRESS", value_parser = name_server)]
+        dns: Option<std::net::SocketAddr>,
+        /// The fingerprints were compared on the host's console: write new keys to known_hosts without asking
+        #[arg(long)]
+        yes: bool,
+    },
+    /// The SSHFP records of host keys, to be published under the host's own name (never under one that moves)
+    Sshfp {
+        /// The host's name
+        name: dr_core::DnsName,
+        /// The files of its public keys: /etc/ssh/ssh_host_*_key.pub
+        #[arg(required = true)]
+        keys: Vec<PathBuf>,
+    },
     /// Certificates: sign one for a user or a host, or list what was signed
     #[command(subcommand)]
     Ca(Ca),
@@ -232,4 +251,12 @@ pub(crate) enum MirrorByWord {
     Rrsync,
     /// sshd's own SFTP server: begins in the directory and is not confined to it
     Sftp,
+}
+
+/// An address, with port 53 unless another one is named.
+fn name_server(text: &str) -> Result<std::net::SocketAddr, String> {
+    let address = |text: &str| text.parse::<std::net::IpAddr>().map(|address| (address, 53).into());
+    text.parse()
+        .or_else(|_| address(text))
+        .map_err(|_| "an address such as 192.0.2.53 or [2001:db8::53]:5353".to_owned())
 }

@@ -106,7 +106,7 @@ impl FromStr for Sshfp {
 /// let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
 /// let key: PublicKey = line.parse().unwrap();
 /// let records = vec![Sshfp::of(&key).unwrap()];
-/// let mut seen = SshfpSeen { name: "uk.example.net".into(), records, keys: vec![key], signed: true, moves: false };
+/// let mut seen = SshfpSeen { name: "uk.example.net".into(), records, keys: vec![key], signed: None, moves: false };
 /// assert!(seen.findings().is_empty());
 /// seen.moves = true;
 /// assert_eq!(seen.findings()[0].code, code::SSHFP_MOVES);
@@ -119,8 +119,8 @@ pub struct SshfpSeen {
     pub records: Vec<Sshfp>,
     /// The host keys that the host proved to hold, or that it has.
     pub keys: Vec<PublicKey>,
-    /// The answer was validated by DNSSEC.
-    pub signed: bool,
+    /// Whether the answer was validated by DNSSEC; none if nobody looked.
+    pub signed: Option<bool>,
     /// The name leads to another host after a failover.
     pub moves: bool,
 }
@@ -179,7 +179,7 @@ impl SshfpSeen {
                 findings.push(Finding::new(code::SSHFP_SHA1, subject(), message));
             }
         }
-        if !self.signed {
+        if self.signed == Some(false) {
             let message = "its records are not signed (DNSSEC), so ssh asks all the same";
             findings.push(Finding::new(code::SSHFP_UNSIGNED, subject(), message));
         }
@@ -203,7 +203,8 @@ mod tests {
         let good = Sshfp::of(&key).unwrap().to_string();
         let read = |text: &&str| if text.is_empty() { good.parse() } else { text.parse() };
         let records = records.iter().map(read).collect::<Result<_, _>>().unwrap();
-        let seen = SshfpSeen { name: "uk".into(), records, keys: vec![key], signed: true, moves: false };
+        let seen =
+            SshfpSeen { name: "uk".into(), records, keys: vec![key], signed: Some(true), moves: false };
         seen.findings().iter().map(|finding| finding.code).collect()
     }
 

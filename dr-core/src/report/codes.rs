@@ -160,6 +160,12 @@ codes! {
     HOST_UNREACHABLE = "host.unreachable", Error,
         "A host cannot be reached by SSH",
         "Look at the host and the line; if it is lost, fail over";
+    HOST_KEY_CHANGED = "host.key_changed", Critical,
+        "A host shows a key that is not the one that is known for it",
+        "If it was reinstalled, compare the fingerprint on its console and correct the estate or known_hosts; if not, somebody may stand in between";
+    HOST_KEY_REVOKED = "host.key_revoked", Critical,
+        "A host shows a key that was revoked: whoever holds it can pretend to be that host",
+        "Give the host a new key, and make sure of it on another way";
     HOST_KEY_NOT_PINNED = "host.key_not_pinned", Warning,
         "The estate pins no host key for this host, so the known_hosts file alone decides whom dr talks to",
         "Write the host's public keys into the estate";

@@ -24,7 +24,9 @@ pub use call::{
     ToolkitSettings,
 };
 pub use failover::{FailoverOptions, Watch};
-pub use keys::{AuditOptions, CertifyOptions, InstallOptions, LockOptions, RevokeOptions, RotateOptions};
+pub use keys::{
+    AuditOptions, CertifyOptions, HostKeys, InstallOptions, LockOptions, RevokeOptions, RotateOptions,
+};
 pub use mirror::{MirrorPlan, MirrorWatch, MirroredSite, MirroredSites, Round, Watched};
 pub use open::{Settings, now, read_secret_file};
 

@@ -33,6 +33,7 @@ use crate::dns::{Answer, Question, ZoneChange};
 use crate::error::Result;
 use crate::estate::{DnsName, Location, ProbeSpec, RecordKey, RecordSet, Remote, SiteId, ZoneName};
 use crate::failover::{Sight, Tenure};
+use crate::keys::{PublicKey, Verdict};
 pub use crate::mirror::Carries;
 use crate::mirror::wire::Door;
 use crate::mirror::{
@@ -412,6 +413,32 @@ pub enum Login {
     },
 }
 
+/// A key that a host proved to hold, and what is known of it.
+///
+/// ```
+/// use dr_core::{keys::Verdict, world::HostKeyShown};
+/// let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+/// let shown = HostKeyShown { key: line.parse().unwrap(), verdict: Verdict::Unknown, pinned: None };
+/// assert!(shown.is_new());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostKeyShown {
+    /// The key.
+    pub key: PublicKey,
+    /// What the known_hosts files say of it.
+    pub verdict: Verdict,
+    /// Whether it is one of those pinned for the host; none if no key is pinned for it.
+    pub pinned: Option<bool>,
+}
+
+impl HostKeyShown {
+    /// Nothing is known of it, and nothing speaks against it.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.verdict == Verdict::Unknown && self.pinned.is_none()
+    }
+}
+
 /// Hosts by SSH, with pinned or known host keys only. A lost connection is `Unreachable`, never a refusal.
 #[async_trait]
 pub trait Shell: Send + Sync {
@@ -434,6 +461,8 @@ pub trait Shell: Send + Sync {
     async fn prove_key(&self, remote: &Remote, public_key: &str) -> Result<Login>;
     /// Whether the host would let this public key in, over a fresh connection and without the private half: nobody logs in.
     async fn probe_key(&self, remote: &Remote, public_key: &str) -> Result<Login>;
+    /// The host's keys, each proved by a key exchange, with what is known of it. None of them is believed, and nobody logs in.
+    async fn host_keys(&self, remote: &Remote) -> Result<Vec<HostKeyShown>>;
     /// The methods by which the host lets this account in, as it names them, over a fresh connection. Nothing is offered.
     async fn offers(&self, remote: &Remote) -> Result<Vec<String>>;
     /// The public keys whose private halves are at hand, in the order in which they would be tried.

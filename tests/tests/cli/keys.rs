@@ -287,3 +287,61 @@ fn an_authority_signs_what_it_is_told_and_uses_no_number_twice() {
     let findings = last(&report, "report")["findings"].as_array().unwrap().clone();
     assert_eq!((findings.len(), &findings[0]["code"]), (2, &serde_json::json!("keys.certificate_over")));
 }
+
+#[test]
+fn a_host_is_shown_compared_with_the_dns_and_taken_up_after_a_yes() {
+    let desk = Desk::new();
+    let login = Login { host_keys: vec!["rsa", "ecdsa", "ed25519"], ..Login::default() };
+    let sshd = Sshd::with(&login);
+    let access = desk.key_for(&[&sshd]);
+    let (known, account) = (desk.home().join("known"), account(&sshd));
+    let known_hosts = fs::read_to_string(&known).unwrap();
+    fs::write(&known, "# mine").unwrap();
+    let trust = ["keys", "trust", &account, "--known-hosts", &access[3]];
+    let verify = [
+        "keys",
+        "verify",
+        &format!("{}.pub", access[1]),
+        &account,
+        "-i",
+        &access[1],
+        "--known-hosts",
+        &access[3],
+    ];
+    desk.exits(13, &verify);
+    let fingerprint =
+        |index: usize| sshd.host_keys()[index].parse::<dr_core::keys::PublicKey>().unwrap().fingerprint();
+    // Without a yes nothing is written; a key that this build cannot check is not shown.
+    let said = desk.exits(0, &trust);
+    said.has(&[&fingerprint(1), &fingerprint(2), "new"]);
+    assert!(!said.out.contains(&fingerprint(0)), "{said}");
+    desk.exits(0, &[&trust[..], &["--yes", "--dry-run"]].concat());
+    assert_eq!(fs::read_to_string(&known).unwrap(), "# mine");
+    desk.exits(0, &[&trust[..], &["--yes"]].concat());
+    let lines = fs::read_to_string(&known).unwrap();
+    assert!(lines.starts_with("# mine\n") && lines.lines().count() == 3, "{lines}");
+    for line in known_hosts.lines().skip(1) {
+        assert!(lines.contains(line.trim_end()), "{line} is not in {lines}");
+    }
+    desk.exits(0, &verify);
+    desk.exits(0, &[&trust[..], &["--yes"]].concat()).has(&["known from"]);
+    assert_eq!(fs::read_to_string(&known).unwrap(), lines, "once is enough");
+    // Against what speaks against a host, no yes helps.
+    let other = desk.path("other");
+    desk.exits(0, &["keys", "generate", &other, "--no-passphrase"]);
+    let other = fs::read_to_string(format!("{other}.pub")).unwrap();
+    let name = lines.lines().nth(1).unwrap().split(' ').next().unwrap();
+    for line in [format!("{name} {other}"), format!("@revoked * {}\n", sshd.host_keys()[2])] {
+        fs::write(&known, &line).unwrap();
+        desk.exits(1, &[&trust[..], &["--yes"]].concat()).has(&["host.key_"]);
+        assert_eq!(fs::read_to_string(&known).unwrap(), line);
+    }
+    let public = desk.path("host.pub");
+    fs::write(&public, &sshd.host_keys()[2]).unwrap();
+    let printed = desk.exits(0, &["keys", "sshfp", "uk.example.net", &public]);
+    let theirs = std::process::Command::new("ssh-keygen")
+        .args(["-r", "uk.example.net", "-f", &public])
+        .output()
+        .unwrap();
+    assert!(String::from_utf8(theirs.stdout).unwrap().contains(printed.out.trim()), "{printed}");
+}

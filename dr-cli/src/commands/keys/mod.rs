@@ -2,6 +2,7 @@
 
 mod audit;
 mod ca;
+mod trust;
 
 use std::path::Path;
 
@@ -47,6 +48,8 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
         Keys::Audit { remotes, file, known, record, ca } => {
             audit::run(common, console, estate, audit::Words { remotes, file, known, record, ca }).await
         }
+        Keys::Trust { remote, dns, yes } => trust::trust(common, console, estate, &remote, dns, yes).await,
+        Keys::Sshfp { name, keys } => trust::sshfp(console, &name, &keys),
         Keys::Ca(words) => ca::run(common, console, estate, words).await,
         Keys::LockDown { remote, account, after } => {
             let (toolkit, control) = (context::toolkit(common, estate)?, console.control());

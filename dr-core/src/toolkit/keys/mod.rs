@@ -7,6 +7,7 @@ pub(super) mod lock;
 mod revoke;
 mod rotate;
 mod script;
+mod trust;
 
 use std::path::Path;
 
@@ -14,6 +15,7 @@ pub use audit::AuditOptions;
 pub use authority::CertifyOptions;
 pub use lock::LockOptions;
 pub use rotate::{RevokeOptions, RotateOptions};
+pub use trust::HostKeys;
 
 use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};

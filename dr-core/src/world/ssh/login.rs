@@ -22,7 +22,7 @@ use crate::world::Clock as _;
 use crate::world::clock::SystemClock;
 
 /// AES-GCM first: with the instructions that every server has for it, half the time of ChaCha20-Poly1305.
-const CIPHERS: &[cipher::Name] = &[
+pub(super) const CIPHERS: &[cipher::Name] = &[
     cipher::AES_256_GCM,
     cipher::AES_128_GCM,
     cipher::CHACHA20_POLY1305,
@@ -301,7 +301,7 @@ pub(super) enum Knock {
 }
 
 /// Connects to the first address of the host that answers.
-async fn dial(remote: &Remote, within: Duration) -> Result<TcpStream> {
+pub(super) async fn dial(remote: &Remote, within: Duration) -> Result<TcpStream> {
     let operation = || format!("connect to {}", remote.authority());
     let unreachable =
         |why: String, hint: &str| Error::new(ErrorKind::Unreachable, operation(), why).hint(hint);

@@ -14,6 +14,7 @@ mod files;
 mod generate;
 mod identity;
 mod login;
+mod looking;
 pub(crate) mod register;
 mod replace;
 mod session;

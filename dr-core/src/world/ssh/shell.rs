@@ -13,12 +13,13 @@ use super::connector::Connector;
 use super::files::Files;
 use super::identity::{self, Identity};
 use super::login::{Connection, Knock};
+use super::looking;
 use super::replace::{Swap, replace};
 use super::session::Session;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::keys::PublicKey;
-use crate::world::{Control, Login, Output, Shell};
+use crate::world::{Control, HostKeyShown, Login, Output, Shell};
 
 /// How long the command that proves a login may take. A key with a forced command runs that one, however long it takes.
 const PROOF_COMMAND: Duration = Duration::from_secs(5);
@@ -221,6 +222,10 @@ impl Shell for SshShell {
             .parse()
             .map_err(|why: String| Error::new(ErrorKind::Usage, format!("ask {remote} about a key"), why))?;
         self.connector.limited(remote, self.probe(remote, &public)).await
+    }
+
+    async fn host_keys(&self, remote: &Remote) -> Result<Vec<HostKeyShown>> {
+        self.connector.limited(remote, looking::host_keys(self.connector.access(), remote)).await
     }
 
     async fn offers(&self, remote: &Remote) -> Result<Vec<String>> {

@@ -74,6 +74,12 @@ impl Trust {
         CHECKABLE.iter().filter(|_| wanted).map(|row| row.1.clone()).collect()
     }
 
+    /// What is known of a key, and whether it is pinned; none if nothing is pinned for this host.
+    pub(super) fn standing(&self, key: &PublicKey) -> (Verdict, Option<bool>) {
+        let pinned = (!self.pins.is_empty()).then(|| self.pins.contains(key));
+        (self.known.judge(&self.remote, key), pinned)
+    }
+
     /// Judges the certificate that the host showed for the key that it has just proved to hold. As ssh does, one that is not good
     /// enough is no harm where the key itself is known.
     pub(super) fn judge_certificate(&self, shown: &Shown, at: Timestamp) -> Result<()> {
@@ -198,7 +204,7 @@ fn shown(key: &PublicKey) -> String {
 }
 
 /// The kinds of host key that this build can check, best first.
-const CHECKABLE: &[(&str, Algorithm)] = &[
+pub(super) const CHECKABLE: &[(&str, Algorithm)] = &[
     ("ssh-ed25519", Algorithm::Ed25519),
     ("ecdsa-sha2-nistp256", Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 }),
     ("ecdsa-sha2-nistp384", Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 }),

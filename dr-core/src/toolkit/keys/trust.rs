@@ -1,0 +1,157 @@
+//! Host keys: shown, compared with what is known and with the DNS, and taken up by a person.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::dns::{Answer, Question, Transport};
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::{DnsName, RecordKey, RecordType, Remote};
+use crate::keys::{PublicKey, Sshfp, SshfpSeen, Verdict};
+use crate::report::{Finding, Report, Subject, Unexamined, code};
+use crate::toolkit::Toolkit;
+use crate::world::{Control, HostKeyShown};
+
+/// How long a name server may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// The keys of a host, beside what the DNS says of them.
+///
+/// ```
+/// assert!(dr_core::toolkit::HostKeys::default().keys.is_empty());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostKeys {
+    /// Each was proved by a key exchange.
+    pub keys: Vec<HostKeyShown>,
+    /// The SSHFP records of the host's name, where a name server was asked. Whether they are signed (DNSSEC) is not looked at: they are
+    /// worth what the way to that server is worth.
+    pub records: Vec<Sshfp>,
+}
+
+impl Toolkit {
+    /// Shows the keys that a host has, and what speaks against them: another key is known or pinned for it, the key is revoked, or
+    /// the SSHFP records that this name server gives do not agree. Nobody logs in, and nothing is believed.
+    ///
+    /// ```no_run
+    /// # async fn example(toolkit: dr_core::toolkit::Toolkit) -> dr_core::Result<()> {
+    /// # use dr_core::world::Control;
+    /// let host = "root@us.example.net".parse().unwrap();
+    /// let (seen, report) = toolkit.host_keys(&host, None, &Control::silent()).await?;
+    /// for shown in seen.keys {
+    ///     println!("{} {}", shown.key.algorithm(), shown.key.fingerprint());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// The host cannot be reached, or has no key of a kind that can be checked here (RSA cannot). That the name server says nothing is in
+    /// the report.
+    pub async fn host_keys(
+        &self,
+        remote: &Remote,
+        name_server: Option<SocketAddr>,
+        control: &Control,
+    ) -> Result<(HostKeys, Report)> {
+        let operation = format!("look at the host keys of {}", remote.authority());
+        let keys = control.run(&operation, self.world.shell.host_keys(remote)).await?;
+        let mut report = Report::new(operation, self.world.clock.read().wall);
+        let subject = Subject::new("host", remote.known_hosts_name());
+        for HostKeyShown { key, verdict, pinned } in &keys {
+            let what = format!("{} {}", key.algorithm(), key.fingerprint());
+            let (code, why) = match (verdict, pinned) {
+                (Verdict::Revoked(place), _) => {
+                    (code::HOST_KEY_REVOKED, format!("{what} is revoked in {place}"))
+                }
+                (_, Some(false)) if pins_kind(&keys, key) => continue,
+                (_, Some(false)) => (code::HOST_KEY_CHANGED, format!("{what} is none of the pinned ones")),
+                (Verdict::Changed(_), None) if knows_another(&keys) => continue,
+                (Verdict::Changed(place), None) => {
+                    (code::HOST_KEY_CHANGED, format!("{what} is not the one in {place}"))
+                }
+                _ => continue,
+            };
+            report.push(Finding::new(code, subject.clone(), why).with("key", key.fingerprint()));
+        }
+        report.examined.push(subject.clone());
+        let mut records = vec![];
+        if let Some(server) = name_server {
+            match self.published(server, remote).await {
+                Ok(found) => records = found,
+                Err(why) => report.unexamined.push(Unexamined { subject, why: why.to_record() }),
+            }
+        }
+        let moves = remote
+            .host
+            .parse::<DnsName>()
+            .is_ok_and(|name| self.estate.sites.values().any(|site| site.names.contains(&name)));
+        let seen = SshfpSeen {
+            name: remote.host.clone(),
+            records: records.clone(),
+            keys: keys.iter().map(|shown| shown.key.clone()).collect(),
+            signed: None,
+            moves,
+        };
+        report.findings.extend(seen.findings());
+        Ok((HostKeys { keys, records }, report.judged(&self.estate.policy.severity)))
+    }
+
+    /// The SSHFP records of the host's name.
+    async fn published(&self, server: SocketAddr, remote: &Remote) -> Result<Vec<Sshfp>> {
+        let operation = || format!("ask {server} for the SSHFP records of {}", remote.host);
+        let name: DnsName = remote.host.parse().map_err(|_| {
+            Error::new(ErrorKind::Usage, operation(), "an address has none").hint("name the host by its name")
+        })?;
+        let key = RecordKey::new(name, RecordType::SSHFP);
+        let question = Question { key, transport: Transport::Udp, recursive: true };
+        match self.world.resolver.ask(server, &question, ANSWER_WITHIN).await {
+            Answer::Records { set, .. } => {
+                let read = |data: &String| {
+                    data.parse().map_err(|why: String| Error::new(ErrorKind::Corrupt, operation(), why))
+                };
+                set.rdata.iter().map(read).collect()
+            }
+            Answer::NoData { .. } | Answer::NxDomain { .. } => Ok(vec![]),
+            other => Err(Error::new(ErrorKind::Unreachable, operation(), other.in_words())),
+        }
+    }
+
+    /// Writes host keys into a known_hosts file: lines are added, none is touched. This is a person's yes: compare the fingerprints on the
+    /// host's console first.
+    ///
+    /// ```
+    /// # let toolkit = dr_core::toolkit::Toolkit::new(dr_core::world::sim::SimWorld::new().world(), Default::default());
+    /// let dir = tempfile::tempdir().unwrap();
+    /// let file = dir.path().join("known_hosts");
+    /// let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+    /// toolkit.trust_host(&"root@us".parse().unwrap(), &[key.parse().unwrap()], &file).unwrap();
+    /// assert_eq!(std::fs::read_to_string(file).unwrap(), format!("us {key}\n"));
+    /// ```
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn trust_host(&self, remote: &Remote, keys: &[PublicKey], known_hosts: &Path) -> Result<()> {
+        let failed = |error| Error::io(format!("add lines to {}", known_hosts.display()), error);
+        let mut file = std::fs::OpenOptions::new();
+        let mut file = file.append(true).create(true).mode(0o600).open(known_hosts).map_err(failed)?;
+        let before = std::fs::read(known_hosts).map_err(failed)?;
+        let name = remote.known_hosts_name();
+        // A last line without its end would swallow the first of ours.
+        let mut lines =
+            if before.last().is_none_or(|byte| *byte == b'\n') { String::new() } else { "\n".to_owned() };
+        lines.extend(keys.iter().map(|key| format!("{name} {}\n", key.clone().with_comment(""))));
+        file.write_all(lines.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+    }
+}
+
+/// Whether another of these keys is pinned: then this one is only not pinned as well.
+fn pins_kind(keys: &[HostKeyShown], key: &PublicKey) -> bool {
+    keys.iter().any(|shown| shown.pinned == Some(true) && shown.key != *key)
+}
+
+/// Whether another of these keys is the one that is known: then this one is only of another kind.
+fn knows_another(keys: &[HostKeyShown]) -> bool {
+    keys.iter().any(|shown| matches!(shown.verdict, Verdict::Known(_)))
+}
