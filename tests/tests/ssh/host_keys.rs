@@ -2,8 +2,15 @@
 
 use super::*;
 use data_encoding::BASE64;
-use dr_core::keys::{KnownHosts, PublicKey, Verdict};
-use dr_tests::Login;
+use dr_core::estate::Site;
+use dr_core::keys::{KnownHosts, PublicKey, Sshfp, Verdict};
+use dr_core::report::code;
+use dr_core::toolkit::Toolkit;
+use dr_core::world::World;
+use dr_core::world::resolver::WireResolver;
+use dr_core::world::sim::SimWorld;
+use dr_tests::bind::{self, Notify};
+use dr_tests::{Login, Port, Zone};
 
 /// Another key of the kind that a .pub line has.
 fn stranger(desk: &Desk, name: &str, kind: &str) -> String {
@@ -243,5 +250,45 @@ fn known_hosts_files_mean_to_us_what_they_mean_to_ssh() {
         let file = desk.file("known_hosts", &content, 0o644);
         let ssh = ssh_says(&desk, &sshd, &file, "uk.example.net");
         assert_eq!(we_say(content.as_bytes(), &named, &key), ssh, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_dns_says_of_a_host_is_compared_with_its_keys() {
+    let (sshd, desk, access) = at_home();
+    let key: PublicKey = sshd.host_key().parse().unwrap();
+    let there: Remote = format!("ssh://{}@localhost:{}", sshd.user(), sshd.addr().port()).parse().unwrap();
+    let good = Sshfp::of(&key).unwrap();
+    let stale = Sshfp::of(&stranger(&desk, "old", "ed25519").parse().unwrap()).unwrap();
+    let world = World {
+        shell: Arc::new(shell(Access { pins: Default::default(), ..access })),
+        resolver: Arc::new(WireResolver::new()),
+        ..SimWorld::new().world()
+    };
+    let mut estate = dr_core::Estate::default();
+    for (moves, records, wanted) in [
+        (false, vec![], vec![]),
+        (false, vec![&good], vec![]),
+        (false, vec![&stale], vec![code::SSHFP_DIFFERS]),
+        (false, vec![&good, &stale], vec![code::SSHFP_TWICE]),
+        (true, vec![&good], vec![code::SSHFP_MOVES]),
+    ] {
+        let zone = records.iter().fold(Zone::new("localhost"), |zone, record| {
+            zone.line(&format!("localhost. 300 IN SSHFP {record}"))
+        });
+        let server = bind::primary(Port::free(), &[zone], &[], Notify::default());
+        if moves {
+            let mut site = Site::new("uk".parse().unwrap(), "us".parse().unwrap());
+            site.names = vec!["localhost".parse().unwrap()];
+            estate.sites.insert("shop".parse().unwrap(), site);
+        }
+        let toolkit = Toolkit::new(world.clone(), estate.clone());
+        let (seen, report) =
+            toolkit.host_keys(&there, Some(server.addr()), &Control::silent()).await.unwrap();
+        let codes: Vec<_> = report.findings.iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, wanted, "{report:?}");
+        assert!(seen.keys.len() == 1 && seen.keys[0].is_new() && seen.keys[0].key == key);
+        assert_eq!(seen.records.len(), records.len());
+        assert_eq!(report.unexamined, []);
     }
 }
