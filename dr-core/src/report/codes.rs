@@ -135,7 +135,7 @@ codes! {
         "Renew it with dr keys ca host or dr keys ca user; for a key that is out of use, revoke it and take its lines out of the register";
     SSHFP_DIFFERS = "keys.sshfp_differs", Error,
         "A name has an SSHFP record of a key that is not the host's, and ssh refuses the host where it asks the DNS (VerifyHostKeyDNS)",
-        "Publish what ssh-keygen -r NAME prints on the host; rotate host keys algorithm by algorithm, with the old record's TTL in between";
+        "Publish what dr keys sshfp prints; rotate host keys algorithm by algorithm, with the old record's TTL in between";
     SSHFP_TWICE = "keys.sshfp_twice", Error,
         "A name has SSHFP records of several keys of one algorithm: ssh refuses all of them, whichever is right",
         "Keep the record of the key that the host has; there is no spare one within an algorithm";
@@ -147,7 +147,7 @@ codes! {
         "Remove the record, or give the host its key back";
     SSHFP_SHA1 = "keys.sshfp_sha1", Notice,
         "A host key has a fingerprint by SHA-1 only in the DNS",
-        "Publish what ssh-keygen -r NAME prints on the host (the line with SHA-256)";
+        "Publish what dr keys sshfp prints (SHA-256)";
     SSHFP_UNSIGNED = "keys.sshfp_unsigned", Notice,
         "SSHFP records are not signed, so they prove nothing",
         "Sign the zone (DNSSEC), or take the records out";
