@@ -6,6 +6,7 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 use super::*;
 use crate::digest::Digest;
@@ -177,6 +178,14 @@ fn plain_call() -> impl Strategy<Value = Call> {
         change().prop_map(Call::Change),
         Just(Call::Land),
         Just(Call::Remembers),
+        select(vec![
+            Call::Keep,
+            Call::Switch,
+            Call::Settle,
+            Call::Quarantined,
+            Call::Generations,
+            Call::Room
+        ]),
         door().prop_map(|door| Call::Reach { door, manners: Manners::default() }),
     ]
 }
