@@ -21,8 +21,9 @@ use crate::world::endpoints::Onlooker;
 
 /// Huge files go in ranges of this size, several at once.
 const RANGE_BYTES: u64 = 64 << 20;
-/// So many lots are under way at once: with all its pieces on the way, each holds a few batches.
-const LOTS: usize = 8;
+/// So many lots are under way at once, two for each channel of a far line: while the answer to one travels, the other fills it. With
+/// all its pieces on the way, each holds a few batches.
+const LOTS: usize = 16;
 /// An SFTP server takes one file at a time, many of them at once within each lot: fewer lots, so that it has not too many open.
 const LOTS_BY_SFTP: usize = 2;
 /// So many changes without content go in one call.
