@@ -43,7 +43,10 @@ fn octets(message: &Message) -> Vec<u8> {
 
 /// Serves UDP on loopback: what `say` gives to a question is sent, one datagram each.
 async fn over_udp(say: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static) -> SocketAddr {
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    answer(UdpSocket::bind("127.0.0.1:0").await.unwrap(), say)
+}
+
+fn answer(socket: UdpSocket, say: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static) -> SocketAddr {
     let address = socket.local_addr().unwrap();
     tokio::spawn(async move {
         let mut buffer = [0; 4096];
@@ -56,12 +59,31 @@ async fn over_udp(say: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static) -> Socke
     address
 }
 
-/// Serves TCP on the same port as `udp`: `serve` does with each connection what it likes, after it has read the question.
+/// Serves TCP on loopback: `serve` does with each connection what it likes, after it has read the question.
 async fn over_tcp<F: Future<Output = ()> + Send>(
-    address: SocketAddr,
     serve: impl Fn(TcpStream, Vec<u8>) -> F + Send + Sync + Clone + 'static,
 ) -> SocketAddr {
-    let listener = TcpListener::bind(address).await.unwrap();
+    accept(TcpListener::bind("127.0.0.1:0").await.unwrap(), serve)
+}
+
+/// Serves both on one port. One that is free for TCP may be taken for UDP.
+async fn over_both<F: Future<Output = ()> + Send>(
+    say: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static,
+    serve: impl Fn(TcpStream, Vec<u8>) -> F + Send + Sync + Clone + 'static,
+) -> SocketAddr {
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        if let Ok(socket) = UdpSocket::bind(listener.local_addr().unwrap()).await {
+            answer(socket, say);
+            return accept(listener, serve);
+        }
+    }
+}
+
+fn accept<F: Future<Output = ()> + Send>(
+    listener: TcpListener,
+    serve: impl Fn(TcpStream, Vec<u8>) -> F + Send + Sync + Clone + 'static,
+) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -261,7 +283,7 @@ async fn send(stream: &mut TcpStream, message: &[u8]) {
 #[tokio::test]
 async fn what_is_truncated_is_had_over_tcp() {
     // About as many records as a message holds.
-    let server = over_tcp(over_udp(truncated).await, async |mut stream: TcpStream, question: Vec<u8>| {
+    let server = over_both(truncated, async |mut stream: TcpStream, question: Vec<u8>| {
         let mut answer = honest(&question);
         answer.answers = (0..2000_u16)
             .map(|number| {
@@ -280,7 +302,7 @@ async fn what_is_truncated_is_had_over_tcp() {
     let answer = ask(nobody, Transport::Udp).await;
     assert!(matches!(&answer, Answer::Unreachable { why } if why.contains("truncated")), "{answer:?}");
 
-    let server = over_tcp(over_udp(truncated).await, async |mut stream: TcpStream, question: Vec<u8>| {
+    let server = over_both(truncated, async |mut stream: TcpStream, question: Vec<u8>| {
         send(&mut stream, &truncated(&question)[0]).await;
     })
     .await;
@@ -289,8 +311,7 @@ async fn what_is_truncated_is_had_over_tcp() {
 
 #[tokio::test]
 async fn a_connection_that_never_ends_does() {
-    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    let drip = over_tcp(any, async |mut stream: TcpStream, question: Vec<u8>| {
+    let drip = over_tcp(async |mut stream: TcpStream, question: Vec<u8>| {
         let answer = octets(&honest(&question));
         let _ = stream.write_u16(u16::try_from(answer.len()).unwrap()).await;
         for octet in answer {
@@ -300,22 +321,21 @@ async fn a_connection_that_never_ends_does() {
     })
     .await;
     assert_eq!(ask(drip, Transport::Tcp).await, Answer::Silent);
-    let mute = over_tcp(any, async |stream: TcpStream, _| {
+    let mute = over_tcp(async |stream: TcpStream, _| {
         std::future::pending::<()>().await;
         drop(stream);
     })
     .await;
     assert_eq!(ask(mute, Transport::Tcp).await, Answer::Silent);
     let flood =
-        over_tcp(any, async |mut stream: TcpStream, _| while stream.write_all(&[0; 4096]).await.is_ok() {})
-            .await;
+        over_tcp(async |mut stream: TcpStream, _| while stream.write_all(&[0; 4096]).await.is_ok() {}).await;
     assert!(matches!(ask(flood, Transport::Tcp).await, Answer::Malformed { .. }));
-    let closing = over_tcp(any, async |mut stream: TcpStream, _| {
+    let closing = over_tcp(async |mut stream: TcpStream, _| {
         let _ = stream.write_u16(500).await;
     })
     .await;
     assert!(matches!(ask(closing, Transport::Tcp).await, Answer::Unreachable { .. }));
-    let strangers_first = over_tcp(any, async |mut stream: TcpStream, question: Vec<u8>| {
+    let strangers_first = over_tcp(async |mut stream: TcpStream, question: Vec<u8>| {
         let mut other = honest(&question);
         other.metadata.id = other.metadata.id.wrapping_add(1);
         send(&mut stream, &octets(&other)).await;
