@@ -5,7 +5,7 @@
 /// ```
 /// use dr_core::mirror::{Order, Turn, Turns};
 /// let mut turns = Turns::default();
-/// let (files, removals) = (Order { landing: 1, after: 0 }, Order { landing: 1, after: 2 });
+/// let (files, removals) = (Order::new(1, 0), Order::new(1, 2));
 /// turns.arrive(removals);
 /// assert_eq!(turns.turn(removals), Turn::Later, "two calls come before it");
 /// turns.finish(files, true);
@@ -18,13 +18,28 @@ pub struct Order {
     pub landing: u64,
     /// So many calls are finished before this one begins: all of the stages before its own.
     pub after: u64,
+    /// So many of them must have landed what they were to land; of the others it is enough that they are over.
+    pub needs: u64,
+}
+
+impl Order {
+    /// A call that needs all that comes before it.
+    ///
+    /// ```
+    /// use dr_core::mirror::Order;
+    /// assert_eq!(Order::new(1, 7).needs, 7);
+    /// ```
+    #[must_use]
+    pub const fn new(landing: u64, after: u64) -> Self {
+        Self { landing, after, needs: after }
+    }
 }
 
 /// Whether a call may begin.
 ///
 /// ```
 /// use dr_core::mirror::{Order, Turn, Turns};
-/// assert_eq!(Turns::default().turn(Order { landing: 7, after: 0 }), Turn::Never, "it is not known here");
+/// assert_eq!(Turns::default().turn(Order::new(7, 0)), Turn::Never, "it is not known here");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
@@ -41,7 +56,7 @@ pub enum Turn {
 /// ```
 /// use dr_core::mirror::{Order, Turn, Turns};
 /// let mut turns = Turns::default();
-/// let order = |after| Order { landing: 1, after };
+/// let order = |after| Order::new(1, after);
 /// turns.arrive(order(0));
 /// turns.finish(order(0), false);
 /// assert_eq!(turns.turn(order(0)), Turn::Now, "those of one stage do not depend on each other");
@@ -68,7 +83,7 @@ impl Turns {
     #[must_use]
     pub fn turn(&self, order: Order) -> Turn {
         let is_known = order.landing == self.landing && !self.is_over;
-        if !is_known || self.spoiled.is_some_and(|spoiled| spoiled < order.after) {
+        if !is_known || self.spoiled.is_some_and(|spoiled| spoiled < order.needs) {
             Turn::Never
         } else if self.finished < order.after {
             Turn::Later
@@ -84,7 +99,7 @@ impl Turns {
         }
         self.finished += 1;
         if !has_landed {
-            self.spoiled = Some(self.spoiled.map_or(order.after, |spoiled| spoiled.min(order.after)));
+            self.spoiled = Some(self.spoiled.map_or(order.needs, |spoiled| spoiled.min(order.needs)));
         }
     }
 
@@ -99,7 +114,7 @@ mod tests {
     use super::*;
 
     const fn order(after: u64) -> Order {
-        Order { landing: 3, after }
+        Order::new(3, after)
     }
 
     /// Stages of these lengths, as the calls of each are numbered.
@@ -144,13 +159,29 @@ mod tests {
     }
 
     #[test]
+    fn what_only_has_to_wait_is_done_all_the_same() {
+        let mut turns = Turns::default();
+        turns.arrive(order(0));
+        turns.finish(order(0), true);
+        // Two guesses, files that only wait for them, and what is removed when all of that has landed.
+        let waits = Order { needs: 1, ..order(3) };
+        turns.finish(order(1), false);
+        assert_eq!((turns.turn(waits), turns.turn(order(5))), (Turn::Later, Turn::Never));
+        turns.finish(order(1), true);
+        assert_eq!((turns.turn(waits), turns.turn(order(5))), (Turn::Now, Turn::Never));
+        turns.finish(waits, true);
+        turns.finish(waits, true);
+        assert_eq!(turns.turn(order(5)), Turn::Never);
+    }
+
+    #[test]
     fn what_is_late_for_a_landing_is_not_done() {
         let mut turns = Turns::default();
         turns.arrive(order(0));
         turns.end();
         turns.arrive(order(0));
         assert_eq!(turns.turn(order(0)), Turn::Never, "it was settled");
-        let next = Order { landing: 4, after: 0 };
+        let next = Order::new(4, 0);
         turns.arrive(next);
         turns.finish(order(0), false);
         assert_eq!((turns.turn(next), turns.turn(order(0))), (Turn::Now, Turn::Never));

@@ -44,7 +44,7 @@ impl Scene {
     }
 
     fn after(&self, after: u64) -> Order {
-        Order { landing: self.landing, after }
+        Order::new(self.landing, after)
     }
 
     fn pieces(&self) -> PieceReceiver {
@@ -96,10 +96,10 @@ async fn nothing_vanishes_after_something_that_did_not_land() {
     // Answer by answer it goes on.
     assert!(tree.change_all(&removals).await.unwrap()[0].is_landed());
     tree.settle().await.unwrap();
-    let next = Order { landing: tree.new_order().unwrap(), after: 0 };
+    let next = Order::new(tree.new_order().unwrap(), 0);
     tree.in_order(next, Ordered::Begin(&landing)).await.unwrap();
     tree.settle().await.unwrap();
-    let late = tree.in_order(Order { after: 1, ..next }, Ordered::Change(&removals)).await;
+    let late = tree.in_order(Order::new(next.landing, 1), Ordered::Change(&removals)).await;
     assert_eq!(late.unwrap_err().kind(), ErrorKind::Cancelled, "it was settled");
 }
 

@@ -252,9 +252,10 @@ impl Coded for Order {
     fn put(&self, to: &mut Writer) {
         self.landing.put(to);
         self.after.put(to);
+        self.needs.put(to);
     }
     fn take(from: &mut Reader) -> Result<Self, Malformed> {
-        Ok(Self { landing: from.number()?, after: from.number()? })
+        Ok(Self { landing: from.number()?, after: from.number()?, needs: from.number()? })
     }
 }
 

@@ -161,8 +161,12 @@ fn passed() -> impl Strategy<Value = Passed> {
 }
 
 fn call() -> impl Strategy<Value = Call> {
-    let ordered = (any::<u64>(), any::<u64>(), plain_call())
-        .prop_map(|(landing, after, call)| Call::InOrder(Order { landing, after }, Box::new(call)));
+    let order = (any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(landing, after, needs)| Order {
+        landing,
+        after,
+        needs,
+    });
+    let ordered = (order, plain_call()).prop_map(|(order, call)| Call::InOrder(order, Box::new(call)));
     prop_oneof![plain_call(), ordered]
 }
 

@@ -57,18 +57,23 @@ enum Job {
     Settle,
 }
 
-/// Calls with what has to be over before each.
-#[derive(Default)]
+/// Calls, each with its place.
 struct Jobs {
-    all: Vec<(u64, Job)>,
+    landing: u64,
+    all: Vec<(Order, Job)>,
     aim: Option<Aim>,
     stages: Vec<usize>,
     changes: Vec<Change>,
 }
 
 impl Jobs {
-    fn next(&self) -> u64 {
-        self.all.len() as u64
+    fn new(landing: u64) -> Self {
+        Self { landing, all: vec![], aim: None, stages: vec![], changes: vec![] }
+    }
+
+    /// The place behind all that is there.
+    fn next(&self) -> Order {
+        Order::new(self.landing, self.all.len() as u64)
     }
 
     fn push(&mut self, job: Job) {
@@ -76,11 +81,19 @@ impl Jobs {
         self.all.push((self.next(), job));
     }
 
-    /// Calls that need nothing of each other.
-    fn push_all(&mut self, stage: usize, lots: Vec<Lot>) {
+    /// The files of a stage. What the target was to make from files of its own may turn out to be something else: the other lots
+    /// wait for it, for they may replace those files, and go ahead.
+    fn push_all(&mut self, stage: usize, Lots { first, then, landings }: Lots) {
         self.flush();
-        let after = self.next();
-        self.all.extend(lots.into_iter().map(|lot| (after, Job::Lot(stage, lot))));
+        let begin = self.next().after;
+        let push = |all: &mut Vec<_>, order, lots: Vec<Lot>| {
+            all.extend(lots.into_iter().map(|lot| (order, Job::Lot(stage, lot))));
+        };
+        push(&mut self.all, Order::new(self.landing, begin), first);
+        let behind = Order { needs: begin, ..self.next() };
+        push(&mut self.all, behind, then);
+        let last = self.next();
+        push(&mut self.all, last, landings.into_iter().map(|file| Lot { files: vec![file] }).collect());
     }
 
     /// Changes of many stages go together.
@@ -120,10 +133,9 @@ impl Flow<'_> {
     pub(super) async fn ahead(&self, mut stages: Vec<Stage>) -> Result<Vec<Stage>> {
         let order = if self.is_direct { None } else { self.ends.target.new_order() };
         let Some(landing) = order else { return Ok(stages) };
-        let jobs = self.jobs(&mut stages).await?;
-        let mut calls = stream::iter(jobs)
-            .map(|(after, job)| self.call(Order { landing, after }, job).boxed())
-            .buffer_unordered(CALLS);
+        let jobs = self.jobs(landing, &mut stages).await?;
+        let mut calls =
+            stream::iter(jobs).map(|(order, job)| self.call(order, job).boxed()).buffer_unordered(CALLS);
         while let Some(outcome) = calls.next().await {
             let Outcome { spoiled, back } = outcome?;
             if let Some(stage) = spoiled {
@@ -140,7 +152,7 @@ impl Flow<'_> {
     }
 
     /// Takes the changes out of the stages.
-    async fn jobs(&self, stages: &mut [Stage]) -> Result<Vec<(u64, Job)>> {
+    async fn jobs(&self, landing: u64, stages: &mut [Stage]) -> Result<Vec<(Order, Job)>> {
         for stage in stages.iter_mut() {
             stage.changes = self.unblocked(std::mem::take(&mut stage.changes).into_iter());
         }
@@ -148,7 +160,7 @@ impl Flow<'_> {
             stages.iter().flat_map(|stage| &stage.changes).filter(|change| change.moves_content()).collect();
         let mut bases =
             if files.is_empty() { Default::default() } else { bases(self.ends, &files, self.all).await? };
-        let mut jobs = Jobs::default();
+        let mut jobs = Jobs::new(landing);
         if self.begins() {
             jobs.push(Job::Begin);
         }
@@ -159,11 +171,7 @@ impl Flow<'_> {
                 let basis = bases.remove(&change.path).unwrap_or_default();
                 LotFile { change, basis, part: Part::Whole }
             });
-            let Lots { first, then, landings } = lots(files.collect(), &self.limits());
-            let landings = landings.into_iter().map(|file| Lot { files: vec![file] }).collect();
-            for lots in [first, then, landings] {
-                jobs.push_all(number, lots);
-            }
+            jobs.push_all(number, lots(files.collect(), &self.limits()));
             // After the files: what is set at one name of a file shows at its other names.
             others.into_iter().for_each(|change| jobs.change(number, stage.aim, change));
         }

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     fn place(queue: &Arc<Queue>, after: u64) -> Place {
-        let order = Order { landing: 1, after };
+        let order = Order::new(1, after);
         queue.arrive(&Call::InOrder(order, Box::new(Call::ChangeAll))).unwrap()
     }
 
