@@ -45,6 +45,7 @@ pub struct Proxy {
     addr: SocketAddr,
     line: watch::Sender<Line>,
     passed: Arc<[AtomicU64; 2]>,
+    accepted: Arc<AtomicU64>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -61,11 +62,13 @@ impl Proxy {
         let (line, changes) = watch::channel(Line::default());
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let passed = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
+        let accepted = Arc::new(AtomicU64::new(0));
         let way = Arc::new(Way {
             server,
             changes,
             free: [Mutex::new(None), Mutex::new(None)],
             passed: Arc::clone(&passed),
+            accepted: Arc::clone(&accepted),
         });
         let thread = std::thread::spawn(move || {
             let runtime =
@@ -75,7 +78,7 @@ impl Proxy {
                 tokio::select! { () = accept(listener, way) => {}, _ = stopped => {} }
             });
         });
-        Self { addr, line, passed, stop: Some(stop), thread: Some(thread) }
+        Self { addr, line, passed, accepted, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Where it listens.
@@ -92,6 +95,12 @@ impl Proxy {
     /// Cuts it (or restores it), leaving delay and rate as they are.
     pub fn set_state(&self, state: State) {
         self.line.send_modify(|line| line.state = state);
+    }
+
+    /// How many connections there were so far.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
     }
 
     /// How many bytes have reached the server, and how many its clients.
@@ -118,6 +127,7 @@ struct Way {
     /// When the last byte handed over so far, in each direction, has left.
     free: [Mutex<Option<Instant>>; 2],
     passed: Arc<[AtomicU64; 2]>,
+    accepted: Arc<AtomicU64>,
 }
 
 async fn accept(listener: TcpListener, way: Arc<Way>) {
@@ -132,6 +142,7 @@ async fn accept(listener: TcpListener, way: Arc<Way>) {
 
 /// One connection, from its handshake to its end.
 async fn connect(client: TcpStream, way: Arc<Way>) {
+    way.accepted.fetch_add(1, Ordering::Relaxed);
     let mut changes = way.changes.clone();
     let delay = changes.borrow().delay;
     sleep(2 * delay).await;

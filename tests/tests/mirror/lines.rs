@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dr_core::mirror::Options;
+use dr_core::mirror::{Compress, Options};
 use dr_core::run::Outcome;
 use dr_core::world::Control;
 use dr_tests::Proxy;
@@ -65,4 +65,27 @@ async fn many_files_share_the_round_trips_of_a_long_line() {
     // One file after the other needs four round trips each: 160 s.
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     println!("500 files over a line of 80 ms: {:?}", begun.elapsed());
+}
+
+/// One connection is not enough for a line that is long and wide; with a limit it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn much_content_has_a_far_line_of_several_connections() {
+    let (host, directory) = (Host::start(), tempfile::tempdir().unwrap());
+    let proxy = Proxy::start(host.sshd.addr());
+    let host = host.reached_at(proxy.addr());
+    let from = directory.path().join("from");
+    std::fs::create_dir(&from).unwrap();
+    for number in 0..140_u8 {
+        std::fs::write(from.join(number.to_string()), vec![number; 1 << 20]).unwrap();
+    }
+    proxy.set(Line { delay: Duration::from_millis(40), ..Line::default() });
+    for (limit, connections) in [(None, 4), (Some(1 << 30), 1)] {
+        let to = directory.path().join(format!("to {connections}"));
+        let options = Options { bytes_per_second: limit, compress: Compress::Always, ..Options::default() };
+        let before = proxy.accepted();
+        // A toolkit of its own: it has no connection yet.
+        let _ = mirror(&host.toolkit_by_agent(), &here(&from), &host.at(&to), &options).await;
+        assert_eq!(proxy.accepted() - before, connections, "limit: {limit:?}");
+        assert_eq!(rsync(&from, &to, &["--checksum", "--modify-window=1"]), "");
+    }
 }

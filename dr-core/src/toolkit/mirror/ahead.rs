@@ -164,14 +164,22 @@ impl Flow<'_> {
         if self.begins() {
             jobs.push(Job::Begin);
         }
+        let mut is_guessed = false;
         for (number, stage) in stages.iter_mut().enumerate() {
+            if is_guessed && stage.changes.iter().any(Change::moves_content) {
+                // Should a guess be wrong, all that was sent for this stage would travel twice: it waits until that is known.
+                jobs.flush();
+                return Ok(jobs.all);
+            }
             let (files, others): (Vec<Change>, Vec<Change>) =
                 std::mem::take(&mut stage.changes).into_iter().partition(Change::moves_content);
             let files = files.into_iter().map(|change| {
                 let basis = bases.remove(&change.path).unwrap_or_default();
                 LotFile { change, basis, part: Part::Whole }
             });
-            jobs.push_all(number, lots(files.collect(), &self.limits()));
+            let lots = lots(files.collect(), &self.limits());
+            is_guessed |= !lots.first.is_empty();
+            jobs.push_all(number, lots);
             // After the files: what is set at one name of a file shows at its other names.
             others.into_iter().for_each(|change| jobs.change(number, stage.aim, change));
         }

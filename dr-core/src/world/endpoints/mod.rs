@@ -76,7 +76,7 @@ impl SystemEndpoints {
     ) -> Result<Box<dyn Endpoint>> {
         let (session, ()) = tokio::join!(self.connector.session(remote), self.finder.prepare());
         let session = session?;
-        let why = match self.finder.open(&session, remote, path, control).await? {
+        let why = match self.finder.open((&self.connector, &session), remote, path, control).await? {
             agent::Found::Agent(tree) => return Ok(tree),
             agent::Found::None(why) => why,
         };

@@ -89,6 +89,14 @@ impl Connector {
         }
     }
 
+    /// One more session with this account, for its caller alone. It ends when the value is dropped.
+    ///
+    /// # Errors
+    /// As for [`Connector::session`].
+    pub(crate) async fn another(&self, remote: &Remote) -> Result<Session> {
+        self.open(remote).await
+    }
+
     /// Says goodbye to every host. Sessions opened afterwards are new ones.
     pub async fn close(&self) {
         let slots = std::mem::take(&mut *self.slots.lock().unwrap_or_else(PoisonError::into_inner));

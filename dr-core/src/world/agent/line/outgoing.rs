@@ -87,6 +87,10 @@ impl Limiter {
         self.bytes_per_second.store(bytes_per_second.unwrap_or(0), Ordering::Relaxed);
     }
 
+    pub(in crate::world) fn is_limited(&self) -> bool {
+        self.bytes_per_second.load(Ordering::Relaxed) > 0
+    }
+
     async fn pass(&self, bytes: usize) {
         let rate = self.bytes_per_second.load(Ordering::Relaxed);
         if rate == 0 {

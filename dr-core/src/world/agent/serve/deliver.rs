@@ -48,8 +48,9 @@ impl Agent {
         }
         let mut control = Control::silent();
         control.cancel = cancel.clone();
-        let session = Connector::new(access).session(&door.remote).await?;
-        let tree = join(&session, &door, &control).await?;
+        let connector = Connector::new(access);
+        let session = connector.session(&door.remote).await?;
+        let tree = join((&connector, &session), &door, &control).await?;
         tree.behave(manners).await?;
         *reached = Some(Reached { token: door.token, tree: Arc::new(tree) });
         Ok(Reply::Done)

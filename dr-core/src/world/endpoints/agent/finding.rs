@@ -3,27 +3,24 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
 use super::AgentEndpoint;
-use super::lanes::{self, Answer, Opener, Wanted};
+use super::lanes::{self, Answer};
+use super::opener::Opener;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::mirror::wire::Door;
 use crate::run::Event;
 use crate::world::Control;
-use crate::world::agent::line::{Incoming, Outgoing};
-use crate::world::ssh::Session;
+use crate::world::ssh::{Connector, Session};
 
 /// What the search says where there is no agent; the machine's kind follows.
 const NONE_HERE: &str = "dr: no agent here:";
-/// Stock sshd allows ten sessions a connection (MaxSessions): some are left for others.
-const FAR_LANES: usize = 8;
 /// No executable of ours comes near.
 const BINARY_BYTES_MAX: u64 = 1 << 30;
 
@@ -105,7 +102,7 @@ impl Finder {
     /// The tree at `path` on the host by the agent there, which is put there if it has none.
     pub(in crate::world::endpoints) async fn open(
         &self,
-        session: &Arc<Session>,
+        (connector, session): (&Arc<Connector>, &Arc<Session>),
         remote: &Remote,
         path: &str,
         control: &Control,
@@ -114,7 +111,7 @@ impl Finder {
             return Ok(Found::None("no agent is wanted".to_owned()));
         }
         let root = if path.is_empty() { "." } else { path }.as_bytes();
-        let place = Place { session, remote, root, token: &[], wanted: self.wanted(), control };
+        let place = Place { connector, session, remote, root, token: &[], most: self.most(), control };
         let command = match &self.agents.path {
             Some(path) => format!("exec {} agent --stdio", quoted(path)),
             None => search(self.name().await),
@@ -145,21 +142,19 @@ impl Finder {
         }
     }
 
-    fn wanted(&self) -> Wanted {
-        let most = self.agents.lanes.unwrap_or(usize::MAX).max(1);
-        Wanted { near: most.min(1), far: most.min(FAR_LANES) }
+    fn most(&self) -> usize {
+        self.agents.lanes.unwrap_or(usize::MAX)
     }
 }
 
 /// Joins the agent behind a door, over this session with its host.
 pub(in crate::world) async fn join(
-    session: &Arc<Session>,
+    (connector, session): (&Arc<Connector>, &Arc<Session>),
     door: &Door,
     control: &Control,
 ) -> Result<AgentEndpoint> {
     let (root, token) = (door.root.as_slice(), door.token.as_slice());
-    let wanted = Wanted { near: 1, far: FAR_LANES };
-    let place = Place { session, remote: &door.remote, root, token, wanted, control };
+    let place = Place { connector, session, remote: &door.remote, root, token, most: usize::MAX, control };
     match place.start(door.command.clone()).await? {
         Started::Agent(agent) => Ok(*agent),
         Started::Not(why) => {
@@ -170,12 +165,14 @@ pub(in crate::world) async fn join(
 
 /// A tree on a host.
 struct Place<'a> {
+    connector: &'a Arc<Connector>,
     session: &'a Arc<Session>,
     remote: &'a Remote,
     root: &'a [u8],
     /// Empty for an agent of our own.
     token: &'a [u8],
-    wanted: Wanted,
+    /// So many lines at most.
+    most: usize,
     control: &'a Control,
 }
 
@@ -187,19 +184,11 @@ enum Started {
 impl Place<'_> {
     /// Starts a command that may be an agent.
     async fn start(&self, command: String) -> Result<Started> {
-        let session = Arc::clone(self.session);
-        let line = command.clone();
-        let opener: Opener = Arc::new(move || {
-            let (session, command) = (Arc::clone(&session), line.clone());
-            async move {
-                let (input, output) = session.start(&command).await?;
-                Ok((Incoming::Channel(input), Outgoing::Channel(output)))
-            }
-            .boxed()
-        });
+        let (connector, session) = (Arc::clone(self.connector), Arc::clone(self.session));
+        let opener = Arc::new(Opener::new(connector, session, self.remote.clone(), command.clone()));
         let peer = format!("the agent on {}", self.remote);
-        let way = opener().await?;
-        match lanes::greet(way, (self.root, self.token), peer.clone(), Some(opener), self.wanted).await? {
+        let way = opener.line().await?;
+        match lanes::greet(way, (self.root, self.token), peer.clone(), Some(opener), self.most).await? {
             Answer::Agent(opened) => {
                 if let Some(message) = lanes::clock_note(opened.hello.wall_ms, self.remote) {
                     self.control.emit(&Event::Note { message });

@@ -5,29 +5,34 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
+use super::opener::{Opener, Way};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::mirror::wire::{
     Call, Coded, FrameHead, FrameKind, Hello, Manners, PROTOCOL, Reader, Reply, Writer,
 };
 use crate::world::agent::greeting;
-use crate::world::agent::line::{Frames, Incoming, LastWords, Limiter, Line, Outgoing, as_result};
+use crate::world::agent::line::{Frames, LastWords, Limiter, Line, as_result};
 
 /// How long an agent may take to say hello, and to open its tree.
 const HELLO_WITHIN: Duration = Duration::from_secs(60);
 /// With a shorter round trip the line's window is no limit.
 const NEAR: Duration = Duration::from_millis(3);
 
+/// Less than this is there sooner than more lines are.
+const WORTH_MORE_LANES: u64 = 8 << 20;
+/// Less than this is there sooner than another login is worth it.
+const WORTH_MORE_CONNECTIONS: u64 = 128 << 20;
+/// Stock sshd allows ten sessions a connection (MaxSessions): some are left for others.
+const LANES: usize = 8;
+/// More connections, and the lines of each.
+const CONNECTIONS: usize = 3;
+const LANES_OF_MORE: usize = 4;
+
 /// A line with so many requests has enough to do until there are others.
 const BUSY: usize = 4;
-
-/// Both ways of a line on which nothing was said yet.
-pub(super) type Way = (Incoming, Outgoing);
-/// Opens one more line to the same host, and starts an agent there.
-pub(super) type Opener = Arc<dyn Fn() -> BoxFuture<'static, Result<Way>> + Send + Sync>;
 
 /// Who answered on a new line.
 pub(super) enum Answer {
@@ -48,21 +53,15 @@ pub(super) struct Opened {
     pub(super) greeted_within: Duration,
 }
 
-/// How many lines there may be.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
-    pub(super) near: usize,
-    pub(super) far: usize,
-}
-
 /// The lines to one agent.
 pub(super) struct Lanes {
     lines: Arc<Mutex<Vec<Arc<Line>>>>,
     first: Arc<Line>,
     token: Vec<u8>,
     peer: String,
-    opener: Option<Opener>,
-    wanted: Wanted,
+    opener: Option<Arc<Opener>>,
+    /// So many lines at most.
+    most: usize,
     began_more: AtomicBool,
     /// False while more are being opened.
     settled: watch::Sender<bool>,
@@ -74,8 +73,8 @@ pub(super) async fn greet(
     way: Way,
     (root, token): (&[u8], &[u8]),
     peer: String,
-    opener: Option<Opener>,
-    wanted: Wanted,
+    opener: Option<Arc<Opener>>,
+    most: usize,
 ) -> Result<Answer> {
     let (input, mut to) = way;
     let mut frames = Frames::new(input);
@@ -120,7 +119,7 @@ pub(super) async fn greet(
         token: hello.token.clone(),
         peer,
         opener,
-        wanted,
+        most,
         began_more: AtomicBool::new(false),
         settled: watch::Sender::new(true),
         limiter,
@@ -204,37 +203,34 @@ impl Lanes {
         )
     }
 
-    /// Opens more lines, once, if that pays. It waits for nothing.
-    pub(super) fn begin_more(&self) {
-        let Some(opener) = self.opener.clone() else { return };
+    /// Opens more lines, once, if that pays for so many bytes. It waits for nothing.
+    pub(super) fn begin_more(&self, bytes: u64) {
+        let Some(opener) = &self.opener else { return };
         let round_trip = Duration::from_micros(self.first.shared.squeeze.round_trip_micros());
-        let wanted = if round_trip < NEAR { self.wanted.near } else { self.wanted.far };
-        if wanted < 2 || self.began_more.swap(true, Ordering::Relaxed) {
+        let growth = growth(bytes, round_trip, self.most, self.limiter.is_limited());
+        if growth.is_empty() || self.began_more.swap(true, Ordering::Relaxed) {
             return;
         }
-        self.settled.send_replace(false);
-        let settled = self.settled.clone();
-        let new = (1..wanted).map(|_| {
-            let joined = join(
-                opener(),
-                self.token.clone(),
-                self.peer.clone(),
-                Arc::clone(&self.limiter),
-                Arc::clone(&self.first),
-            );
-            let lines = Arc::clone(&self.lines);
-            async move {
-                // A host that grants no more channels is served by those there are.
-                if let Some(line) = joined.await {
-                    lines.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(line));
-                }
+        for (connection, lines) in growth.into_iter().enumerate() {
+            let new = Newcomers {
+                lines: Arc::clone(&self.lines),
+                token: self.token.clone(),
+                peer: self.peer.clone(),
+                limiter: Arc::clone(&self.limiter),
+                first: Arc::clone(&self.first),
+                opener: Arc::clone(opener),
+            };
+            if connection > 0 {
+                tokio::spawn(async move { tokio::time::timeout(HELLO_WITHIN, new.on_another(lines)).await });
+                continue;
             }
-        });
-        let new = futures_util::future::join_all(new);
-        tokio::spawn(async move {
-            let _ = tokio::time::timeout(HELLO_WITHIN, new).await;
-            settled.send_replace(true);
-        });
+            self.settled.send_replace(false);
+            let settled = self.settled.clone();
+            tokio::spawn(async move {
+                let _ = tokio::time::timeout(HELLO_WITHIN, new.on_the_first(lines)).await;
+                settled.send_replace(true);
+            });
+        }
     }
 
     /// How this side uses the lines.
@@ -245,33 +241,83 @@ impl Lanes {
     }
 }
 
-/// One more line to the agent with this token; none if it cannot be.
-async fn join(
-    opening: BoxFuture<'static, Result<Way>>,
+/// How many more lines pay for so many bytes: those on the connection that is there, then those on each new one. A channel
+/// moves its window (2 MiB) in a round trip; what comes in a connection waits for a processor, and for the windows of its host.
+fn growth(bytes: u64, round_trip: Duration, most: usize, is_limited: bool) -> Vec<usize> {
+    if bytes < WORTH_MORE_LANES || round_trip < NEAR || most < 2 {
+        return vec![];
+    }
+    let mut growth = vec![LANES.min(most) - 1];
+    if bytes >= WORTH_MORE_CONNECTIONS && !is_limited {
+        let mut left = most - LANES.min(most);
+        while growth.len() <= CONNECTIONS && left > 0 {
+            let lines = LANES_OF_MORE.min(left);
+            growth.push(lines);
+            left -= lines;
+        }
+    }
+    growth
+}
+
+/// Lines that join the agent of the first.
+struct Newcomers {
+    lines: Arc<Mutex<Vec<Arc<Line>>>>,
     token: Vec<u8>,
     peer: String,
     limiter: Arc<Limiter>,
     first: Arc<Line>,
-) -> Option<Line> {
-    let (input, mut to) = opening.await.ok()?;
-    let mut frames = Frames::new(input);
-    to.write(greeting(&our_hello(token.clone()))).await;
-    if !frames.find_magic().await {
-        return None;
+    opener: Arc<Opener>,
+}
+
+impl Newcomers {
+    async fn on_the_first(&self, lines: usize) {
+        let new = (0..lines).map(|_| async { self.join(self.opener.line().await).await });
+        futures_util::future::join_all(new).await;
     }
-    let hello = hear(&mut frames, FrameKind::Hello, &String::new).await.ok()??;
-    let (PROTOCOL, Some(hello)) = Hello::read(hello).ok()? else { return None };
-    if hello.token != token {
-        return None;
+
+    async fn on_another(&self, lines: usize) {
+        // A host that grants no more is served by those there are.
+        let Ok(session) = self.opener.connection().await else { return };
+        let new = (0..lines).map(|_| async { self.join(self.opener.line_on(&session).await).await });
+        futures_util::future::join_all(new).await;
     }
-    let line = Line::client(frames, to, peer, limiter);
-    line.shared.squeeze.like(&first.shared.squeeze);
-    Some(line)
+
+    /// Adds one more line to those of the agent with this token; none if it cannot be.
+    async fn join(&self, way: Result<Way>) -> Option<()> {
+        let (input, mut to) = way.ok()?;
+        let mut frames = Frames::new(input);
+        to.write(greeting(&our_hello(self.token.clone()))).await;
+        if !frames.find_magic().await {
+            return None;
+        }
+        let hello = hear(&mut frames, FrameKind::Hello, &String::new).await.ok()??;
+        let (PROTOCOL, Some(hello)) = Hello::read(hello).ok()? else { return None };
+        if hello.token != self.token {
+            return None;
+        }
+        let line = Line::client(frames, to, self.peer.clone(), Arc::clone(&self.limiter));
+        line.shared.squeeze.like(&self.first.shared.squeeze);
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(line));
+        Some(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_is_opened_only_where_it_pays() {
+        let (far, mib) = (Duration::from_millis(80), 1 << 20);
+        assert!(growth(4096 * mib, Duration::from_millis(1), 99, false).is_empty(), "near");
+        assert!(growth(mib, far, 99, false).is_empty(), "little");
+        assert_eq!(growth(20 * mib, far, 99, false), [7]);
+        assert_eq!(growth(1024 * mib, far, 99, false), [7, 4, 4, 4]);
+        assert_eq!(growth(1024 * mib, far, 99, true), [7], "a limit is reached by fewer");
+        assert_eq!(growth(1024 * mib, far, 10, false), [7, 2], "ten at most");
+        assert_eq!(growth(1024 * mib, far, 2, false), [1]);
+        assert!(growth(1024 * mib, far, 1, false).is_empty());
+    }
 
     #[test]
     fn only_a_clock_that_is_hours_off_is_worth_a_note() {

@@ -2,6 +2,7 @@
 
 mod finding;
 mod lanes;
+mod opener;
 mod reading;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +16,7 @@ pub use self::finding::Agents;
 pub(in crate::world) use self::finding::join;
 pub(crate) use self::finding::removal;
 pub(super) use self::finding::{Finder, Found};
-use self::lanes::{Answer, Lanes, Opened, Wanted};
+use self::lanes::{Answer, Lanes, Opened};
 use self::reading::unexpected;
 pub(in crate::world) use self::reading::{Reading, split};
 use super::from_content;
@@ -36,8 +37,6 @@ use crate::world::{Content, Control, Endpoint, Ordered, PieceReceiver, PieceSend
 
 /// So often is the round trip measured.
 const PINGS: usize = 3;
-/// One line moves as much (sshd gives it 2 MiB a round trip) while more of them are being opened.
-const WORTH_MORE_LANES: u64 = 8 << 20;
 
 /// A tree on a host, by the agent there: [`super::SystemEndpoints`] finds it.
 ///
@@ -70,9 +69,7 @@ impl AgentEndpoint {
         let (input, output) = tokio::io::split(stream);
         let way = (Incoming::Stream(Box::new(input)), Outgoing::Stream(Box::new(output)));
         let peer = format!("the agent for {root}");
-        match lanes::greet(way, (root.as_bytes(), &[]), peer.clone(), None, Wanted { near: 1, far: 1 })
-            .await?
-        {
+        match lanes::greet(way, (root.as_bytes(), &[]), peer.clone(), None, 1).await? {
             Answer::Agent(opened) => Self::new(*opened, peer, None),
             Answer::Stranger(protocol) => {
                 let why = format!("it speaks version {protocol} of the protocol");
@@ -408,9 +405,7 @@ impl Endpoint for AgentEndpoint {
     }
 
     fn foresee(&self, bytes: u64) {
-        if bytes >= WORTH_MORE_LANES {
-            self.lanes.begin_more();
-        }
+        self.lanes.begin_more(bytes);
     }
 
     async fn begin(&self, landing: &Landing) -> Result<()> {
