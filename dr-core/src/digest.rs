@@ -28,8 +28,11 @@ impl Digest {
     #[must_use]
     pub fn of_value(value: &impl Serialize) -> Self {
         // Struct fields keep their order and maps are ordered, so the same value always gives the same bytes. A value of
-        // ours always serialises; one that did not would get the digest of nothing, which matches no other value.
-        Self::of(&serde_json::to_vec(value).unwrap_or_default())
+        // ours always serialises; one that did not would get the digest of nothing, which matches no other value. A plan may
+        // have a million changes: its text is never whole in memory.
+        let mut text = std::io::BufWriter::with_capacity(64 << 10, blake3::Hasher::new());
+        let hashed = serde_json::to_writer(&mut text, value).ok().and_then(|()| text.into_inner().ok());
+        hashed.map_or_else(|| Self::of(b""), |hasher| Self(*hasher.finalize().as_bytes()))
     }
 
     /// The digest of these bytes under a secret (BLAKE3's keyed mode): who does not know the secret cannot make it. `purpose` keeps

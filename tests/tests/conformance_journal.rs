@@ -221,6 +221,27 @@ async fn stock_sqlite3_reads_it() {
     assert_eq!(text, "1|plan_recorded|\n2|finished|stopped\nfirst|stop\n", "{:?}", said.stderr);
 }
 
+/// A long plan is kept compressed, also in a journal that an older dr began.
+#[tokio::test]
+async fn a_long_plan_comes_back_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.db");
+    SqliteJournal::open(&path).unwrap().begin(id(1), &plan("first"), "ann").await.unwrap();
+    let older = rusqlite::Connection::open(&path).unwrap();
+    older.execute_batch("DROP TABLE plans; PRAGMA user_version = 1").unwrap();
+    drop(older);
+    let journal = SqliteJournal::open(&path).unwrap();
+    let long = plan(&"a title of some length ".repeat(100_000));
+    journal.begin(id(2), &long, "ann").await.unwrap();
+    assert_eq!(journal.load(id(2)).await.unwrap().0, long);
+    assert_eq!(journal.load(id(1)).await.unwrap().0, plan("first"));
+    let stranger = rusqlite::Connection::open(&path).unwrap();
+    let size: i64 = stranger.query_row("SELECT length(zstd) FROM plans", [], |row| row.get(0)).unwrap();
+    assert!(size < 10_000, "{size}");
+    stranger.execute_batch("UPDATE plans SET zstd = substr(zstd, 1, 100)").unwrap();
+    assert_eq!(journal.load(id(2)).await.unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
 #[tokio::test]
 async fn tampering_shows() {
     let tamper: &[&str] = &[
@@ -273,7 +294,7 @@ async fn what_cannot_be_a_journal_is_said() {
     other.execute_batch("CREATE TABLE mine (x)").unwrap();
     check(&place("other.db"), ErrorKind::Usage);
     drop(SqliteJournal::open(&place("newer.db")).unwrap());
-    rusqlite::Connection::open(place("newer.db")).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    rusqlite::Connection::open(place("newer.db")).unwrap().pragma_update(None, "user_version", 99).unwrap();
     check(&place("newer.db"), ErrorKind::Unsupported);
     // A file system that takes no writes, whoever asks.
     check(Path::new("/proc/journal.db"), ErrorKind::NotFound);

@@ -1,6 +1,7 @@
 //! What a mirror would do, path by path, and the step that does it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -350,7 +351,7 @@ impl Default for Options {
 ///     options: Options::default(),
 ///     standing: None,
 ///     summary: Summary::default(),
-///     changes: vec![],
+///     changes: Default::default(),
 ///     quarantine: vec![],
 ///     refused: vec![],
 /// };
@@ -376,8 +377,8 @@ pub struct Transfer {
     pub options: Options,
     /// The counts of `changes`.
     pub summary: Summary,
-    /// Every path that changes.
-    pub changes: Vec<Change>,
+    /// Every path that changes. There may be a million: copies of a plan share them.
+    pub changes: Arc<Vec<Change>>,
     /// Those of them whose present content somebody else made on the target: it goes to quarantine first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantine: Vec<RelPath>,

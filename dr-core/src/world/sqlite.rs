@@ -22,10 +22,15 @@ pub(super) struct Format {
     pub(super) noun: &'static str,
     /// SQLite's application_id: four letters.
     pub(super) application: i32,
-    /// SQLite's user_version: the newest this build knows.
-    pub(super) version: i32,
-    /// Its tables.
-    pub(super) schema: &'static str,
+    /// Its tables: what makes each version of the format from the one before. The last is the newest this build knows.
+    pub(super) versions: &'static [&'static str],
+}
+
+impl Format {
+    /// SQLite's user_version.
+    fn version(self) -> i32 {
+        i32::try_from(self.versions.len()).unwrap_or(i32::MAX)
+    }
 }
 
 /// An open file. Clones share one connection.
@@ -211,8 +216,8 @@ fn check_format(connection: &Connection, format: Format, operation: &str) -> Res
         return Err(Error::new(ErrorKind::Usage, operation, "it is a database of another program")
             .hint("name another place; nothing was changed in it"));
     }
-    if version > format.version {
-        let message = format!("its format is {version}, and this build knows up to {}", format.version);
+    if version > format.version() {
+        let message = format!("its format is {version}, and this build knows up to {}", format.version());
         return Err(Error::new(ErrorKind::Unsupported, operation, message)
             .hint("use the newer dr that wrote it; nothing was changed in it"));
     }
@@ -222,16 +227,17 @@ fn check_format(connection: &Connection, format: Format, operation: &str) -> Res
 fn lay_out(connection: &mut Connection, format: Format) -> rusqlite::Result<()> {
     let version =
         |connection: &Connection| connection.pragma_query_value(None, "user_version", |row| row.get(0));
-    if version(connection).is_ok_and(|version: i32| version == format.version) {
+    if version(connection).is_ok_and(|version: i32| version == format.version()) {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have been faster.
-    if version(&transaction)? == 0 {
-        transaction.execute_batch(format.schema)?;
-        transaction.pragma_update(None, "application_id", format.application)?;
-        transaction.pragma_update(None, "user_version", format.version)?;
+    let known = usize::try_from(version(&transaction)?).unwrap_or(0);
+    for change in format.versions.iter().skip(known) {
+        transaction.execute_batch(change)?;
     }
+    transaction.pragma_update(None, "application_id", format.application)?;
+    transaction.pragma_update(None, "user_version", format.version())?;
     transaction.commit()
 }
 

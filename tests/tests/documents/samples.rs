@@ -193,7 +193,7 @@ pub(crate) fn mirror_plan(pages: usize) -> Plan {
         options: Options::default(),
         standing: None,
         summary,
-        changes,
+        changes: changes.into(),
         quarantine: vec![],
         refused: vec![],
     };

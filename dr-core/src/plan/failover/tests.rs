@@ -40,7 +40,7 @@ fn transfer(from: &str, to: &str) -> Planned {
         target: place(to),
         options: Options::default(),
         summary: Summary { bytes: 42, ..Summary::default() },
-        changes: vec![],
+        changes: Default::default(),
         quarantine: vec![],
         refused: vec![],
     };

@@ -73,7 +73,7 @@ impl Toolkit {
             standing: site.and_then(|(site, _)| self.standing_of(target, site)),
             options: options.clone(),
             summary: Summary::default(),
-            changes: vec![],
+            changes: Default::default(),
             quarantine: vec![],
             refused: vec![],
         };
@@ -143,7 +143,7 @@ impl Toolkit {
         let Difference { changes, summary, held } = difference;
         report.figures = figures(&summary);
         planned.summary = summary;
-        (transfer.changes, transfer.summary) = (changes, summary);
+        (transfer.changes, transfer.summary) = (changes.into(), summary);
         if transfer.options.winner == Some(Side::Source) {
             transfer.quarantine = diverged.clone();
         }

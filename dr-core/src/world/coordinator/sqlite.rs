@@ -14,8 +14,7 @@ use crate::world::{Cas, Coordinator, clock};
 const FORMAT: Format = Format {
     noun: "the coordinator's file",
     application: i32::from_be_bytes(*b"drCO"),
-    version: 1,
-    schema: "
+    versions: &["
         CREATE TABLE tenures (
             site  TEXT PRIMARY KEY,
             epoch INTEGER NOT NULL CHECK (epoch >= 0),
@@ -25,7 +24,7 @@ const FORMAT: Format = Format {
         ) STRICT;
         CREATE TRIGGER epochs_only_grow BEFORE UPDATE ON tenures WHEN new.epoch <= old.epoch
         BEGIN SELECT raise(ABORT, 'an epoch never goes back'); END;
-    ",
+    "],
 };
 
 /// Tenures in one SQLite file: durable compare-and-set, an epoch that only grows, readable with stock sqlite3.

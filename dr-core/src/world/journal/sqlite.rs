@@ -1,5 +1,6 @@
 //! The journal as one SQLite file, for several processes at once, readable with stock sqlite3.
 
+use std::io::{BufReader, BufWriter};
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -17,8 +18,8 @@ use crate::world::{Claim, Journal, RunSummary, clock};
 const FORMAT: Format = Format {
     noun: "the journal",
     application: i32::from_be_bytes(*b"drJL"),
-    version: 1,
-    schema: "
+    versions: &[
+        "
         CREATE TABLE runs (
             run   TEXT PRIMARY KEY,
             title TEXT NOT NULL,
@@ -40,7 +41,18 @@ const FORMAT: Format = Format {
                    event ->> '$.direction' AS direction, event ->> '$.outcome' AS outcome
             FROM lines ORDER BY number;
     ",
+        "
+        CREATE TABLE plans (
+            run  TEXT PRIMARY KEY REFERENCES runs (run),
+            zstd BLOB NOT NULL
+        ) STRICT;
+    ",
+    ],
 };
+
+/// A plan whose text is longer is kept compressed, in `plans`; then `runs.plan` is JSON's null. A first mirror of a million files
+/// has 170 MB of text.
+const TEXT_BYTES_MAX: usize = 64 << 10;
 
 /// The journal as one SQLite file: write-ahead log, flushed at every commit, mode 0600.
 ///
@@ -77,7 +89,7 @@ impl SqliteJournal {
 #[async_trait]
 impl Journal for SqliteJournal {
     async fn begin(&self, run: RunId, plan: &Plan, by: &str) -> Result<Line> {
-        let text = to_json(plan)?;
+        let (text, packed) = packed(plan)?;
         let (title, digest, by) = (plan.title.clone(), plan.digest(), by.to_owned());
         let written = self.0.write(move |transaction| {
             let line =
@@ -97,6 +109,12 @@ impl Journal for SqliteJournal {
                 "INSERT INTO runs (run, title, at, by, plan) VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![run.to_string(), title, line.at.to_string(), by, text],
             )?;
+            if let Some(packed) = packed {
+                transaction.execute(
+                    "INSERT INTO plans (run, zstd) VALUES (?1, ?2)",
+                    params![run.to_string(), packed],
+                )?;
+            }
             insert(transaction, &line)?;
             Ok(line)
         });
@@ -119,10 +137,14 @@ impl Journal for SqliteJournal {
 
     async fn load(&self, run: RunId) -> Result<(Plan, Vec<Line>)> {
         let read = self.0.read(move |connection| {
-            let plan: Option<String> = connection
-                .query_row("SELECT plan FROM runs WHERE run = ?1", [run.to_string()], |row| row.get(0))
+            let query = "SELECT runs.plan, plans.zstd FROM runs LEFT JOIN plans USING (run) WHERE run = ?1";
+            let found: Option<(String, Option<Vec<u8>>)> = connection
+                .query_row(query, [run.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
-            let plan: Plan = from_json(&plan.ok_or_else(|| unknown(run))?, "the plan of the run")?;
+            let plan: Plan = match found.ok_or_else(|| unknown(run))? {
+                (_, Some(packed)) => unpacked(&packed)?,
+                (text, None) => from_json(&text, "the plan of the run")?,
+            };
             let mut lines = lines_of(connection, run)?;
             lines.iter().try_for_each(chain::verify_line)?;
             lines.sort_by_key(|line| line.number);
@@ -236,6 +258,31 @@ fn parse<T: std::str::FromStr<Err = String>>(text: &str, what: &str) -> Result<T
 
 fn from_json<T: DeserializeOwned>(text: &str, what: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|why| damaged(what, &why.to_string()))
+}
+
+/// The text for `runs`, and what goes into `plans`. The text of a long plan is never whole in memory.
+fn packed(plan: &Plan) -> Result<(String, Option<Vec<u8>>)> {
+    let mut text = [0_u8; TEXT_BYTES_MAX];
+    let mut rest = text.as_mut_slice();
+    if serde_json::to_writer(&mut rest, plan).is_ok() {
+        let length = TEXT_BYTES_MAX - rest.len();
+        return Ok((String::from_utf8_lossy(&text[..length]).into_owned(), None));
+    }
+    let pack = || {
+        let mut packing = zstd::Encoder::new(vec![], 1)?;
+        packing.include_checksum(true)?;
+        let mut packing = BufWriter::with_capacity(TEXT_BYTES_MAX, packing);
+        serde_json::to_writer(&mut packing, plan)?;
+        packing.into_inner().map_err(std::io::IntoInnerError::into_error)?.finish()
+    };
+    let packed = pack()
+        .map_err(|why| Error::new(ErrorKind::Internal, "write a plan into the journal", why.to_string()))?;
+    Ok(("null".to_owned(), Some(packed)))
+}
+
+fn unpacked(packed: &[u8]) -> Result<Plan> {
+    let read = || Ok(serde_json::from_reader(BufReader::new(zstd::Decoder::new(packed)?))?);
+    read().map_err(|why: std::io::Error| damaged("the plan of the run", &why.to_string()))
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<String> {
