@@ -198,6 +198,12 @@ pub trait Endpoint: Send + Sync {
     fn way(&self) -> Way {
         Way::Local
     }
+    /// How many bytes crossed the lines to this end since it was opened, both ways, as they were on them: compressed, and with what is
+    /// around them; SSH's own part is not counted. None on this machine. Where content goes on from here to another host
+    /// ([`Self::reach`]), that is counted too.
+    fn crossed(&self) -> Option<u64> {
+        None
+    }
     /// What changed since the agreement that this end remembers; if it remembers none, everything, as [`Self::scan`] would tell it:
     /// to ask for that afterwards would cost a round trip. The default remembers nothing.
     async fn survey(&self, survey: &Survey, control: &Control) -> Result<Delta> {

@@ -102,6 +102,12 @@ impl Triangle {
 
     /// Mirrors the site; gives the notes that were told, and how many bytes came here from the source.
     async fn mirror(&self, toolkit: &Toolkit, options: &Options) -> (Vec<String>, u64) {
+        let (notes, passed, _) = self.mirror_counted(toolkit, options).await;
+        (notes, passed)
+    }
+
+    /// The same, with how many bytes were counted on all lines.
+    async fn mirror_counted(&self, toolkit: &Toolkit, options: &Options) -> (Vec<String>, u64, u64) {
         let notes = Arc::new(Mutex::new(vec![]));
         let told = Arc::clone(&notes);
         let control = Control::new(move |event: &Event| {
@@ -119,7 +125,8 @@ impl Triangle {
         let from = |name: &str| self.directory.path().join(name);
         assert_eq!(rsync_would_change(&from("site"), &from("copy")), "");
         let passed = self.line.passed().1 - before;
-        (std::mem::take(&mut *notes.lock().unwrap()), passed)
+        let counted = applied.report.figures["wire_bytes"];
+        (std::mem::take(&mut *notes.lock().unwrap()), passed, counted)
     }
 }
 
@@ -133,9 +140,11 @@ async fn content_goes_from_host_to_host_and_not_through_here() {
     let triangle = Triangle::new(&Login::default(), &Login::default());
     triangle.befriend("");
     let toolkit = triangle.toolkit();
-    let (notes, passed) = triangle.mirror(&toolkit, &Options::default()).await;
+    let (notes, passed, counted) = triangle.mirror_counted(&toolkit, &Options::default()).await;
     says(&notes, "content goes directly from");
     assert!(passed < 1 << 20, "{passed} bytes came here: {notes:#?}");
+    let most = CONTENT_BYTES as u64 + (1 << 20);
+    assert!((CONTENT_BYTES as u64..most).contains(&counted), "{counted} crossed the line between the hosts");
 
     // The next round takes the same way, sends only what is new, and deletes, too.
     let site = triangle.directory.path().join("site");
@@ -144,9 +153,9 @@ async fn content_goes_from_host_to_host_and_not_through_here() {
     std::fs::write(site.join("huge"), huge).unwrap();
     std::fs::remove_file(site.join("sub/3")).unwrap();
     let generations = Options { generations: 2, ..Options::default() };
-    let (notes, passed) = triangle.mirror(&toolkit, &generations).await;
+    let (notes, passed, counted) = triangle.mirror_counted(&toolkit, &generations).await;
     says(&notes, "content goes directly from");
-    assert!(passed < 1 << 20, "{passed} bytes came here");
+    assert!(passed < 1 << 20 && counted < 1 << 20, "{passed} bytes came here, {counted} crossed all lines");
 }
 
 #[tokio::test(flavor = "multi_thread")]

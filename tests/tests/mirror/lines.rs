@@ -89,3 +89,32 @@ async fn much_content_has_a_far_line_of_several_connections() {
         assert_eq!(rsync(&from, &to, &["--checksum", "--modify-window=1"]), "");
     }
 }
+
+/// What is told of the line is what was on it, but for SSH's own part.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_crosses_the_line_is_counted() {
+    let (host, directory) = (Host::start(), tempfile::tempdir().unwrap());
+    let proxy = Proxy::start(host.sshd.addr());
+    let host = host.reached_at(proxy.addr());
+    let from = directory.path().join("from");
+    std::fs::create_dir(&from).unwrap();
+    for number in 0..40_u8 {
+        std::fs::write(from.join(number.to_string()), vec![number; 100_000]).unwrap();
+    }
+    for (name, toolkit) in [("agent", host.toolkit_by_agent()), ("sftp", host.toolkit())] {
+        let (to, back) = (directory.path().join(name), directory.path().join(format!("back by {name}")));
+        for (source, target) in [(here(&from), host.at(&to)), (host.at(&to), here(&back))] {
+            let passed = || proxy.passed().0 + proxy.passed().1;
+            let before = passed();
+            let planned = plan(&toolkit, &source, &target, &Options::default()).await.unwrap();
+            let told = planned.report.figures["wire_bytes"];
+            let applied = toolkit.apply(&planned.plan, "test", &Control::silent()).await.unwrap();
+            let (counted, passed) = (applied.report.figures["wire_bytes"], passed() - before);
+            assert!(0 < told && told < counted, "{name}: {told} of {counted} to plan it");
+            assert!(counted <= passed, "{name}: {counted} of {passed}");
+            // The login, and some dozen bytes around each packet.
+            let around = 20_000 + passed / 20;
+            assert!(counted + around > passed, "{name}: {counted} of {passed}");
+        }
+    }
+}

@@ -298,6 +298,7 @@ async fn a_run_tells_what_it_amounted_to() {
         (figure("sent_bytes"), figure("written_bytes"), figure("left_paths")),
         (Some(12), Some(12), Some(0))
     );
+    assert_eq!(figure("wire_bytes"), None, "no line was crossed");
 }
 
 #[tokio::test]

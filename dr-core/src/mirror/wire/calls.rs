@@ -158,7 +158,8 @@ pub enum Call {
     },
     /// Answered by [`Reply::Place`].
     Quarantined,
-    /// Joins the agent behind a door, so that content can go there directly.
+    /// Joins the agent behind a door, so that content can go there directly. Answered by [`Reply::Size`]: what crossed the line to
+    /// it so far.
     Reach {
         /// Where it is.
         door: Door,
@@ -166,7 +167,7 @@ pub enum Call {
         manners: Manners,
     },
     /// Packs of files follow, whose content goes to the agent that was reached; packs of [`crate::mirror::Passed`] come, then of
-    /// [`crate::mirror::Landed`].
+    /// [`crate::mirror::Landed`]. Answered by [`Reply::Size`], as [`Self::Reach`] is.
     Deliver(Carries),
     /// Another request, at its place among those of a landing; it fails (`Cancelled`) if that place never comes. Of changes, nothing
     /// is done after a stage in which something did not land: there are fewer answers then.

@@ -7,7 +7,7 @@ use super::coding::{Coded, Malformed, Reader, Writer, malformed};
 /// The first bytes of both sides. Whatever a login shell prints before them is skipped.
 pub const MAGIC: &[u8; 9] = b"\0dr agent";
 /// Both sides must speak the same version. It changes with every change of what travels.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 /// No frame is longer, packed or unpacked.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 /// The head of a frame: length of the content, kind, number of the request, length when unpacked (0: it is not packed).

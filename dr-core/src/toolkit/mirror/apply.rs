@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ahead::{Aim, Stage};
 use super::ends::{Ends, Hands, Surveyed};
 use super::fence::Fence;
-use super::findings::push_some;
+use super::findings::{WIRE_BYTES, push_some};
 use super::flow::{Flow, Ledger, Left};
 use super::meter::Meter;
 use super::observe::done_already;
@@ -34,7 +34,7 @@ pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, contr
     }
     let work = async {
         let fence = Fence::new(world, transfer);
-        let ends = hands.ends(world, transfer, control).await?;
+        let mut ends = hands.ends(world, transfer, control).await?;
         [&ends.source, &ends.target].iter().for_each(|end| end.foresee(transfer.summary.bytes));
         fence.hold().await?;
         let pair = pair(&ends, (&transfer.source, &transfer.target), &transfer.options);
@@ -60,26 +60,43 @@ pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, contr
         let took = world.clock.read().boot.since(began);
         let ledger = flow.ledger.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         report_left(transfer, &ledger, world, control);
-        control.emit(&Event::Counted { figures: figures(&ledger, took) });
-        done.and(settled)?;
-        if ledger.landed.is_empty() && !ledger.left.is_empty() {
-            return Err(nothing_done(transfer, &ledger));
-        }
-        if !transfer.quarantine.is_empty()
-            && let Some(place) = ends.target.quarantined().await?
-        {
-            let message = format!("what the target had instead is kept in {place}");
-            control.emit(&Event::Note { message });
-        }
-        if let Some(surveyed) = &ends.surveyed {
-            let changes = (source_changes(&ledger, surveyed), target_changes(&ledger, surveyed));
-            agree(&ends, surveyed.pair, world.clock.read().wall, changes, control).await;
-        }
+        let done = match done.and(settled) {
+            Ok(()) => agree_on(&ends, transfer, &ledger, world, control).await,
+            Err(error) => Err(error),
+        };
+        let mut figures = figures(&ledger, took);
+        figures.extend(ends.count_crossed().map(|bytes| (WIRE_BYTES.to_owned(), bytes)));
+        control.emit(&Event::Counted { figures });
+        done?;
         hands.tell(true);
         hands.shelf.put(&transfer.source, &transfer.target, ends);
         Ok(())
     };
     control.run(&operation, work).await
+}
+
+/// Everything landed that can: both ends write down what they agree on.
+async fn agree_on(
+    ends: &Ends,
+    transfer: &Transfer,
+    ledger: &Ledger,
+    world: &World,
+    control: &Control,
+) -> Result<()> {
+    if ledger.landed.is_empty() && !ledger.left.is_empty() {
+        return Err(nothing_done(transfer, ledger));
+    }
+    if !transfer.quarantine.is_empty()
+        && let Some(place) = ends.target.quarantined().await?
+    {
+        let message = format!("what the target had instead is kept in {place}");
+        control.emit(&Event::Note { message });
+    }
+    if let Some(surveyed) = &ends.surveyed {
+        let changes = (source_changes(ledger, surveyed), target_changes(ledger, surveyed));
+        agree(ends, surveyed.pair, world.clock.read().wall, changes, control).await;
+    }
+    Ok(())
 }
 
 /// Has content go from host to host, where that pays and the source's host may log in at the target's; it goes through here
@@ -120,7 +137,8 @@ fn target_changes(ledger: &Ledger, surveyed: &Surveyed) -> Vec<Change> {
     ledger.landed.iter().chain(&surveyed.untouched).cloned().collect()
 }
 
-/// What it amounted to. What was sent is content as it left the source, before it was compressed and with nothing around it.
+/// What it amounted to. What was sent is content as it left the source, before it was compressed and with nothing around it; what
+/// crossed lines is counted apart, from when the ends were opened.
 fn figures(ledger: &Ledger, took: Duration) -> BTreeMap<String, u64> {
     let rows = [
         ("landed_paths", ledger.landed.len() as u64),

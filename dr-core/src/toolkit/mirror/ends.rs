@@ -26,6 +26,8 @@ pub(super) struct Ends {
     pub(super) target: Arc<dyn Endpoint>,
     /// What both were asked since they were opened.
     pub(super) surveyed: Option<Surveyed>,
+    /// So much of what crossed lines is in the figures of former runs.
+    pub(super) counted_bytes: u64,
 }
 
 /// What both ends remember until they agree.
@@ -80,7 +82,7 @@ impl Ends {
     ) -> Result<Self> {
         let (source, target) =
             tokio::try_join!(world.endpoints.open(source, control), world.endpoints.open(target, control))?;
-        Ok(Self { source: Arc::from(source), target: Arc::from(target), surveyed: None })
+        Ok(Self { source: Arc::from(source), target: Arc::from(target), surveyed: None, counted_bytes: 0 })
     }
 
     /// As [`Self::open`], with what the source could say meanwhile.
@@ -96,7 +98,23 @@ impl Ends {
             Ok((end, early))
         };
         let ((source, early), target) = tokio::try_join!(here, world.endpoints.open(target, control))?;
-        Ok((Self { source: Arc::from(source), target: Arc::from(target), surveyed: None }, early))
+        Ok((
+            Self { source: Arc::from(source), target: Arc::from(target), surveyed: None, counted_bytes: 0 },
+            early,
+        ))
+    }
+
+    /// What crossed lines for this mirror since the ends were opened, and was not counted yet; none if both are on this machine.
+    pub(super) fn crossed(&self) -> Option<u64> {
+        let crossed = [&self.source, &self.target].map(|end| end.crossed());
+        crossed.into_iter().flatten().reduce(u64::saturating_add).map(|all| all - self.counted_bytes)
+    }
+
+    /// All of that is in the figures.
+    pub(super) fn count_crossed(&mut self) -> Option<u64> {
+        let crossed = self.crossed();
+        self.counted_bytes += crossed.unwrap_or(0);
+        crossed
     }
 
     /// One file at a time, and none in parts.

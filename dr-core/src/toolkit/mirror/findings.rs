@@ -9,6 +9,9 @@ use crate::report::{Code, Finding, Report, Subject, code};
 /// So many findings of one code name a path each; one more counts the rest.
 const FINDINGS_PER_CODE: usize = 50;
 
+/// The name of a figure: what crossed all lines.
+pub(super) const WIRE_BYTES: &str = "wire_bytes";
+
 /// What is removed and is no directory.
 pub(super) fn deleted_files(difference: &Difference) -> u64 {
     let is_deleted_file = |change: &&Change| {

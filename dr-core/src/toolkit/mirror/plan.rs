@@ -4,7 +4,7 @@ use super::MirrorPlan;
 use super::ends::{Ends, Fresh, Surveyed};
 use super::fence::Fence;
 use super::findings::{
-    deleted_files, described, figures, report_attributes, report_differences, report_owners,
+    WIRE_BYTES, deleted_files, described, figures, report_attributes, report_differences, report_owners,
 };
 use super::flow::named;
 use super::seen::{Seen, pair, see};
@@ -142,6 +142,7 @@ impl Toolkit {
         let originals = seen.originals(&difference.changes);
         let Difference { changes, summary, held } = difference;
         report.figures = figures(&summary);
+        report.figures.extend(ends.crossed().map(|bytes| (WIRE_BYTES.to_owned(), bytes)));
         planned.summary = summary;
         (transfer.changes, transfer.summary) = (changes.into(), summary);
         if transfer.options.winner == Some(Side::Source) {

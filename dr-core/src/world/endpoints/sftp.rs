@@ -167,6 +167,10 @@ async fn resolve(client: &Client, path: &[u8]) -> Result<Vec<u8>, Fault> {
 
 #[async_trait]
 impl Endpoint for SftpEndpoint {
+    fn crossed(&self) -> Option<u64> {
+        Some(self.0.clients.iter().map(|client| client.crossed.bytes()).sum())
+    }
+
     fn way(&self) -> Way {
         Way::Sftp { why: self.0.why.clone() }
     }

@@ -1,5 +1,6 @@
 //! Frames as they come in.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -44,11 +45,26 @@ impl LastWords {
     }
 }
 
+/// How many bytes crossed the lines that share it, both ways: frames as they travel, and what comes before the first of them.
+#[derive(Clone, Debug, Default)]
+pub(in crate::world) struct Crossed(Arc<AtomicU64>);
+
+impl Crossed {
+    pub(in crate::world) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(in crate::world) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Reads frames.
 pub(in crate::world) struct Frames {
     from: Incoming,
     buffer: BytesMut,
     pub(in crate::world) last_words: LastWords,
+    pub(in crate::world) crossed: Crossed,
 }
 
 impl Frames {
@@ -58,7 +74,7 @@ impl Frames {
 
     /// Where some bytes have been read already.
     pub(in crate::world) fn going_on(from: Incoming, buffer: BytesMut) -> Self {
-        Self { from, buffer, last_words: LastWords::default() }
+        Self { from, buffer, last_words: LastWords::default(), crossed: Crossed::default() }
     }
 
     /// What was read and not yet asked for.
@@ -110,6 +126,13 @@ impl Frames {
 
     /// Reads more; false at the end.
     async fn more(&mut self, room: usize) -> bool {
+        let before = self.buffer.len();
+        let is_more = self.read(room).await;
+        self.crossed.add(self.buffer.len() - before);
+        is_more
+    }
+
+    async fn read(&mut self, room: usize) -> bool {
         self.buffer.reserve(room);
         match &mut self.from {
             Incoming::Stream(stream) => {

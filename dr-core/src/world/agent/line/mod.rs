@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-pub(in crate::world) use incoming::{Frames, Incoming, LastWords};
+pub(in crate::world) use incoming::{Crossed, Frames, Incoming, LastWords};
 use outgoing::{Frame, Gauge};
 pub(in crate::world) use outgoing::{Limiter, Outgoing};
 use squeeze::Squeeze;
@@ -43,6 +43,7 @@ pub(in crate::world) struct Shared {
     /// Who is at the far end, for errors.
     peer: String,
     last_words: LastWords,
+    pub(in crate::world) crossed: Crossed,
 }
 
 #[derive(Default)]
@@ -163,8 +164,10 @@ impl Line {
             is_client: asked.is_none(),
             peer,
             last_words: frames.last_words.clone(),
+            crossed: frames.crossed.clone(),
         });
-        tokio::spawn(outgoing::send(to, urgent_queue, queue, Arc::clone(&shared.gauge), limiter));
+        let measured = (Arc::clone(&shared.gauge), shared.crossed.clone());
+        tokio::spawn(outgoing::send(to, urgent_queue, queue, measured, limiter));
         let reader = tokio::spawn(receive(frames, Arc::clone(&shared), asked));
         Self { shared, turns: Arc::new(Semaphore::new(CALLS_MAX)), reader }
     }

@@ -10,6 +10,7 @@ use russh::client::Msg;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
+use super::Crossed;
 use crate::mirror::wire::{FrameHead, HEAD_BYTES};
 
 /// Frames shorter than this wait for others that are ready too.
@@ -112,7 +113,7 @@ pub(super) async fn send(
     mut to: Outgoing,
     mut urgent: mpsc::UnboundedReceiver<Frame>,
     mut bulk: mpsc::Receiver<Frame>,
-    gauge: Arc<Gauge>,
+    (gauge, crossed): (Arc<Gauge>, Crossed),
     limiter: Arc<Limiter>,
 ) {
     let (mut together, mut sent_bytes, mut busy) = (BytesMut::new(), 0, Duration::ZERO);
@@ -147,6 +148,7 @@ pub(super) async fn send(
         if !is_sent || !to.flush().await {
             return;
         }
+        crossed.add(bytes);
         busy += begun.elapsed();
         sent_bytes += bytes;
         if sent_bytes >= MEASURE_BYTES {

@@ -14,7 +14,7 @@ use crate::world::endpoints::agent::join;
 use crate::world::endpoints::passing::pass_on;
 use crate::world::endpoints::{AgentEndpoint, Onlooker};
 use crate::world::ssh::{Access, Connector};
-use crate::world::{Cancel, Control};
+use crate::world::{Cancel, Control, Endpoint};
 
 /// An agent of another host that was joined.
 pub(super) struct Reached {
@@ -39,7 +39,7 @@ impl Agent {
             reached.as_ref().filter(|known| known.token == door.token && known.tree.is_alive())
         {
             known.tree.behave(manners).await?;
-            return Ok(Reply::Done);
+            return Ok(Reply::Size(known.tree.crossed().unwrap_or(0)));
         }
         *reached = None;
         let mut access: Access = access.clone();
@@ -52,8 +52,9 @@ impl Agent {
         let session = connector.session(&door.remote).await?;
         let tree = join((&connector, &session), &door, &control).await?;
         tree.behave(manners).await?;
+        let crossed = Reply::Size(tree.crossed().unwrap_or(0));
         *reached = Some(Reached { token: door.token, tree: Arc::new(tree) });
-        Ok(Reply::Done)
+        Ok(crossed)
     }
 
     pub(super) async fn reached(&self) -> Result<Arc<AgentEndpoint>> {
@@ -70,7 +71,7 @@ impl Request<'_> {
         let lot = Lot { files: self.list::<LotFile>().await? };
         let landed = pass_on(self.tree, target, &lot, carries, &Telling(self.sending), None).await?;
         self.sending.items(landed).await?;
-        Ok(Reply::Done)
+        Ok(Reply::Size(target.crossed().unwrap_or(0)))
     }
 }
 

@@ -84,6 +84,7 @@ pub(super) async fn greet(
     let operation = || format!("open {peer}");
     let heard = async {
         // Who does not read what we say does not answer either.
+        frames.crossed.add(first.len());
         to.write(first.freeze()).await;
         if !frames.find_magic().await {
             return Ok(None);
@@ -286,7 +287,10 @@ impl Newcomers {
     async fn join(&self, way: Result<Way>) -> Option<()> {
         let (input, mut to) = way.ok()?;
         let mut frames = Frames::new(input);
-        to.write(greeting(&our_hello(self.token.clone()))).await;
+        frames.crossed = self.first.shared.crossed.clone();
+        let hello = greeting(&our_hello(self.token.clone()));
+        frames.crossed.add(hello.len());
+        to.write(hello).await;
         if !frames.find_magic().await {
             return None;
         }

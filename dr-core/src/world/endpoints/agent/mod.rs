@@ -57,10 +57,27 @@ pub struct AgentEndpoint {
     manners: std::sync::Mutex<Manners>,
     /// How agents of other hosts join this one.
     door: Option<Door>,
-    /// The token of the agent that this one has joined.
-    reached: std::sync::Mutex<Option<Vec<u8>>>,
+    reached: std::sync::Mutex<Reached>,
     /// The number of the last landing whose calls are in order.
     landing: AtomicU64,
+}
+
+/// The agent that this one has joined, if any.
+#[derive(Default)]
+struct Reached {
+    token: Option<Vec<u8>>,
+    /// What crossed the line between the two, as far as it was told.
+    told_bytes: u64,
+    /// So much of it was for this end.
+    crossed_bytes: u64,
+}
+
+impl Reached {
+    /// Their count goes on from one client to the next.
+    fn tell(&mut self, bytes: u64) {
+        self.crossed_bytes += bytes.saturating_sub(self.told_bytes);
+        self.told_bytes = self.told_bytes.max(bytes);
+    }
 }
 
 impl AgentEndpoint {
@@ -326,6 +343,10 @@ impl Endpoint for AgentEndpoint {
         Way::Agent { version: self.version.clone() }
     }
 
+    fn crossed(&self) -> Option<u64> {
+        Some(self.lanes.first().shared.crossed.bytes() + locked(&self.reached).crossed_bytes)
+    }
+
     async fn survey(&self, survey: &Survey, control: &Control) -> Result<Delta> {
         self.behave((&survey.options).into()).await?;
         let call = Call::Survey { pair: survey.pair, options: survey.options.clone() };
@@ -476,10 +497,13 @@ impl Endpoint for AgentEndpoint {
     }
 
     async fn reach(&self, door: &Door) -> Result<()> {
-        *locked(&self.reached) = None;
+        locked(&self.reached).token = None;
         let manners = *locked(&self.manners);
-        self.done(Call::Reach { door: door.clone(), manners }).await?;
-        *locked(&self.reached) = Some(door.token.clone());
+        let Reply::Size(told_bytes) = self.ask(Call::Reach { door: door.clone(), manners }).await? else {
+            return Err(self.unexpected());
+        };
+        let mut reached = locked(&self.reached);
+        (reached.token, reached.told_bytes) = (Some(door.token.clone()), told_bytes);
         Ok(())
     }
 
@@ -492,7 +516,7 @@ impl Endpoint for AgentEndpoint {
         order: Option<Order>,
     ) -> Result<Vec<Landed>> {
         let token = target.door().map(|door| door.token);
-        if order.is_some() || token.is_none() || token != *locked(&self.reached) {
+        if order.is_some() || token.is_none() || token != locked(&self.reached).token {
             return pass_on(self, target, lot, carries, onlooker, order).await;
         }
         let (sending, mut receiving) = self.lanes.first().call(&Call::Deliver(carries)).await?;
@@ -514,13 +538,14 @@ impl Endpoint for AgentEndpoint {
                             onlooker.see(passed).await?;
                         }
                     }
-                    Some(Said::Reply(reply)) => return as_reply(&receiving, Some(reply)).map(drop),
+                    Some(Said::Reply(reply)) => return as_reply(&receiving, Some(reply)),
                     Some(_) => {}
                     None => return Err(receiving.lost()),
                 }
             }
         };
-        both(asked, heard).await?;
+        let Reply::Size(told_bytes) = both(asked, heard).await? else { return Err(self.unexpected()) };
+        locked(&self.reached).tell(told_bytes);
         if landed.len() == lot.files.len() { Ok(landed) } else { Err(self.unexpected()) }
     }
 

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::wire::{self, Attrs, Fields, MAX_PACKET_BYTES, Reply, Request, op, status};
 use crate::error::{Error, ErrorKind, Result};
+use crate::world::agent::line::Crossed;
 
 /// How long a server may take for one request: a loaded disk is slow, a dead one is not waited for.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -27,6 +28,7 @@ pub(super) struct Client {
     tasks: [JoinHandle<()>; 2],
     extensions: Vec<Vec<u8>>,
     pub(super) limits: Limits,
+    pub(super) crossed: Crossed,
 }
 
 /// What one request may ask for, in bytes, and how many handles may be open.
@@ -69,13 +71,14 @@ impl Client {
         let (queue, requests) = mpsc::channel(QUEUED_REQUESTS);
         let waiting = Arc::new(Waiting(Mutex::new(Some(Slots::default()))));
         let (version, agreed) = oneshot::channel();
+        let crossed = Crossed::default();
         let tasks = [
-            tokio::spawn(send(writer, requests)),
-            tokio::spawn(receive(reader, Arc::clone(&waiting), version)),
+            tokio::spawn(send(writer, requests, crossed.clone())),
+            tokio::spawn(receive(reader, Arc::clone(&waiting), version, crossed.clone())),
         ];
         let (read, write) = (PLAIN_CHUNK_BYTES, PLAIN_CHUNK_BYTES);
         let limits = Limits { read, write, handles: PLAIN_HANDLES };
-        let mut client = Self { queue, waiting, tasks, extensions: vec![], limits };
+        let mut client = Self { queue, waiting, tasks, extensions: vec![], limits, crossed };
         let operation = || "begin SFTP".to_owned();
         let _ = client.queue.send(Request::new(op::INIT).packet(3)).await;
         let Ok(Ok(Reply::Version { extensions })) = tokio::time::timeout(ANSWER_WITHIN, agreed).await else {
@@ -182,7 +185,7 @@ impl Pending {
     }
 }
 
-async fn send(mut writer: impl AsyncWrite + Unpin, mut requests: mpsc::Receiver<Vec<u8>>) {
+async fn send(mut writer: impl AsyncWrite + Unpin, mut requests: mpsc::Receiver<Vec<u8>>, crossed: Crossed) {
     let mut batch = Vec::new();
     while let Some(request) = requests.recv().await {
         batch.extend_from_slice(&request);
@@ -194,15 +197,21 @@ async fn send(mut writer: impl AsyncWrite + Unpin, mut requests: mpsc::Receiver<
         if writer.write_all(&batch).await.is_err() || writer.flush().await.is_err() {
             return;
         }
+        crossed.add(batch.len());
         batch.clear();
     }
     let _ = writer.shutdown().await;
 }
 
 /// Hands out answers until the channel ends, or what comes is not SFTP; then everybody who waits is told.
-async fn receive(mut reader: impl AsyncRead + Unpin, waiting: Arc<Waiting>, version: oneshot::Sender<Reply>) {
+async fn receive(
+    mut reader: impl AsyncRead + Unpin,
+    waiting: Arc<Waiting>,
+    version: oneshot::Sender<Reply>,
+    crossed: Crossed,
+) {
     let mut version = Some(version);
-    while let Some((id, reply)) = next_reply(&mut reader).await {
+    while let Some((id, reply)) = next_reply(&mut reader, &crossed).await {
         if matches!(reply, Reply::Version { .. }) {
             let Some(version) = version.take() else { break };
             let _ = version.send(reply);
@@ -218,13 +227,14 @@ async fn receive(mut reader: impl AsyncRead + Unpin, waiting: Arc<Waiting>, vers
     *waiting.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
-async fn next_reply(reader: &mut (impl AsyncRead + Unpin)) -> Option<(u32, Reply)> {
+async fn next_reply(reader: &mut (impl AsyncRead + Unpin), crossed: &Crossed) -> Option<(u32, Reply)> {
     let length = usize::try_from(reader.read_u32().await.ok()?).ok()?;
     if !(5..=MAX_PACKET_BYTES).contains(&length) {
         return None;
     }
     let mut packet = vec![0; length];
     reader.read_exact(&mut packet).await.ok()?;
+    crossed.add(4 + length);
     wire::parse(&packet)
 }
 
