@@ -1,5 +1,6 @@
 //! A tree on a host by dr's own agent there: the same engine at the far end, and no round trip a file.
 
+mod answers;
 mod finding;
 mod lanes;
 mod opener;
@@ -12,6 +13,7 @@ use async_trait::async_trait;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
+use self::answers::{Reached, as_reply, both, finish, take};
 pub use self::finding::Agents;
 pub(in crate::world) use self::finding::join;
 pub(crate) use self::finding::removal;
@@ -24,15 +26,13 @@ use super::passing::{Onlooker, pass_on};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Location;
-use crate::mirror::wire::{
-    Call, Door, Grain, Item, Manners, PACK_BYTES, Reply, Seen, Sight, Version, kind_of_pack,
-};
+use crate::mirror::wire::{Call, Door, Grain, Item, Manners, PACK_BYTES, Reply, Version, kind_of_pack};
 use crate::mirror::{
     Agreement, Carries, Change, ChunkSum, Delta, Entry, Generation, Landed, Landing, Lot, LotFile, Options,
     Order, Passed, RelPath, Room, Signature, Snapshot, Survey,
 };
 use crate::time::Timestamp;
-use crate::world::agent::line::{Incoming, Line, Outgoing, Receiving, Said, Sending, as_result};
+use crate::world::agent::line::{Incoming, Line, Outgoing, Receiving, Said, Sending};
 use crate::world::{Content, Control, Endpoint, Ordered, PieceReceiver, PieceSender, Way};
 
 /// So often is the round trip measured.
@@ -60,24 +60,6 @@ pub struct AgentEndpoint {
     reached: std::sync::Mutex<Reached>,
     /// The number of the last landing whose calls are in order.
     landing: AtomicU64,
-}
-
-/// The agent that this one has joined, if any.
-#[derive(Default)]
-struct Reached {
-    token: Option<Vec<u8>>,
-    /// What crossed the line between the two, as far as it was told.
-    told_bytes: u64,
-    /// So much of it was for this end.
-    crossed_bytes: u64,
-}
-
-impl Reached {
-    /// Their count goes on from one client to the next.
-    fn tell(&mut self, bytes: u64) {
-        self.crossed_bytes += bytes.saturating_sub(self.told_bytes);
-        self.told_bytes = self.told_bytes.max(bytes);
-    }
 }
 
 impl AgentEndpoint {
@@ -227,52 +209,6 @@ async fn measure(line: std::sync::Weak<Line>, mut best: Duration) {
         }
         best = best.min(begun.elapsed());
         line.shared.squeeze.set_round_trip(best.as_micros() as u64);
-    }
-}
-
-fn take(seen: &mut Delta, Seen { before, sight }: Seen) {
-    let Delta { was, now, landed, originals, .. } = seen;
-    let snapshot = if before { was } else { now };
-    match sight {
-        Sight::Landed(path) => drop(landed.insert(path)),
-        Sight::Original(path, entry) => drop(originals.insert(path, entry)),
-        Sight::Entry(path, entry) => drop(snapshot.entries.insert(path, entry)),
-        Sight::Unreadable(path, why) => drop(snapshot.unreadable.insert(path, why)),
-        Sight::Excluded(path) => drop(snapshot.excluded.insert(path)),
-        Sight::User(number, name) => drop(snapshot.names.users.insert(number, name)),
-        Sight::Group(number, name) => drop(snapshot.names.groups.insert(number, name)),
-    }
-}
-
-/// The end of a request that has no items.
-async fn finish(receiving: &mut Receiving) -> Result<Reply> {
-    loop {
-        match receiving.next().await {
-            Some(Said::Reply(reply)) => return as_reply(receiving, Some(reply)),
-            Some(_) => {}
-            None => return Err(receiving.lost()),
-        }
-    }
-}
-
-fn as_reply(receiving: &Receiving, reply: Option<bytes::Bytes>) -> Result<Reply> {
-    as_result(receiving.value(reply.ok_or_else(|| receiving.lost())?)?)
-}
-
-/// Sends and hears at the same time; who hears the end before all is sent stops sending.
-async fn both<T>(
-    sent: impl Future<Output = Result<()>>,
-    heard: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    let (sent, heard) = (std::pin::pin!(sent), std::pin::pin!(heard));
-    match futures_util::future::select(sent, heard).await {
-        futures_util::future::Either::Left((Ok(()), heard)) => heard.await,
-        // Why it could not be sent is told by the answer, if there is one.
-        futures_util::future::Either::Left((Err(error), heard)) => match heard.await {
-            Err(told) if told.kind() != ErrorKind::Unreachable => Err(told),
-            _ => Err(error),
-        },
-        futures_util::future::Either::Right((heard, _)) => heard,
     }
 }
 
