@@ -226,7 +226,7 @@ fn configuration(login: &Login, port: &Port, dir: &Path, home: &Path) -> String 
         configuration,
         "ListenAddress 127.0.0.1:{}\nPidFile none\nUsePAM no\nUseDNS no\nLogLevel VERBOSE\n\
          StrictModes {}\nPermitRootLogin yes\nPubkeyAuthentication yes\nPasswordAuthentication {}\n\
-         KbdInteractiveAuthentication no\nAuthorizedKeysFile {home}/.ssh/authorized_keys\nSetEnv HOME={home} XDG_STATE_HOME={home}/.local/state\n\
+         KbdInteractiveAuthentication no\nChallengeResponseAuthentication no\nAuthorizedKeysFile {home}/.ssh/authorized_keys\nSetEnv HOME={home} XDG_STATE_HOME={home}/.local/state\n\
          PrintMotd no\nPrintLastLog no\nMaxStartups 200\nMaxSessions 100\n{sftp}",
         port.number(),
         yes_no(login.strict_modes),

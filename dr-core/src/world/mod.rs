@@ -459,7 +459,8 @@ pub trait Shell: Send + Sync {
     ) -> Result<()>;
     /// Logs in over a fresh connection with the private half of this public key and nothing else.
     async fn prove_key(&self, remote: &Remote, public_key: &str) -> Result<Login>;
-    /// Whether the host would let this public key in, over a fresh connection and without the private half: nobody logs in.
+    /// Whether the host would let this public key in, over a fresh connection and without the private half: nobody logs in with it.
+    /// `Unsupported` if the host's answer would mean nothing.
     async fn probe_key(&self, remote: &Remote, public_key: &str) -> Result<Login>;
     /// Which program serves SSH there, as it names itself. Logs in as the other calls do.
     async fn software(&self, remote: &Remote) -> Result<Software>;

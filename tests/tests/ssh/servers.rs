@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::audit::{access_to, account};
 use super::install::toolkit;
 use super::*;
 use dr_core::keys::KeyOptions;
@@ -9,7 +10,7 @@ use dr_core::report::Verdict;
 use dr_core::run::Outcome;
 use dr_core::toolkit::{InstallOptions, LockOptions};
 use dr_core::world::Shell as _;
-use dr_tests::By;
+use dr_tests::{By, SshHost};
 
 /// Servers and whether they have SFTP.
 const ALL: &[(By, bool)] = &[
@@ -116,4 +117,23 @@ async fn dropbear_takes_a_password_for_the_first_key() {
     let plan = toolkit.plan_key_install(&there, &public(&key), &options, &Control::silent()).await.unwrap();
     let applied = toolkit.apply(&plan, "test", &Control::silent()).await.unwrap();
     assert_eq!(applied.outcome, Outcome::New, "{applied:?}");
+}
+
+/// OpenSSH 9.8 and later shut out who asks a few times and never logs in; every connection must end logged in.
+#[tokio::test]
+async fn whoever_only_asks_is_not_taken_for_an_attacker() {
+    const TIMES: usize = 12;
+    let host = SshHost::start("UsePAM no\nSubsystem sftp internal-sftp\n", &[]);
+    let desk = Desk::new();
+    let (mine, stranger) = (desk.key("mine", &[]), desk.key("stranger", &[]));
+    host.authorize("root", &public(&mine));
+    let (shell, root) = (shell(access_to(&host, &mine)), account(&host, "root"));
+    for _ in 0..TIMES {
+        let said = shell.probe_key(&root, &public(&stranger)).await.unwrap();
+        assert!(matches!(said, dr_core::world::Login::Refused { .. }), "{said:?}");
+        assert_eq!(shell.probe_key(&root, &public(&mine)).await.unwrap(), dr_core::world::Login::Accepted);
+        shell.offers(&root).await.unwrap();
+    }
+    log_in(access_to(&host, &mine), &root).await.unwrap();
+    assert_eq!(host.log().matches("Accepted publickey for root").count(), 3 * TIMES + 1);
 }

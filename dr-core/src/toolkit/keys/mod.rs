@@ -168,8 +168,8 @@ impl Toolkit {
         self.ask_host(remote, public_key, true).await
     }
 
-    /// Whether a host would let this public key in, without its private half: nobody logs in. What [`Self::verify_key`] reports
-    /// is reported here, and the same errors but `NotFound`.
+    /// Whether a host would let this public key in, without its private half: nobody logs in with it. What [`Self::verify_key`]
+    /// reports is reported here, and the same errors but `NotFound`; and `Unsupported` where the host says yes to every key.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use russh::MethodKind;
 
+use super::access::Access;
 use super::agent::Agent;
-use super::attempt::method_names;
+use super::attempt::{log_in, method_names};
 use super::connector::Connector;
 use super::files;
 use super::identity::{self, Identity};
@@ -107,8 +108,17 @@ impl SshShell {
                 Knock::Shut { offers, .. } => Login::Refused { offers: method_names(&offers) },
             },
         };
-        connection.close().await;
+        self.part(connection).await;
         Ok(answer)
+    }
+
+    /// Ends a connection on which the host was only asked. Since OpenSSH 9.8 sshd shuts out for a while who asks a few times and never
+    /// logs in (PerSourcePenalties), and everyone who comes from the same address; who is logged in in the end is forgiven. So a key
+    /// that is at hand logs in, if one does.
+    async fn part(&self, mut connection: Connection) {
+        let keys_only = Access { passwords: Default::default(), ..self.connector.access().clone() };
+        let _ = log_in(&keys_only, &mut connection).await;
+        connection.close().await;
     }
 
     async fn methods(&self, remote: &Remote) -> Result<Vec<String>> {
@@ -117,7 +127,7 @@ impl SshShell {
             Knock::Open => vec!["none".to_owned()],
             Knock::Shut { offers, .. } => method_names(&offers),
         };
-        connection.close().await;
+        self.part(connection).await;
         Ok(offers)
     }
 
