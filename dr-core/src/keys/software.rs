@@ -142,6 +142,12 @@ impl Software {
         !self.is_tinyssh()
     }
 
+    /// Whether it shuts out addresses from where logins fail (`PerSourcePenalties`, since OpenSSH 9.8).
+    #[must_use]
+    pub fn counts_strangers(&self) -> bool {
+        self.openssh().is_some_and(|version| version >= (9, 8))
+    }
+
     /// Whether it serves one session on a connection, and hangs up when there is a second.
     #[must_use]
     pub fn is_single(&self) -> bool {

@@ -24,6 +24,9 @@ use crate::world::{Control, HostKeyShown, Login, Output, Shell};
 
 /// How long the command that proves a login may take. A key with a forced command runs that one, however long it takes.
 const PROOF_COMMAND: Duration = Duration::from_secs(5);
+/// What sshd holds against an address for a login that failed, if its configuration does not say otherwise; only more than fifteen
+/// seconds of it shut the address out.
+const PENALTY: Duration = Duration::from_secs(5);
 
 /// Real hosts by SSH.
 ///
@@ -114,11 +117,15 @@ impl SshShell {
 
     /// Ends a connection on which the host was only asked. Since OpenSSH 9.8 sshd shuts out for a while who asks a few times and never
     /// logs in (PerSourcePenalties), and everyone who comes from the same address; who is logged in in the end is forgiven. So a key
-    /// that is at hand logs in, if one does.
+    /// that is at hand logs in, if one does; if none does, the penalty is waited for, so that penalties never add up.
     async fn part(&self, mut connection: Connection) {
         let keys_only = Access { passwords: Default::default(), ..self.connector.access().clone() };
-        let _ = log_in(&keys_only, &mut connection).await;
+        let forgiven = log_in(&keys_only, &mut connection).await.is_ok();
+        let counts = connection.software().counts_strangers();
         connection.close().await;
+        if counts && !forgiven {
+            tokio::time::sleep(PENALTY).await;
+        }
     }
 
     async fn methods(&self, remote: &Remote) -> Result<Vec<String>> {
