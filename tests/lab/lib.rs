@@ -7,7 +7,7 @@
 //!
 //! | what | who |
 //! |---|---|
-//! | [`Sshd`] | OpenSSH, one login (the user running the tests), a home directory of its own |
+//! | [`Sshd`] | OpenSSH, dropbear or tinyssh, one login (the user running the tests), a home directory of its own |
 //! | [`SshHost`] | OpenSSH with an `/etc/ssh`, accounts, passwords and PAM of its own (for root) |
 //! | [`Nginx`] | a web server with named sites, one directory each |
 //! | [`bind::primary`] | the primary name server, changed by TSIG-signed dynamic updates |
@@ -37,6 +37,7 @@ mod port;
 mod process;
 pub mod proxy;
 mod server;
+mod small;
 mod ssh_host;
 mod sshd;
 pub mod yadifa;
@@ -51,5 +52,5 @@ pub use process::is_running;
 pub use proxy::Proxy;
 pub use server::Server;
 pub use ssh_host::SshHost;
-pub use sshd::{Login, Sshd};
+pub use sshd::{By, Login, Sshd};
 pub use zone::{Tsig, Zone};

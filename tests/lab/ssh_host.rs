@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::port::Port;
 use crate::server::{Program, Server, directory, text};
-use crate::sshd::{SSHD, greets, hash, host_key};
+use crate::sshd::{greets, hash, host_key, sshd_in_place};
 
 /// The number of the account `ann`, and of her group.
 const ANN: u32 = 42_001;
@@ -146,8 +146,11 @@ fn arguments(at: &Path, port: &Port) -> Vec<String> {
         .iter()
         .map(|(name, place)| format!("mount --bind '{}/{name}' {place} && ", text(at)))
         .collect();
-    let script =
-        format!("{mounts}exec {SSHD} -D -e -o ListenAddress=127.0.0.1:{} -o LogLevel=VERBOSE", port.number());
+    let script = format!(
+        "{}{mounts}exec /usr/sbin/sshd -D -e -o ListenAddress=127.0.0.1:{} -o LogLevel=VERBOSE",
+        sshd_in_place(),
+        port.number()
+    );
     let namespaces = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--", "sh", "-c"];
     namespaces.map(str::to_owned).into_iter().chain([script]).collect()
 }

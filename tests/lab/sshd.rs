@@ -1,4 +1,4 @@
-//! OpenSSH's sshd, with one login: the user running the tests.
+//! OpenSSH's sshd, or one of the small ones, with one login: the user running the tests.
 
 use std::fmt::Write;
 use std::fs::{self, OpenOptions, Permissions};
@@ -14,12 +14,31 @@ use tempfile::TempDir;
 
 use crate::port::Port;
 use crate::server::{Program, Server, directory, text, user};
+use crate::small;
 
-pub(crate) const SSHD: &str = "/usr/sbin/sshd";
+/// Debian's; `DR_TEST_SSHD` names another generation of OpenSSH to test against.
+const SSHD: &str = "/usr/sbin/sshd";
 const SFTP_SERVER: &str = "/usr/lib/openssh/sftp-server";
+
+/// Which program is the SSH server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    /// sshd, by Debian's package; or the one that the environment variable `DR_TEST_SSHD` names.
+    #[default]
+    OpenSsh,
+    /// dropbear. Of [`Login`] it knows the password only.
+    Dropbear,
+    /// tinysshd, which takes keys only; started for each connection by a small loop in Perl, as inetd would. Of [`Login`] it
+    /// knows nothing but [`Login::sftp`].
+    TinySsh,
+}
 
 /// How an sshd lets people in. `Login::default()` is what most tests want.
 pub struct Login {
+    /// The server's program.
+    pub by: By,
+    /// Whether there is SFTP. dropbear always has it.
+    pub sftp: bool,
     /// sshd's own check that nobody else can write to the home directory. The home is then under the build directory
     /// instead of the temporary one, which anyone may write to.
     pub strict_modes: bool,
@@ -37,6 +56,8 @@ pub struct Login {
 impl Default for Login {
     fn default() -> Self {
         Self {
+            by: By::OpenSsh,
+            sftp: true,
             strict_modes: false,
             host_keys: vec!["ed25519"],
             sftp_program: false,
@@ -68,20 +89,20 @@ impl Sshd {
     #[must_use]
     pub fn with(login: &Login) -> Self {
         let (port, dir) = (Port::free(), directory("sshd"));
-        let home = if login.strict_modes { home_below_the_build() } else { directory("home") };
+        // tinysshd wants every directory up to the root to be writable by its owner only.
+        let strict = login.strict_modes || login.by == By::TinySsh;
+        let home = if strict { home_below_the_build() } else { directory("home") };
         let ssh = home.path().join(".ssh");
         fs::create_dir(&ssh).expect("a directory");
         fs::set_permissions(&ssh, Permissions::from_mode(0o700)).expect("one's own directory");
-        let host_keys = login.host_keys.iter().map(|kind| host_key(dir.path(), kind)).collect();
-        let file = dir.path().join("sshd_config");
-        fs::write(&file, configuration(login, &port, dir.path(), home.path())).expect("sshd_config");
-        if rustix::process::getuid().is_root() {
-            // Where sshd locks its unprivileged half up; Debian has it made when the service starts.
-            fs::create_dir_all("/run/sshd").expect("/run/sshd");
-        }
-        let (path, arguments) = command(login, dir.path(), home.path(), text(&file));
-        let program = Program { path, package: "openssh-server", arguments, answers: greets };
-        let server = Server::start("sshd", program, port, dir);
+        let (name, package, host_keys, server) = match login.by {
+            By::OpenSsh => openssh(login, &port, dir.path(), home.path()),
+            By::Dropbear => small::dropbear(&port, dir.path()),
+            By::TinySsh => small::tinysshd(login, &port, dir.path()),
+        };
+        let (path, arguments) = command(login, dir.path(), home.path(), server);
+        let program = Program { path, package, arguments, answers: greets };
+        let server = Server::start(name, program, port, dir);
         Self { server, user: user(), host_keys, home }
     }
 
@@ -164,10 +185,39 @@ pub(crate) fn host_key(dir: &Path, kind: &str) -> String {
     fs::read_to_string(file.with_extension("pub")).expect("a public key").trim().to_owned()
 }
 
+/// What a server is called, its package, its host keys, and the command that starts it.
+pub(crate) type Recipe = (&'static str, &'static str, Vec<String>, Vec<String>);
+
+fn openssh(login: &Login, port: &Port, dir: &Path, home: &Path) -> Recipe {
+    let host_keys = login.host_keys.iter().map(|kind| host_key(dir, kind)).collect();
+    let file = dir.join("sshd_config");
+    fs::write(&file, configuration(login, port, dir, home)).expect("sshd_config");
+    if rustix::process::getuid().is_root() {
+        // Where sshd locks its unprivileged half up; Debian has it made when the service starts.
+        fs::create_dir_all("/run/sshd").expect("/run/sshd");
+    }
+    let server = [&sshd_program(), "-D", "-e", "-f", text(&file)].map(str::to_owned).to_vec();
+    ("sshd", "openssh-server", host_keys, server)
+}
+
+/// The sshd that is tested against.
+pub(crate) fn sshd_program() -> String {
+    std::env::var("DR_TEST_SSHD").unwrap_or_else(|_| SSHD.to_owned())
+}
+
+/// A line of shell that puts the sshd that is tested against in the place of the machine's own: scripts find it there.
+pub(crate) fn sshd_in_place() -> String {
+    match sshd_program().as_str() {
+        SSHD => String::new(),
+        other => format!("mount --bind '{other}' {SSHD} && "),
+    }
+}
+
 fn configuration(login: &Login, port: &Port, dir: &Path, home: &Path) -> String {
     let yes_no = |yes| if yes { "yes" } else { "no" };
     let (at, home) = (text(dir), text(home));
     let sftp = if login.sftp_program { SFTP_SERVER } else { "internal-sftp" };
+    let sftp = if login.sftp { format!("Subsystem sftp {sftp} -d {home}\n") } else { String::new() };
     let mut configuration: String = login.lines.iter().map(|line| format!("{line}\n")).collect();
     for kind in &login.host_keys {
         let _ = writeln!(configuration, "HostKey {at}/host_{kind}");
@@ -176,8 +226,8 @@ fn configuration(login: &Login, port: &Port, dir: &Path, home: &Path) -> String 
         configuration,
         "ListenAddress 127.0.0.1:{}\nPidFile none\nUsePAM no\nUseDNS no\nLogLevel VERBOSE\n\
          StrictModes {}\nPermitRootLogin yes\nPubkeyAuthentication yes\nPasswordAuthentication {}\n\
-         KbdInteractiveAuthentication no\nAuthorizedKeysFile {home}/.ssh/authorized_keys\nSetEnv HOME={home} XDG_STATE_HOME={home}/.local/state\n\
-         PrintMotd no\nPrintLastLog no\nMaxStartups 200\nMaxSessions 100\nSubsystem sftp {sftp} -d {home}\n",
+         KbdInteractiveAuthentication no\nChallengeResponseAuthentication no\nAuthorizedKeysFile {home}/.ssh/authorized_keys\nSetEnv HOME={home} XDG_STATE_HOME={home}/.local/state\n\
+         PrintMotd no\nPrintLastLog no\nMaxStartups 200\nMaxSessions 100\n{sftp}",
         port.number(),
         yes_no(login.strict_modes),
         yes_no(login.password.is_some())
@@ -185,7 +235,7 @@ fn configuration(login: &Login, port: &Port, dir: &Path, home: &Path) -> String 
     // Since OpenSSH 9.8 an address whose logins fail is kept out for a while; all tests come from the same address.
     let file = dir.join("sshd_config.probe");
     fs::write(&file, format!("{configuration}PerSourcePenalties no\n")).expect("a file");
-    let probed = Command::new(SSHD).args(["-t", "-f", text(&file)]).stderr(Stdio::null()).status();
+    let probed = Command::new(sshd_program()).args(["-t", "-f", text(&file)]).stderr(Stdio::null()).status();
     if probed
         .unwrap_or_else(|e| panic!("{SSHD}: {e}: apt-get install openssh-server (./test does it)"))
         .success()
@@ -195,24 +245,27 @@ fn configuration(login: &Login, port: &Port, dir: &Path, home: &Path) -> String 
     configuration
 }
 
-/// The program and arguments that start sshd, for root in a mount namespace with accounts of its own.
-fn command(login: &Login, dir: &Path, home: &Path, file: &str) -> (String, Vec<String>) {
-    let mut arguments = [SSHD, "-D", "-e", "-f", file].map(str::to_owned).to_vec();
+/// The program and arguments that start the server, for root in a mount namespace with accounts of its own.
+fn command(login: &Login, dir: &Path, home: &Path, mut arguments: Vec<String>) -> (String, Vec<String>) {
     if !Sshd::has_own_accounts() {
         assert!(
             login.password.is_none(),
             "a login by password needs root and the right to make a mount namespace"
         );
-        return (SSHD.to_owned(), arguments.split_off(1));
+        let program = arguments.remove(0);
+        return (program, arguments);
     }
     let (passwd, shadow) = (dir.join("passwd"), dir.join("shadow"));
     fs::write(&passwd, with_field("/etc/passwd", 5, text(home))).expect("accounts");
     let hash = login.password.as_deref().map_or_else(|| "*".to_owned(), hash);
     fs::write(&shadow, with_field("/etc/shadow", 1, &hash)).expect("passwords");
     fs::set_permissions(&shadow, Permissions::from_mode(0o600)).expect("one's own file");
-    let script = "mount --bind \"$0\" /etc/passwd && mount --bind \"$1\" /etc/shadow && shift && exec \"$@\"";
+    let script = format!(
+        "{}mount --bind \"$0\" /etc/passwd && mount --bind \"$1\" /etc/shadow && shift && exec \"$@\"",
+        sshd_in_place()
+    );
     let mut wrapped =
-        ["--mount", "--", "sh", "-c", script, text(&passwd), text(&shadow)].map(str::to_owned).to_vec();
+        ["--mount", "--", "sh", "-c", &script, text(&passwd), text(&shadow)].map(str::to_owned).to_vec();
     wrapped.append(&mut arguments);
     ("/usr/bin/unshare".to_owned(), wrapped)
 }

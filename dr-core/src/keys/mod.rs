@@ -16,6 +16,7 @@ mod options;
 mod public;
 mod revocation;
 mod rights;
+mod software;
 #[cfg(feature = "world")]
 mod sshd_config;
 mod sshfp;
@@ -38,6 +39,7 @@ pub use options::{KeyOptions, MirrorBy};
 pub use public::PublicKey;
 pub use revocation::{RevocationList, Revoked};
 pub use rights::{Expiry, Rights};
+pub use software::Software;
 #[cfg(feature = "world")]
 pub(crate) use sshd_config::{
     DROP_IN, KEYWORDS, MAIN, REVOKED_DROP_IN, REVOKED_LIST, block, rehearsal, revoked_block, takes_passwords,

@@ -33,7 +33,7 @@ use crate::dns::{Answer, Question, ZoneChange};
 use crate::error::Result;
 use crate::estate::{DnsName, Location, ProbeSpec, RecordKey, RecordSet, Remote, SiteId, ZoneName};
 use crate::failover::{Sight, Tenure};
-use crate::keys::{PublicKey, Verdict};
+use crate::keys::{PublicKey, Software, Verdict};
 pub use crate::mirror::Carries;
 use crate::mirror::wire::Door;
 use crate::mirror::{
@@ -465,8 +465,11 @@ pub trait Shell: Send + Sync {
     ) -> Result<()>;
     /// Logs in over a fresh connection with the private half of this public key and nothing else.
     async fn prove_key(&self, remote: &Remote, public_key: &str) -> Result<Login>;
-    /// Whether the host would let this public key in, over a fresh connection and without the private half: nobody logs in.
+    /// Whether the host would let this public key in, over a fresh connection and without the private half: nobody logs in with it.
+    /// `Unsupported` if the host's answer would mean nothing.
     async fn probe_key(&self, remote: &Remote, public_key: &str) -> Result<Login>;
+    /// Which program serves SSH there, as it names itself. Logs in as the other calls do.
+    async fn software(&self, remote: &Remote) -> Result<Software>;
     /// The host's keys, each proved by a key exchange, with what is known of it. None of them is believed, and nobody logs in.
     async fn host_keys(&self, remote: &Remote) -> Result<Vec<HostKeyShown>>;
     /// The methods by which the host lets this account in, as it names them, over a fresh connection. Nothing is offered.

@@ -5,9 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::install::toolkit;
 use super::*;
-use dr_core::keys::PublicKey;
+use dr_core::keys::{PublicKey, StrictModes};
 use dr_core::report::{Code, Finding, code};
 use dr_core::toolkit::AuditOptions;
+use dr_core::world::Shell as _;
 use dr_tests::SshHost;
 
 /// An access to every account of the host, with this key.
@@ -85,9 +86,12 @@ async fn a_host_tells_who_can_log_in_as_whom() {
     assert!(!told(code::PASSWORD_LOGIN, "ben"), "the Match block says no");
     assert!(!told(code::ROOT_PASSWORD_LOGIN, "root"), "prohibit-password is the default");
 
-    // What sshd says of ann's file agrees: the key opens although its first line is over.
-    let ann = access_to(&host, &other);
-    log_in(ann, &account(&host, "ann")).await.unwrap();
+    // What sshd says of ann's file agrees: the key opens although its first line is over, if sshd is Debian's.
+    let (ann, root) = (access_to(&host, &other), account(&host, "root"));
+    let software = shell(access_to(&host, &mine)).software(&root).await.unwrap();
+    let in_group = StrictModes { upstream: Some("her group".into()), debian: None };
+    let opens = log_in(ann, &account(&host, "ann")).await.is_ok();
+    assert_eq!(opens, software.ignores(&in_group).is_none(), "{software:?}");
 
     fs::remove_file(host.file("/etc/ssh/keys/ben")).unwrap();
     host.authorize("ben", &public(&other));

@@ -22,9 +22,22 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
+/// With SFTP, and by commands where there is none.
+const WAYS: [bool; 2] = [true, false];
+
+fn by(sftp: bool) -> (Sshd, Desk, Access) {
+    at_home_with(&Login { sftp, ..Login::default() })
+}
+
 #[tokio::test]
 async fn a_file_goes_from_one_content_to_another_or_stays() {
-    let (sshd, _desk, access) = at_home();
+    for sftp in WAYS {
+        goes_or_stays(sftp).await;
+    }
+}
+
+async fn goes_or_stays(sftp: bool) {
+    let (sshd, _desk, access) = by(sftp);
     let (shell, there) = (shell(access), remote(&sshd));
     let file = sshd.home().join("a/b/state");
     let set = |from: Option<&'static [u8]>, to: Option<&'static [u8]>| {
@@ -52,7 +65,13 @@ async fn a_file_goes_from_one_content_to_another_or_stays() {
 
 #[tokio::test]
 async fn large_and_odd_content_comes_through_whole() {
-    let (sshd, _desk, access) = at_home();
+    for sftp in WAYS {
+        comes_through_whole(sftp).await;
+    }
+}
+
+async fn comes_through_whole(sftp: bool) {
+    let (sshd, _desk, access) = by(sftp);
     let (shell, there) = (shell(access), remote(&sshd));
     let large: Vec<u8> = (0..3_000_001_u32).map(|at| at.wrapping_mul(2_654_435_761) as u8).collect();
     let mut before: Option<Vec<u8>> = None;
@@ -68,6 +87,7 @@ async fn large_and_odd_content_comes_through_whole() {
     let huge = fs::File::create(sshd.home().join("huge")).unwrap();
     huge.set_len(33 << 20).unwrap();
     fails(shell.read_file(&there, "huge").await, ErrorKind::Refused, &["32 MiB"]);
+    fails(shell.read_file(&there, "/proc/self/mem").await, ErrorKind::Io, &[]);
 }
 
 #[tokio::test]
@@ -91,7 +111,13 @@ async fn modes_are_as_asked_for_whatever_the_umask() {
 
 #[tokio::test]
 async fn a_private_file_makes_its_directory_private_and_only_that() {
-    let (sshd, _desk, access) = at_home();
+    for sftp in WAYS {
+        makes_its_directory_private(sftp).await;
+    }
+}
+
+async fn makes_its_directory_private(sftp: bool) {
+    let (sshd, _desk, access) = by(sftp);
     let (shell, there) = (shell(access), remote(&sshd));
     let now = fs::read(sshd.authorized_keys()).unwrap();
     let set_mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -107,7 +133,13 @@ async fn a_private_file_makes_its_directory_private_and_only_that() {
 
 #[tokio::test]
 async fn links_are_followed_inside_the_home_directory_only() {
-    let (sshd, desk, access) = at_home();
+    for sftp in WAYS {
+        follows_inside_only(sftp).await;
+    }
+}
+
+async fn follows_inside_only(sftp: bool) {
+    let (sshd, desk, access) = by(sftp);
     let (shell, there, home) = (shell(access), remote(&sshd), sshd.home());
     fs::create_dir(home.join("repository")).unwrap();
     fs::write(home.join("repository/real"), "old").unwrap();
@@ -161,13 +193,13 @@ async fn a_host_without_sftp_is_told_so() {
 }
 
 /// Adds a key as long as somebody else is faster.
-async fn install(shell: &SshShell, there: &Remote, key: &PublicKey) -> u32 {
-    for conflicts in 0..200 {
+async fn install(shell: &SshShell, there: &Remote, key: &PublicKey) {
+    for _ in 0..200 {
         let now = shell.read_file(there, PATH).await.unwrap();
         let file = AuthorizedKeys::parse(now.as_deref().unwrap_or_default());
         let wanted = file.with_key(key, &KeyOptions::default(), Existing::Keep).to_bytes();
         match shell.replace_file(there, PATH, now.as_deref(), Some(&wanted), 0o600).await {
-            Ok(()) => return conflicts,
+            Ok(()) => return,
             Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}"),
         }
     }
@@ -176,7 +208,13 @@ async fn install(shell: &SshShell, there: &Remote, key: &PublicKey) -> u32 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_at_once_all_get_in_and_nobody_is_pushed_out() {
-    let (sshd, _desk, access) = at_home();
+    for sftp in WAYS {
+        all_get_in(sftp).await;
+    }
+}
+
+async fn all_get_in(sftp: bool) {
+    let (sshd, _desk, access) = by(sftp);
     let foreign =
         "# mine, with a tab\t and  blanks\r\nfrom=\"192.0.2.0/24\",command=\"a \\\"b\\\" #c\" what is this\n";
     sshd.authorize(foreign);
@@ -187,14 +225,14 @@ async fn eight_at_once_all_get_in_and_nobody_is_pushed_out() {
         .iter()
         .map(|key| {
             let (shell, there, key) = (shell(access.clone()), remote(&sshd), key.clone());
-            tokio::spawn(
-                async move { install(&shell, &there, &key).await + install(&shell, &there, &key).await },
-            )
+            tokio::spawn(async move {
+                install(&shell, &there, &key).await;
+                install(&shell, &there, &key).await;
+            })
         })
         .collect();
-    let mut conflicts = 0;
     for task in tasks {
-        conflicts += task.await.unwrap();
+        task.await.unwrap();
     }
     let after = fs::read(sshd.authorized_keys()).unwrap();
     assert!(after.starts_with(&before), "what was there is there to the byte");
@@ -203,13 +241,18 @@ async fn eight_at_once_all_get_in_and_nobody_is_pushed_out() {
         assert_eq!(file.entries().filter(|entry| entry.key == key).count(), 1, "{key}");
     }
     assert_eq!(names(&sshd.home().join(".ssh")), ["authorized_keys"]);
-    println!("{conflicts} conflicts");
 }
 
 /// Cut after every few bytes on their way to the host, the file is wholly old or wholly new, and the error says which it can be.
 #[tokio::test]
 async fn a_file_is_old_or_new_wherever_the_line_is_cut() {
-    let (sshd, _desk, access) = at_home();
+    for sftp in WAYS {
+        old_or_new_when_cut(sftp).await;
+    }
+}
+
+async fn old_or_new_when_cut(sftp: bool) {
+    let (sshd, _desk, access) = by(sftp);
     let (old, new) = (vec![b'o'; 5000], vec![b'n'; 7000]);
     let file = sshd.home().join("d/file");
     fs::create_dir(sshd.home().join("d")).unwrap();
@@ -270,7 +313,13 @@ pub(super) fn child_replaces(orders: &Path) {
 
 #[tokio::test]
 async fn killed_in_the_middle_it_leaves_old_or_new_and_the_next_one_goes_on() {
-    let (sshd, desk, access) = at_home();
+    for sftp in WAYS {
+        old_or_new_when_killed(sftp).await;
+    }
+}
+
+async fn old_or_new_when_killed(sftp: bool) {
+    let (sshd, desk, access) = by(sftp);
     let (shell, there) = (shell(access.clone()), remote(&sshd));
     let (old, new) = (vec![b'o'; 50_000], vec![b'n'; 70_000]);
     let dir = sshd.home().join("d");

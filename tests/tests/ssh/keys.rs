@@ -197,6 +197,10 @@ fn files_with(key: &str, other: &str) -> Vec<Vec<u8>> {
     files
 }
 
+/// What generations of sshd learned to read, as tried with 8.0, 9.2 and 10.5.
+const NEWER: &[(&str, (u32, u32))] =
+    &[("verify-required", (8, 4)), ("touch-required", (8, 2)), ("00Z\"", (9, 1)), ("UTC\"", (9, 1))];
+
 /// For each file: whether sshd lets the key in, and whether we say that it does.
 #[tokio::test]
 async fn lines_mean_to_us_what_they_mean_to_sshd() {
@@ -206,6 +210,8 @@ async fn lines_mean_to_us_what_they_mean_to_sshd() {
     let base64 = key.split(' ').nth(1).unwrap();
     let shell = shell(access(&sshd, &path));
     let public: PublicKey = key.parse().unwrap();
+    sshd.authorize(&key);
+    let version = shell.software(&remote(&sshd)).await.unwrap().openssh().unwrap();
     let mut differ: Vec<String> = vec![];
     for content in files_with(&key, &other).into_iter().chain(files_with_options(&key)) {
         let shown = String::from_utf8_lossy(&content).replace(base64, "KEY");
@@ -217,7 +223,9 @@ async fn lines_mean_to_us_what_they_mean_to_sshd() {
         };
         let file = AuthorizedKeys::parse(&content);
         let sshd_says = opens(&content).await;
-        if file.has(&public) != sshd_says {
+        // What an older generation does not know yet, it skips.
+        let newer = |(words, since): &(&str, (u32, u32))| shown.contains(words) && version < *since;
+        if file.has(&public) != sshd_says && (sshd_says || !NEWER.iter().any(newer)) {
             differ.push(format!("{shown:?}: sshd says {sshd_says}"));
         }
         // Whatever the file was like, our line in it works, and without it nobody gets in.

@@ -163,22 +163,31 @@ async fn where_a_drop_in_has_no_effect_the_top_of_the_main_file_has() {
     let no_include = USUAL.replace("Include /etc/ssh/sshd_config.d/*.conf\n", "");
     let late = format!("{no_include}Include /etc/ssh/sshd_config.d/*.conf\n");
     let earlier = [("00-aaa.conf", "PasswordAuthentication yes\n")];
-    for (config, drop_ins) in [(USUAL, &earlier[..]), (&late, &[]), (&no_include, &[])] {
-        let scene = Scene::new(config, drop_ins);
-        let applied = scene.lock().await;
-        assert_eq!(applied.outcome, Outcome::New, "{config}: {applied:?}");
-        assert_eq!(scene.password_opens().await, [false; 3], "{config}");
-        scene.keys_open().await;
-        let (main, drop_in) = scene.config();
-        assert!(main.ends_with(config) && main.len() > config.len() && drop_in.is_none(), "{main}");
-        assert!(scene.plan().await.unwrap().is_empty());
-        let unlock =
-            scene.toolkit.plan_unlock(&account(&scene.host, "root"), &Control::silent()).await.unwrap();
-        let applied = scene.toolkit.apply(&unlock, "test", &Control::silent()).await.unwrap();
-        assert_eq!(applied.outcome, Outcome::New);
-        assert_eq!(scene.config().0, config, "to the byte");
-        assert_eq!(scene.password_opens().await, [true; 3]);
+    for (config, drop_ins) in [(USUAL, &earlier[..]), (&late, &[])] {
+        goes_by_the_main_file(config, drop_ins).await;
     }
+}
+
+/// As before OpenSSH 8.2, which knows no `Include`.
+#[tokio::test]
+async fn where_nothing_is_included_the_main_file_is_changed_at_its_top() {
+    goes_by_the_main_file(&USUAL.replace("Include /etc/ssh/sshd_config.d/*.conf\n", ""), &[]).await;
+}
+
+async fn goes_by_the_main_file(config: &str, drop_ins: &[(&str, &str)]) {
+    let scene = Scene::new(config, drop_ins);
+    let applied = scene.lock().await;
+    assert_eq!(applied.outcome, Outcome::New, "{config}: {applied:?}");
+    assert_eq!(scene.password_opens().await, [false; 3], "{config}");
+    scene.keys_open().await;
+    let (main, drop_in) = scene.config();
+    assert!(main.ends_with(config) && main.len() > config.len() && drop_in.is_none(), "{main}");
+    assert!(scene.plan().await.unwrap().is_empty());
+    let unlock = scene.toolkit.plan_unlock(&account(&scene.host, "root"), &Control::silent()).await.unwrap();
+    let applied = scene.toolkit.apply(&unlock, "test", &Control::silent()).await.unwrap();
+    assert_eq!(applied.outcome, Outcome::New);
+    assert_eq!(scene.config().0, config, "to the byte");
+    assert_eq!(scene.password_opens().await, [true; 3]);
 }
 
 #[tokio::test]

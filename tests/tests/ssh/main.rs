@@ -12,7 +12,7 @@ use std::time::Duration;
 use dr_core::world::Control;
 use dr_core::world::ssh::{Access, Connector, SshShell};
 use dr_core::{Error, ErrorKind, Remote};
-use dr_tests::Sshd;
+use dr_tests::{Login, Sshd};
 use tempfile::TempDir;
 
 mod audit;
@@ -27,6 +27,7 @@ mod lock_down;
 mod login;
 mod revoke;
 mod rotate;
+mod servers;
 
 /// A directory with the files of somebody who logs in, away from those of whoever runs the tests.
 struct Desk(TempDir);
@@ -88,7 +89,12 @@ fn access(sshd: &Sshd, key: &Path) -> Access {
 
 /// A server, a key that it lets in, and an access with that key.
 fn at_home() -> (Sshd, Desk, Access) {
-    let (sshd, desk) = (Sshd::start(), Desk::new());
+    at_home_with(&Login::default())
+}
+
+/// The same with a server of this kind.
+fn at_home_with(login: &Login) -> (Sshd, Desk, Access) {
+    let (sshd, desk) = (Sshd::with(login), Desk::new());
     let key = desk.key("id", &[]);
     sshd.authorize(&public(&key));
     let access = access(&sshd, &key);

@@ -81,6 +81,7 @@ impl Toolkit {
         }
         let world = &self.world;
         let facts = async {
+            has_sshd(world, remote).await?;
             let proofs = proofs(world, &accounts).await?;
             let said =
                 script::as_root(world, remote, &script::look(&accounts, DROP_IN, MAIN), control).await?;
@@ -134,6 +135,7 @@ impl Toolkit {
     /// # Errors
     /// As [`Self::plan_lock_down`], without the proofs.
     pub async fn plan_unlock(&self, remote: &Remote, control: &Control) -> Result<Plan> {
+        has_sshd(&self.world, remote).await?;
         let look = script::look(std::slice::from_ref(remote), DROP_IN, MAIN);
         let said = script::as_root(&self.world, remote, &look, control).await?;
         let (drop_in, main) = files(&said, remote)?;
@@ -160,6 +162,18 @@ impl Toolkit {
         let at = self.world.clock.read().wall;
         Ok(Plan::new(format!("open {} again", remote.authority()), at, OnFailure::Stop, steps))
     }
+}
+
+/// Only OpenSSH has a configuration in which passwords can be switched off.
+async fn has_sshd(world: &World, remote: &Remote) -> Result<()> {
+    world.shell.software(remote).await?.has_sshd_config().map_err(|(why, hint)| {
+        Error::new(
+            ErrorKind::Unsupported,
+            format!("change sshd's configuration on {}", remote.authority()),
+            why,
+        )
+        .hint(format!("nothing was changed; {hint}"))
+    })
 }
 
 /// For every account a key that opens it, by a fresh login each.

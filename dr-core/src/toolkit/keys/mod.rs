@@ -130,6 +130,12 @@ impl Toolkit {
         let key: PublicKey = public_key.parse().map_err(usage)?;
         options.allow.check().map_err(usage)?;
         let facts = async {
+            if options.allow != KeyOptions::default() {
+                self.world.shell.software(remote).await?.understands(&options.allow).map_err(|why| {
+                    Error::new(ErrorKind::Unsupported, operation.as_str(), why)
+                        .hint("nothing was changed; install it without that option, or update the host")
+                })?;
+            }
             let now = self.world.shell.read_file(remote, &options.path).await?;
             let opens = match self.world.shell.prove_key(remote, &key.to_string()).await {
                 Ok(login) => Some(login == Login::Accepted),
@@ -162,8 +168,8 @@ impl Toolkit {
         self.ask_host(remote, public_key, true).await
     }
 
-    /// Whether a host would let this public key in, without its private half: nobody logs in. What [`Self::verify_key`] reports
-    /// is reported here, and the same errors but `NotFound`.
+    /// Whether a host would let this public key in, without its private half: nobody logs in with it. What [`Self::verify_key`]
+    /// reports is reported here, and the same errors but `NotFound`; and `Unsupported` where the host says yes to every key.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {

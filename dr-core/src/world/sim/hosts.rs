@@ -11,6 +11,7 @@ use super::{SimWorld, State};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{Location, Remote};
+use crate::keys::Software;
 use crate::mirror::{Change, Entry, Filter, Kind, Options, RelPath, Snapshot};
 use crate::world::endpoints::from_content;
 use crate::world::{Carries, Content, Control, Endpoint, Endpoints, HostKeyShown, Login, Output, Shell};
@@ -137,6 +138,10 @@ impl Shell for Process {
         let name = format!("look at the host keys of {}", remote.host);
         seen(self.call(name.clone(), &remote.host, |_| ()).await, name)?;
         Ok(vec![])
+    }
+
+    async fn software(&self, _: &Remote) -> Result<Software> {
+        Ok(Software::parse("SSH-2.0-OpenSSH_10.0"))
     }
 
     async fn offers(&self, remote: &Remote) -> Result<Vec<String>> {

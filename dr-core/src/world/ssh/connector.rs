@@ -1,6 +1,6 @@
 //! One connection for each account, opened when it is needed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
@@ -31,6 +31,8 @@ use crate::estate::Remote;
 pub struct Connector {
     access: Access,
     slots: Mutex<BTreeMap<Remote, Arc<Slot>>>,
+    /// Accounts whose host has said that it has no SFTP.
+    without_sftp: Mutex<BTreeSet<Remote>>,
 }
 
 /// The place of one account's session. Its lock is held while connecting, so that several tasks share one login, or one failure.
@@ -47,7 +49,7 @@ impl Connector {
     /// Reaches hosts with this access. Nothing is read or opened yet.
     #[must_use]
     pub fn new(access: Access) -> Arc<Self> {
-        Arc::new(Self { access, slots: Mutex::default() })
+        Arc::new(Self { access, slots: Mutex::default(), without_sftp: Mutex::default() })
     }
 
     /// What hosts are reached with.
@@ -69,7 +71,7 @@ impl Connector {
         };
         let asked = Instant::now();
         let mut held = slot.lock().await;
-        if let Some(session) = held.session.as_ref().filter(|session| session.is_alive()) {
+        if let Some(session) = held.session.as_ref().filter(|session| session.is_alive() && session.take()) {
             return Ok(Arc::clone(session));
         }
         if let Some((_, error)) = held.failed.as_ref().filter(|(ended, _)| *ended >= asked) {
@@ -79,6 +81,7 @@ impl Connector {
         match self.open(remote).await {
             Ok(session) => {
                 let session = Arc::new(session);
+                session.take();
                 *held = Held { session: Some(Arc::clone(&session)), failed: None };
                 Ok(session)
             }
@@ -105,6 +108,14 @@ impl Connector {
                 session.close().await;
             }
         }
+    }
+
+    pub(super) fn is_without_sftp(&self, remote: &Remote) -> bool {
+        self.without_sftp.lock().unwrap_or_else(PoisonError::into_inner).contains(remote)
+    }
+
+    pub(super) fn remember_no_sftp(&self, remote: &Remote) {
+        self.without_sftp.lock().unwrap_or_else(PoisonError::into_inner).insert(remote.clone());
     }
 
     async fn open(&self, remote: &Remote) -> Result<Session> {

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use russh::client::{AuthResult, Config, DisconnectReason, Handle, Handler, KeyboardInteractiveAuthResponse};
+use russh::client::{
+    AuthResult, Config, DisconnectReason, Handle, Handler, KeyboardInteractiveAuthResponse, Session,
+};
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
-use russh::{AlgorithmKind, MethodKind, MethodSet, Preferred, cipher};
+use russh::{AlgorithmKind, MethodKind, MethodSet, Names, Preferred, cipher};
 use tokio::net::TcpStream;
 
 use super::access::Access;
@@ -16,7 +18,7 @@ use super::identity::Identity;
 use super::trust::{Shown, Trust};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
-use crate::keys::{Certificate, PublicKey};
+use crate::keys::{Certificate, PublicKey, Software};
 use crate::secret::Secret;
 use crate::world::Clock as _;
 use crate::world::clock::SystemClock;
@@ -40,6 +42,7 @@ pub(super) struct Client {
     trust: Trust,
     last_words: LastWords,
     host_key: Arc<OnceLock<String>>,
+    software: Arc<OnceLock<String>>,
 }
 
 /// Why the host closed the connection, in its own words.
@@ -90,6 +93,11 @@ impl Handler for Client {
         Ok(true)
     }
 
+    async fn kex_done(&mut self, _: Option<&[u8]>, _: &Names, session: &mut Session) -> Result<(), Fault> {
+        let _ = self.software.set(String::from_utf8_lossy(session.remote_sshid()).trim().to_owned());
+        Ok(())
+    }
+
     async fn disconnected(&mut self, reason: DisconnectReason<Fault>) -> Result<(), Fault> {
         match reason {
             DisconnectReason::ReceivedDisconnect(said) => {
@@ -119,6 +127,8 @@ pub(super) struct Connection {
     pub(super) last_words: LastWords,
     /// As it was shown first, and judged to be right.
     pub(super) host_key: Arc<OnceLock<String>>,
+    /// As the server names itself.
+    software: Arc<OnceLock<String>>,
     pub(super) remote: Remote,
 }
 
@@ -140,17 +150,27 @@ impl Connection {
         };
         let stream = dial(remote, access.connect_timeout).await?;
         let last_words = LastWords::default();
-        let host_key = Arc::default();
-        let client = Client { trust, last_words: last_words.clone(), host_key: Arc::clone(&host_key) };
+        let (host_key, software) = (Arc::default(), Arc::default());
+        let client = Client {
+            trust,
+            last_words: last_words.clone(),
+            host_key: Arc::clone(&host_key),
+            software: Arc::clone(&software),
+        };
         // The client is moved into the connection's task, so the facts for an error about its key are read again there.
         match russh::client::connect_stream(Arc::new(config), stream, client).await {
-            Ok(handle) => Ok(Self { handle, last_words, host_key, remote: remote.clone() }),
+            Ok(handle) => Ok(Self { handle, last_words, host_key, software, remote: remote.clone() }),
             Err(Fault::Distrusted(error)) => Err(error),
             Err(Fault::Ssh(russh::Error::NoCommonAlgo { kind: AlgorithmKind::Key, theirs, .. })) => {
                 Err(Trust::gather(access, remote).await?.no_common_kind(&theirs))
             }
             Err(Fault::Ssh(error)) => Err(fault::ssh(format!("connect to {remote}"), error)),
         }
+    }
+
+    /// The server's program.
+    pub(super) fn software(&self) -> Software {
+        self.software.get().map(|line| Software::parse(line)).unwrap_or_default()
     }
 
     /// Asks to be let in with nothing, which tells what else the host takes.

@@ -1,16 +1,15 @@
 //! Compare-and-set of a small file on a host.
 //!
-//! SFTP can replace a file atomically, but cannot compare first. So whoever replaces a file takes its lock: `PATH.dr-lock`,
+//! SFTP, and a shell, can replace a file atomically, but cannot compare first. So whoever replaces a file takes its lock: `PATH.dr-lock`,
 //! made exclusively, holding a random word. The new content is written whole to `PATH.dr-WORD` and renamed over the file, so
 //! that a reader, or a crash, sees the old content or the new one. A lock whose holder died is broken when it has not changed
 //! for longer than any holder keeps it.
 
 use std::time::Duration;
 
-use russh_sftp::protocol::FileType;
 use tokio::time::{Instant, sleep};
 
-use super::files::Files;
+use super::files::{Files, Kind};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A holder that has not renamed its file after so long gives up.
@@ -27,14 +26,14 @@ pub(super) struct Swap<'a> {
     pub(super) mode: u32,
 }
 
-/// Brings the file at `path` (below `home` unless it begins with a slash) from one content to another.
-pub(super) async fn replace(files: &Files, home: &str, path: &str, swap: &Swap<'_>) -> Result<()> {
-    let home = files.real_path(home).await?;
-    let Some(target) = locate(files, &home, path, swap.to.is_some()).await? else {
+/// Brings the file at `path` (below the home directory unless it begins with a slash) from one content to another.
+pub(super) async fn replace(files: &dyn Files, path: &str, swap: &Swap<'_>) -> Result<()> {
+    let home = &files.real_path(&files.home().await?).await?;
+    let Some(target) = locate(files, home, path, swap.to.is_some()).await? else {
         return if swap.from.is_none() { Ok(()) } else { Err(conflict(files, None)) };
     };
     if swap.mode & 0o077 == 0 {
-        close_directory(files, &home, &target).await?;
+        close_directory(files, home, &target).await?;
     }
     let lock = Lock::take(files, &target).await?;
     let done = swap_locked(files, &lock, swap).await;
@@ -47,7 +46,7 @@ pub(super) async fn replace(files: &Files, home: &str, path: &str, swap: &Swap<'
 ///
 /// A symbolic link may lead elsewhere in the home directory (people keep their files in repositories), never out of it: who
 /// can change such a link could otherwise have us write anywhere.
-async fn locate(files: &Files, home: &str, path: &str, make: bool) -> Result<Option<String>> {
+async fn locate(files: &dyn Files, home: &str, path: &str, make: bool) -> Result<Option<String>> {
     let (start, below) = match path.strip_prefix('/') {
         Some(below) => ("", below),
         None => (home.trim_end_matches('/'), path),
@@ -60,8 +59,8 @@ async fn locate(files: &Files, home: &str, path: &str, make: bool) -> Result<Opt
     for part in parts {
         parent = format!("{parent}/{part}");
         match files.kind_of(&parent).await? {
-            Some(FileType::Dir) => {}
-            Some(FileType::Symlink) => parent = follow(files, home, &parent).await?,
+            Some(Kind::Directory) => {}
+            Some(Kind::Link) => parent = follow(files, home, &parent).await?,
             Some(_) => return Err(files.error(ErrorKind::Refused, format!("{parent} is no directory"))),
             None if make => files.make_dir(&parent).await?,
             None => return Ok(None),
@@ -69,25 +68,25 @@ async fn locate(files: &Files, home: &str, path: &str, make: bool) -> Result<Opt
     }
     let target = format!("{parent}/{name}");
     match files.kind_of(&target).await? {
-        Some(FileType::Symlink) => follow(files, home, &target).await.map(Some),
-        Some(FileType::File) | None => Ok(Some(target)),
+        Some(Kind::Link) => follow(files, home, &target).await.map(Some),
+        Some(Kind::File) | None => Ok(Some(target)),
         Some(_) => Err(files.error(ErrorKind::Refused, format!("{target} is no file"))),
     }
 }
 
 /// Others must not be able to put another file in the place of one that is private: the directory it is in, if that is below
 /// the home directory, becomes private too.
-async fn close_directory(files: &Files, home: &str, target: &str) -> Result<()> {
+async fn close_directory(files: &dyn Files, home: &str, target: &str) -> Result<()> {
     let Some((parent, _)) = target.rsplit_once('/') else { return Ok(()) };
     let below_home = parent.strip_prefix(home).is_some_and(|rest| rest.starts_with('/'));
     let mode = match below_home {
-        true => files.facts(parent).await?.and_then(|facts| facts.permissions),
+        true => files.facts(parent).await?.and_then(|facts| facts.mode),
         false => None,
     };
     if mode.is_some_and(|mode| mode & 0o077 != 0) { files.set_mode(parent, 0o700).await } else { Ok(()) }
 }
 
-async fn follow(files: &Files, home: &str, link: &str) -> Result<String> {
+async fn follow(files: &dyn Files, home: &str, link: &str) -> Result<String> {
     let real = files.real_path(link).await?;
     let inside = real.strip_prefix(home).is_some_and(|rest| rest.starts_with('/'));
     if inside {
@@ -97,7 +96,7 @@ async fn follow(files: &Files, home: &str, link: &str) -> Result<String> {
     Err(files.error(ErrorKind::Refused, why).hint("put a real file or directory in its place"))
 }
 
-async fn swap_locked(files: &Files, lock: &Lock, swap: &Swap<'_>) -> Result<()> {
+async fn swap_locked(files: &dyn Files, lock: &Lock, swap: &Swap<'_>) -> Result<()> {
     let target = &lock.target;
     let now = files.read(target).await?;
     if now.as_deref() == swap.to {
@@ -125,11 +124,11 @@ async fn swap_locked(files: &Files, lock: &Lock, swap: &Swap<'_>) -> Result<()> 
     }
 }
 
-async fn write_beside(files: &Files, lock: &Lock, fresh: &str, to: &[u8], mode: u32) -> Result<()> {
+async fn write_beside(files: &dyn Files, lock: &Lock, fresh: &str, to: &[u8], mode: u32) -> Result<()> {
     files.create(fresh, to, mode).await?;
     if let (Some(old), Some(new)) = (files.facts(&lock.target).await?, files.facts(fresh).await?)
-        && (old.uid, old.gid) != (new.uid, new.gid)
-        && let (Some(uid), Some(gid)) = (old.uid, old.gid)
+        && old.owner != new.owner
+        && let Some((uid, gid)) = old.owner
     {
         files.set_owner(fresh, uid, gid).await?;
     }
@@ -150,7 +149,7 @@ fn unsure(error: Error) -> Error {
     .caused_by(error)
 }
 
-fn conflict(files: &Files, now: Option<&[u8]>) -> Error {
+fn conflict(files: &dyn Files, now: Option<&[u8]>) -> Error {
     let why = match now {
         Some(_) => "it is no longer what it was when this was planned",
         None => "it is no longer there",
@@ -168,7 +167,7 @@ struct Lock {
 }
 
 impl Lock {
-    async fn take(files: &Files, target: &str) -> Result<Self> {
+    async fn take(files: &dyn Files, target: &str) -> Result<Self> {
         let began = Instant::now();
         let path = lock_path(target);
         let mut seen: Option<(Option<Vec<u8>>, Instant)> = None;
@@ -211,7 +210,7 @@ impl Lock {
     }
 
     /// Whether the lock is still ours, and has been for no longer than others respect it.
-    async fn check(&self, files: &Files) -> Result<()> {
+    async fn check(&self, files: &dyn Files) -> Result<()> {
         let ours = files.read(&lock_path(&self.target)).await?.as_deref() == Some(self.word.as_bytes());
         if ours && self.since.elapsed() < HOLD {
             return Ok(());
@@ -221,7 +220,7 @@ impl Lock {
             .hint("nothing was changed; the line to the host is very slow: try again"))
     }
 
-    async fn release(&self, files: &Files) -> Result<()> {
+    async fn release(&self, files: &dyn Files) -> Result<()> {
         let path = lock_path(&self.target);
         if files.read(&path).await?.as_deref() == Some(self.word.as_bytes()) {
             files.remove(&path).await?;
@@ -234,7 +233,7 @@ impl Lock {
 ///
 /// It is moved away first and looked at there: of two who do this at once, the second may have moved the first one's new lock,
 /// and then puts it back.
-async fn break_stale(files: &Files, target: &str, held: Option<&[u8]>) -> Result<()> {
+async fn break_stale(files: &dyn Files, target: &str, held: Option<&[u8]>) -> Result<()> {
     let (path, moved) = (lock_path(target), beside(target, &random_word()?));
     if files.rename_new(&path, &moved).await.is_err() {
         return Ok(());

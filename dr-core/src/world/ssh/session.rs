@@ -1,14 +1,18 @@
 //! One connection to one account: commands and files.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelStream, ChannelWriteHalf, Disconnect, Sig};
 use russh_sftp::client::RawSftpSession;
+use russh_sftp::client::error::Error as SftpError;
 use tokio::sync::OnceCell;
 
 use super::fault;
 use super::login::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
+use crate::keys::Software;
 use crate::world::{Control, Output};
 
 /// How much of a command's standard output is kept.
@@ -32,11 +36,22 @@ pub struct Session {
     connection: Connection,
     remote: Remote,
     home: OnceCell<String>,
+    taken: AtomicBool,
 }
 
 impl Session {
     pub(super) fn new(connection: Connection, remote: Remote) -> Self {
-        Self { connection, remote, home: OnceCell::new() }
+        Self { connection, remote, home: OnceCell::new(), taken: AtomicBool::new(false) }
+    }
+
+    /// Whether whoever asks now may use it: some servers serve one session on a connection, and hang up when there is a second.
+    pub(super) fn take(&self) -> bool {
+        !self.taken.swap(true, Ordering::Relaxed) || !self.software().is_single()
+    }
+
+    /// The server's program, as it names itself.
+    pub(super) fn software(&self) -> Software {
+        self.connection.software()
     }
 
     /// Whether the connection still stands, as far as is known.
@@ -72,8 +87,14 @@ impl Session {
         let operation = || format!("open SFTP on {}", self.remote);
         let sftp = RawSftpSession::new(self.sftp_stream().await?);
         sftp.set_timeout(SFTP_TIMEOUT_SECS);
-        sftp.init().await.map_err(|error| fault::sftp(operation(), error))?;
-        Ok(sftp)
+        match sftp.init().await {
+            Ok(_) => Ok(sftp),
+            // The connection stands: what it begins is no SFTP server, or is not there.
+            Err(error) if self.is_alive() && !matches!(error, SftpError::Timeout) => {
+                Err(no_sftp(operation()).caused_by(error))
+            }
+            Err(error) => Err(fault::sftp(operation(), error)),
+        }
     }
 
     /// A new channel on which the host's SFTP server listens; nothing has been said on it yet.
@@ -83,10 +104,7 @@ impl Session {
         self.sent(&operation(), channel.request_subsystem(true, "sftp").await)?;
         match self.reply(&mut channel).await {
             Some(true) => {}
-            Some(false) => {
-                return Err(Error::new(ErrorKind::Unsupported, operation(), "the host offers no SFTP")
-                    .hint("enable it in its sshd_config: Subsystem sftp internal-sftp"));
-            }
+            Some(false) => return Err(no_sftp(operation())),
             None => return Err(self.lost(&operation())),
         }
         Ok(channel.into_stream())
@@ -98,6 +116,17 @@ impl Session {
     /// all, part or nothing of its work. Cancelling closes the command's input and output and sends it SIGTERM, without waiting
     /// for it; sshd passes signals on to other accounts than root only.
     pub(crate) async fn exec(&self, command: &str, stdin: &[u8], control: &Control) -> Result<Output> {
+        self.exec_keeping(command, stdin, STDOUT_LIMIT_BYTES, control).await
+    }
+
+    /// As [`Self::exec`], keeping so much of what it prints.
+    pub(super) async fn exec_keeping(
+        &self,
+        command: &str,
+        stdin: &[u8],
+        stdout_limit: usize,
+        control: &Control,
+    ) -> Result<Output> {
         let operation = format!("run a command on {}", self.remote);
         control.check(&operation)?;
         let mut channel = self.channel(&operation).await?;
@@ -127,7 +156,7 @@ impl Session {
         };
         let work = async {
             tokio::select! {
-                said = collect(&mut read) => Ok(said),
+                said = collect(&mut read, stdout_limit) => Ok(said),
                 () = feed => Err(self.lost(&operation)),
             }
         };
@@ -195,13 +224,18 @@ impl std::fmt::Debug for Session {
     }
 }
 
+fn no_sftp(operation: String) -> Error {
+    Error::new(ErrorKind::Unsupported, operation, "the host offers no SFTP")
+        .hint("enable it in its sshd_config: Subsystem sftp internal-sftp")
+}
+
 /// Everything that a command says, and whether it was heard out to its end.
-async fn collect(channel: &mut ChannelReadHalf) -> (Output, bool) {
+async fn collect(channel: &mut ChannelReadHalf, stdout_limit: usize) -> (Output, bool) {
     let mut output = Output { status: None, stdout: vec![], stderr: vec![] };
     let mut ended = false;
     while let Some(message) = channel.wait().await {
         match message {
-            ChannelMsg::Data { data } => keep(&mut output.stdout, &data, STDOUT_LIMIT_BYTES),
+            ChannelMsg::Data { data } => keep(&mut output.stdout, &data, stdout_limit),
             ChannelMsg::ExtendedData { data, ext: 1 } => keep(&mut output.stderr, &data, STDERR_LIMIT_BYTES),
             ChannelMsg::ExitStatus { exit_status } => {
                 output.status = Some(exit_status);

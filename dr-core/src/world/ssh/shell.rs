@@ -7,10 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use russh::MethodKind;
 
+use super::access::Access;
 use super::agent::Agent;
-use super::attempt::method_names;
+use super::attempt::{log_in, method_names};
 use super::connector::Connector;
-use super::files::Files;
+use super::files;
 use super::identity::{self, Identity};
 use super::login::{Connection, Knock};
 use super::looking;
@@ -18,11 +19,14 @@ use super::replace::{Swap, replace};
 use super::session::Session;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
-use crate::keys::PublicKey;
+use crate::keys::{PublicKey, Software};
 use crate::world::{Control, HostKeyShown, Login, Output, Shell};
 
 /// How long the command that proves a login may take. A key with a forced command runs that one, however long it takes.
 const PROOF_COMMAND: Duration = Duration::from_secs(5);
+/// What sshd holds against an address for a login that failed, if its configuration does not say otherwise; only more than fifteen
+/// seconds of it shut the address out.
+const PENALTY: Duration = Duration::from_secs(5);
 
 /// Real hosts by SSH.
 ///
@@ -92,6 +96,11 @@ impl SshShell {
                 .caused_by(error)
         })?;
         let mut connection = Connection::open(self.connector.access(), remote).await?;
+        if !connection.software().answers_honestly() {
+            let why = format!("{} says yes to every key until one is used", connection.software().name());
+            return Err(Error::new(ErrorKind::Unsupported, format!("ask {remote} about a key"), why)
+                .hint("log in with the key itself: dr keys verify; or read authorized_keys: dr keys audit"));
+        }
         let answer = match connection.knock().await? {
             Knock::Open => Login::Accepted,
             Knock::Shut { offers, .. } if !offers.contains(&MethodKind::PublicKey) => {
@@ -102,8 +111,21 @@ impl SshShell {
                 Knock::Shut { offers, .. } => Login::Refused { offers: method_names(&offers) },
             },
         };
-        connection.close().await;
+        self.part(connection).await;
         Ok(answer)
+    }
+
+    /// Ends a connection on which the host was only asked. Since OpenSSH 9.8 sshd shuts out for a while who asks a few times and never
+    /// logs in (PerSourcePenalties), and everyone who comes from the same address; who is logged in in the end is forgiven. So a key
+    /// that is at hand logs in, if one does; if none does, the penalty is waited for, so that penalties never add up.
+    async fn part(&self, mut connection: Connection) {
+        let keys_only = Access { passwords: Default::default(), ..self.connector.access().clone() };
+        let forgiven = log_in(&keys_only, &mut connection).await.is_ok();
+        let counts = connection.software().counts_strangers();
+        connection.close().await;
+        if counts && !forgiven {
+            tokio::time::sleep(PENALTY).await;
+        }
     }
 
     async fn methods(&self, remote: &Remote) -> Result<Vec<String>> {
@@ -112,7 +134,7 @@ impl SshShell {
             Knock::Open => vec!["none".to_owned()],
             Knock::Shut { offers, .. } => method_names(&offers),
         };
-        connection.close().await;
+        self.part(connection).await;
         Ok(offers)
     }
 
@@ -192,9 +214,12 @@ impl Shell for SshShell {
     }
 
     async fn read_file(&self, remote: &Remote, path: &str) -> Result<Option<Vec<u8>>> {
-        let session = self.connector.session(remote).await?;
-        let files = Files::open(&session, format!("read {path} on {remote}")).await?;
-        files.read(&below(session.home().await?, path)).await
+        let files = files::open(&self.connector, remote, format!("read {path} on {remote}")).await?;
+        if path.starts_with('/') {
+            return files.read(path).await;
+        }
+        let home = files.home().await?;
+        files.read(&format!("{}/{path}", home.trim_end_matches('/'))).await
     }
 
     async fn replace_file(
@@ -205,9 +230,8 @@ impl Shell for SshShell {
         to: Option<&[u8]>,
         mode: u32,
     ) -> Result<()> {
-        let session = self.connector.session(remote).await?;
-        let files = Files::open(&session, format!("replace {path} on {remote}")).await?;
-        replace(&files, session.home().await?, path, &Swap { from, to, mode }).await
+        let files = files::open(&self.connector, remote, format!("replace {path} on {remote}")).await?;
+        replace(&*files, path, &Swap { from, to, mode }).await
     }
 
     async fn prove_key(&self, remote: &Remote, public_key: &str) -> Result<Login> {
@@ -222,6 +246,10 @@ impl Shell for SshShell {
             .parse()
             .map_err(|why: String| Error::new(ErrorKind::Usage, format!("ask {remote} about a key"), why))?;
         self.connector.limited(remote, self.probe(remote, &public)).await
+    }
+
+    async fn software(&self, remote: &Remote) -> Result<Software> {
+        Ok(self.connector.session(remote).await?.software())
     }
 
     async fn host_keys(&self, remote: &Remote) -> Result<Vec<HostKeyShown>> {
@@ -246,9 +274,4 @@ impl Shell for SshShell {
         }
         Ok(keys.iter().map(ToString::to_string).collect())
     }
-}
-
-/// A path on the host: below the home directory unless it begins with a slash.
-fn below(home: &str, path: &str) -> String {
-    if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", home.trim_end_matches('/')) }
 }
