@@ -58,11 +58,16 @@ pub struct Lots {
 /// assert_eq!((cut.then.len(), cut.landings.len()), (5, 1), "a and c together, and four ranges of b");
 /// ```
 #[must_use]
-pub fn lots(files: Vec<LotFile>, limits: &LotLimits) -> Lots {
-    let (own, travels): (Vec<_>, Vec<_>) =
-        files.into_iter().partition(|file| matches!(file.basis, Basis::Same { .. }));
-    let (mut big, small): (Vec<_>, Vec<_>) =
-        travels.into_iter().partition(|file| size_of(file) > limits.bytes);
+pub fn lots(files: impl IntoIterator<Item = LotFile>, limits: &LotLimits) -> Lots {
+    let (mut own, mut big, mut small) = (vec![], vec![], Batches::new(*limits));
+    // There may be a million: each goes to its place at once.
+    for file in files {
+        match &file.basis {
+            Basis::Same { .. } => own.push(file),
+            _ if size_of(&file) > limits.bytes => big.push(file),
+            _ => small.push(file),
+        }
+    }
     // The longest first: the end is then made of short ones, whichever way takes them.
     big.sort_by_key(|file| std::cmp::Reverse(size_of(file)));
     let (mut singles, mut landings) = (vec![], vec![]);
@@ -75,7 +80,7 @@ pub fn lots(files: Vec<LotFile>, limits: &LotLimits) -> Lots {
             _ => singles.push(Lot { files: vec![file] }),
         }
     }
-    Lots { first: own_lots(own, limits), then: take_turns(singles, batches(small, limits)), landings }
+    Lots { first: own_lots(own, limits), then: take_turns(singles, small.finish()), landings }
 }
 
 fn size_of(file: &LotFile) -> u64 {
@@ -90,21 +95,40 @@ fn ranges(file: &LotFile, bytes: u64) -> impl Iterator<Item = LotFile> {
     })
 }
 
-fn batches(files: Vec<LotFile>, limits: &LotLimits) -> Vec<Lot> {
-    let (mut all, mut lot, mut bytes) = (vec![], Lot::default(), 0_u64);
-    for file in files {
-        let more = size_of(&file);
-        if !lot.files.is_empty() && (lot.files.len() >= limits.files || bytes + more > limits.bytes) {
-            all.push(std::mem::take(&mut lot));
-            bytes = 0;
+/// Lots of files in the order they come in.
+struct Batches {
+    limits: LotLimits,
+    all: Vec<Lot>,
+    lot: Lot,
+    bytes: u64,
+}
+
+impl Batches {
+    fn new(limits: LotLimits) -> Self {
+        Self { limits, all: vec![], lot: Lot::default(), bytes: 0 }
+    }
+
+    fn push(&mut self, file: LotFile) {
+        let (more, LotLimits { files, bytes, .. }) = (size_of(&file), self.limits);
+        if !self.lot.files.is_empty() && (self.lot.files.len() >= files || self.bytes + more > bytes) {
+            self.close();
         }
-        bytes += more;
-        lot.files.push(file);
+        self.bytes += more;
+        self.lot.files.push(file);
     }
-    if !lot.files.is_empty() {
-        all.push(lot);
+
+    fn close(&mut self) {
+        self.lot.files.shrink_to_fit();
+        self.all.push(std::mem::take(&mut self.lot));
+        self.bytes = 0;
     }
-    all
+
+    fn finish(mut self) -> Vec<Lot> {
+        if !self.lot.files.is_empty() {
+            self.close();
+        }
+        self.all
+    }
 }
 
 /// Spreads the fewer evenly between the more, beginning with a big one.
@@ -132,7 +156,9 @@ fn own_lots(files: Vec<LotFile>, limits: &LotLimits) -> Vec<Lot> {
     let (chained, free): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| {
         bases.contains(&file.change.path) || basis_of(file).is_some_and(|path| replaced.contains(path))
     });
-    let mut lots = batches(free, &LotLimits { bytes: u64::MAX, ..*limits });
+    let mut lots = Batches::new(LotLimits { bytes: u64::MAX, ..*limits });
+    free.into_iter().for_each(|file| lots.push(file));
+    let mut lots = lots.finish();
     if !chained.is_empty() {
         lots.push(Lot { files: in_order(chained) });
     }

@@ -171,13 +171,13 @@ impl Flow<'_> {
                 jobs.flush();
                 return Ok(jobs.all);
             }
-            let (files, others): (Vec<Change>, Vec<Change>) =
-                std::mem::take(&mut stage.changes).into_iter().partition(Change::moves_content);
+            let mut files = std::mem::take(&mut stage.changes);
+            let others: Vec<Change> = files.extract_if(.., |change| !change.moves_content()).collect();
             let files = files.into_iter().map(|change| {
                 let basis = bases.remove(&change.path).unwrap_or_default();
                 LotFile { change, basis, part: Part::Whole }
             });
-            let lots = lots(files.collect(), &self.limits());
+            let lots = lots(files, &self.limits());
             is_guessed |= !lots.first.is_empty();
             jobs.push_all(number, lots);
             // After the files: what is set at one name of a file shows at its other names.
