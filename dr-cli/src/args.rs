@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+mod dns;
 mod keys;
 mod many;
 
@@ -11,6 +12,7 @@ use dr_core::dns::Server;
 use dr_core::failover::GuardName;
 use dr_core::{DnsName, HostId, Location, Period, RecordType, Remote, Severity, SiteId, ZoneName};
 
+pub(crate) use dns::DnsCheck;
 pub(crate) use keys::{Ca, KeyAllow, Keys, MirrorByWord, PermitWord, Signing};
 pub(crate) use many::{Many, Schedule};
 
@@ -293,18 +295,8 @@ pub(crate) struct Agent {
 /// `dr dns`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Dns {
-    /// Ask every name server of the zones, and compare
-    Check {
-        /// Zones of the estate, or any zones with --server
-        #[arg(required = true)]
-        zones: Vec<ZoneName>,
-        /// A name server: NAME=ADDRESS or ADDRESS, with :PORT if it is not 53 (repeatable; the first is the primary)
-        #[arg(long = "server", value_name = "NAME=ADDR")]
-        servers: Vec<Server>,
-        /// Also compare the address records of this name (repeatable)
-        #[arg(long = "name", value_name = "OWNER")]
-        names: Vec<DnsName>,
-    },
+    /// Ask every name server of the zones everything, and compare
+    Check(DnsCheck),
     /// Replace one record set on the primary, and wait until every name server shows it
     Set {
         /// The zone

@@ -32,10 +32,13 @@ def check(function):
 @check
 def servers_that_agree_are_found_to_agree():
     servers = {"ns1": NameServer("example.org", "192.0.2.10").start(), "ns2": NameServer("example.org", "192.0.2.10").start()}
-    report = dr.check_zone("example.org", servers)
+    report = dr.check_zone("example.org", servers, depth="records")
     assert not [finding for finding in report.findings if finding.severity in ("critical", "error")], report
     names = {subject.name for subject in report.examined}
     assert any("ns1" in name for name in names), names
+    # This server knows no EDNS, and says so only when everything is asked.
+    codes = {finding.code for finding in dr.check_zone("example.org", servers).findings}
+    assert "dns.edns_unsupported" in codes, codes
 
 
 @check

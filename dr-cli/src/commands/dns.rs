@@ -1,11 +1,13 @@
 //! `dr dns`: check zones, change a record set.
 
-use dr_core::dns::{Server, Wish, ZoneSpec};
+use std::path::Path;
+
+use dr_core::dns::{Depth, Server, Wish, ZoneSpec};
 use dr_core::plan::Step;
-use dr_core::{DnsName, Estate, RecordKey, RecordSet, RecordType, Result, ZoneName};
+use dr_core::{DnsName, Error, ErrorKind, Estate, RecordKey, RecordSet, RecordType, Result, ZoneName};
 
 use super::show_and_apply;
-use crate::args::{Common, Dns};
+use crate::args::{Common, Dns, DnsCheck};
 use crate::console::Console;
 use crate::context::{self, TsigKeys};
 
@@ -14,7 +16,7 @@ const TTL_SECONDS: u32 = 300;
 
 pub(super) async fn run(common: &Common, console: &Console, words: Dns) -> Result<u8> {
     match words {
-        Dns::Check { zones, servers, names } => check(common, console, &zones, &servers, &names).await,
+        Dns::Check(words) => check(common, console, &words).await,
         Dns::Set { zone, owner, rtype, rdata, ttl, servers, key, key_file, key_algorithm, within } => {
             let mut keys = TsigKeys::new();
             let estate = context::estate(common)?.unwrap_or_default();
@@ -38,27 +40,55 @@ pub(super) async fn run(common: &Common, console: &Console, words: Dns) -> Resul
     }
 }
 
-async fn check(
-    common: &Common,
-    console: &Console,
-    zones: &[ZoneName],
-    servers: &[Server],
-    names: &[DnsName],
-) -> Result<u8> {
+async fn check(common: &Common, console: &Console, words: &DnsCheck) -> Result<u8> {
     let estate = context::estate(common)?.unwrap_or_default();
     let console = &console.under(&estate.policy);
-    let mut specs = vec![];
-    for zone in zones {
-        let mut spec = spec(&estate, zone, servers)?;
-        for name in names.iter().filter(|name| zone.contains(name)) {
+    let mut zones: Vec<(ZoneName, Vec<Server>)> =
+        words.zones.iter().map(|zone| (zone.clone(), words.servers.clone())).collect();
+    if let Some(file) = &words.zones_file {
+        zones.extend(listed_zones(file, &words.servers)?);
+    }
+    let mut specs = Vec::with_capacity(zones.len());
+    for (zone, servers) in zones {
+        let mut spec = spec(&estate, &zone, &servers)?;
+        for name in words.names.iter().filter(|name| zone.contains(name)) {
             let types = [RecordType::A, RecordType::AAAA];
             spec.records.extend(types.map(|rtype| RecordKey::new(name.clone(), rtype)));
         }
+        spec.depth = if words.quick { Depth::Records } else { Depth::Full };
+        spec.parents.extend(words.parents.iter().cloned());
+        spec.resolver = words.resolver.as_ref().map(|resolver| resolver.address).or(spec.resolver);
+        spec.issuers.extend(words.issuers.iter().cloned());
+        spec.senders.extend(&words.senders);
         specs.push(spec);
     }
     let toolkit = context::toolkit(common, estate)?;
     let report = toolkit.check_zones(&specs, &console.control()).await?;
     Ok(console.report(&report))
+}
+
+/// The zones of a file, one a line, each with its own servers or those of the command line. Empty lines and what follows a # do not
+/// count. Every mistake is told at once, with its line.
+fn listed_zones(file: &Path, servers: &[Server]) -> Result<Vec<(ZoneName, Vec<Server>)>> {
+    let operation = || format!("read {}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|why| Error::io(operation(), why))?;
+    let (mut zones, mut mistakes) = (vec![], vec![]);
+    for (number, line) in text.lines().enumerate() {
+        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        let Some(zone) = words.next() else { continue };
+        let own: Result<Vec<Server>, String> = words.map(str::parse).collect();
+        match (zone.parse::<ZoneName>(), own) {
+            (Ok(zone), Ok(own)) if own.is_empty() => zones.push((zone, servers.to_vec())),
+            (Ok(zone), Ok(own)) => zones.push((zone, own)),
+            (Err(why), _) => mistakes.push(format!("line {}: {why}", number + 1)),
+            (_, Err(why)) => mistakes.push(format!("line {}: {why}", number + 1)),
+        }
+    }
+    if mistakes.is_empty() {
+        return Ok(zones);
+    }
+    Err(Error::new(ErrorKind::Usage, operation(), mistakes.join("; "))
+        .hint("write a zone a line, then its servers"))
 }
 
 /// The zone with the servers given here, else as the estate has it.

@@ -1,16 +1,16 @@
 //! From what the servers said to what is wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Answer, Fact, Question, Transport};
-use super::rules::RULES;
-use super::soa::Soa;
-use super::spec::{Server, ZoneSpec};
-use crate::estate::{Policy, RecordKey, RecordSet};
+use super::facts::Fact;
+use super::probe::Exchange;
+use super::rules::{FULL_RULES, RULES};
+use super::seen::Seen;
+use super::spec::{Depth, ZoneSpec};
+use crate::estate::Policy;
 use crate::report::{Finding, Report, Subject};
 use crate::time::{Period, Timestamp};
 
@@ -20,7 +20,7 @@ use crate::time::{Period, Timestamp};
 /// use dr_core::dns::{Thresholds, ZoneFacts, ZoneSpec, judge};
 /// use dr_core::estate::Policy;
 /// let spec = ZoneSpec::new("example.org".parse().unwrap(), vec!["ns1=192.0.2.1".parse().unwrap()]);
-/// let nobody_was_asked = ZoneFacts { spec, at: Default::default(), facts: vec![] };
+/// let nobody_was_asked = ZoneFacts { spec, at: Default::default(), facts: vec![], probes: vec![] };
 /// let report = judge(&nobody_was_asked, &Thresholds::of(&Policy::default()));
 /// assert!(!report.findings.is_empty());
 /// ```
@@ -33,6 +33,9 @@ pub struct ZoneFacts {
     pub at: Timestamp,
     /// What came back.
     pub facts: Vec<Fact>,
+    /// What came back to the probes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Exchange>,
 }
 
 /// From where on a value is worth a finding.
@@ -48,13 +51,34 @@ pub struct Thresholds {
     pub rto: Period,
     /// How long secondaries must go on without the primary: two weeks (RFC 1912 section 2.2).
     pub expire: Period,
+    /// How long it takes until a site that is down is known to be down.
+    pub detect: Period,
+    /// How many zones a failover changes at once.
+    pub zones: u64,
+    /// How many NOTIFY messages a second the primary sends (BIND's `notify-rate`, 20 if not set).
+    pub notifies_per_second: u64,
+    /// How long it holds back the first (BIND's `notify-delay`, 5 s if not set).
+    pub notify_delay: Period,
+    /// How long before their end signatures must have been renewed.
+    pub signatures: Period,
 }
 
 impl Thresholds {
     /// Those that follow from the policy.
     #[must_use]
     pub fn of(policy: &Policy) -> Self {
-        Self { rto: policy.rto, expire: Period::from_secs(14 * 24 * 3600) }
+        let health = &policy.health;
+        let confirm = health.confirm_interval.as_duration().saturating_mul(health.fall);
+        let look = health.interval.as_duration().saturating_add(health.timeout.as_duration());
+        Self {
+            rto: policy.rto,
+            expire: Period::from_secs(14 * 24 * 3600),
+            detect: look.saturating_add(confirm).into(),
+            zones: 1,
+            notifies_per_second: 20,
+            notify_delay: Period::from_secs(5),
+            signatures: Period::from_secs(3 * 24 * 3600),
+        }
     }
 }
 
@@ -69,7 +93,7 @@ impl Default for Thresholds {
 /// ```
 /// use dr_core::dns::{Thresholds, ZoneFacts, ZoneSpec, judge};
 /// let spec = ZoneSpec::new("example.org".parse().unwrap(), vec!["ns1=192.0.2.1".parse().unwrap()]);
-/// let report = judge(&ZoneFacts { spec, at: Default::default(), facts: vec![] }, &Thresholds::default());
+/// let report = judge(&ZoneFacts { spec, at: Default::default(), facts: vec![], probes: vec![] }, &Thresholds::default());
 /// assert!(report.findings.iter().any(|finding| finding.code.name() == "dns.no_server_answers"));
 /// ```
 pub fn judge(facts: &ZoneFacts, thresholds: &Thresholds) -> Report {
@@ -78,10 +102,11 @@ pub fn judge(facts: &ZoneFacts, thresholds: &Thresholds) -> Report {
     let mut report = Report::new(format!("check zone {zone}"), facts.at);
     report.examined.push(Subject::new("zone", zone));
     report.examined.extend(facts.spec.servers.iter().map(|server| Subject::new("server", &server.name)));
-    report.findings = RULES.iter().flat_map(|rule| rule(&seen, thresholds)).collect();
+    let rules = RULES.iter().chain(FULL_RULES.iter().filter(|_| facts.spec.depth == Depth::Full));
+    report.findings = rules.flat_map(|rule| rule(&seen, thresholds)).collect();
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     report.figures.insert("servers".to_owned(), count(facts.spec.servers.len()));
-    report.figures.insert("questions".to_owned(), count(facts.facts.len()));
+    report.figures.insert("questions".to_owned(), count(facts.facts.len() + facts.probes.len()));
     report
 }
 
@@ -129,69 +154,3 @@ fn for_zones(mut finding: Finding, zones: &[&str]) -> Finding {
 
 /// A rule: what is wrong, judged by one topic alone.
 pub(super) type Rule = fn(&Seen<'_>, &Thresholds) -> Vec<Finding>;
-
-/// The facts, laid out for the rules.
-pub(super) struct Seen<'a> {
-    pub(super) spec: &'a ZoneSpec,
-    answers: BTreeMap<(SocketAddr, &'a Question), &'a Answer>,
-    /// The servers that have authority for the zone, each with its SOA record.
-    pub(super) serving: Vec<Serving<'a>>,
-}
-
-/// A server that answers for the zone with authority.
-pub(super) struct Serving<'a> {
-    pub(super) server: &'a Server,
-    pub(super) set: &'a RecordSet,
-    pub(super) soa: Soa,
-}
-
-impl<'a> Seen<'a> {
-    fn new(facts: &'a ZoneFacts) -> Self {
-        let spec = &facts.spec;
-        let answers: BTreeMap<_, _> =
-            facts.facts.iter().map(|fact| ((fact.server, &fact.question), &fact.answer)).collect();
-        let mut seen = Self { spec, answers, serving: vec![] };
-        seen.serving = spec.servers.iter().filter_map(|server| seen.serving_of(server)).collect();
-        seen
-    }
-
-    fn serving_of(&self, server: &'a Server) -> Option<Serving<'a>> {
-        let Answer::Records { set, authoritative: true } = self.soa(server, Transport::Udp)? else {
-            return None;
-        };
-        let is_apex = set.key() == self.spec.soa_key();
-        let soa = set.rdata.iter().find_map(|rdata| Soa::from_rdata(rdata)).filter(|_| is_apex)?;
-        Some(Serving { server, set, soa })
-    }
-
-    /// What a server said to the question for the SOA record; none if it was not asked.
-    pub(super) fn soa(&self, server: &Server, transport: Transport) -> Option<&'a Answer> {
-        self.answer(server, &Question { key: self.spec.soa_key(), transport, recursive: false })
-    }
-
-    /// What a server said about a record set; none if it was not asked.
-    pub(super) fn said(&self, server: &Server, key: &RecordKey) -> Option<&'a Answer> {
-        self.answer(server, &Question { key: key.clone(), transport: Transport::Udp, recursive: false })
-    }
-
-    fn answer(&self, server: &Server, question: &Question) -> Option<&'a Answer> {
-        self.answers.get(&(server.address, question)).copied()
-    }
-
-    /// Everything one server was asked and said.
-    pub(super) fn all_of(&self, server: &Server) -> impl Iterator<Item = (&'a Question, &'a Answer)> + '_ {
-        let address = server.address;
-        self.answers.iter().filter(move |((at, _), _)| *at == address).map(|((_, q), a)| (*q, *a))
-    }
-
-    pub(super) fn zone_subject(&self) -> Subject {
-        Subject::new("zone", &self.spec.zone)
-    }
-
-    /// A finding about one server.
-    pub(super) fn about(&self, server: &Server, finding: impl FnOnce(Subject) -> Finding) -> Finding {
-        finding(Subject::new("server", &server.name))
-            .with("address", server.address)
-            .with("zone", &self.spec.zone)
-    }
-}

@@ -6,21 +6,27 @@
 
 mod change;
 mod facts;
+mod follow;
 mod judge;
+mod keys;
+mod probe;
 mod rdata;
 mod rules;
+mod seen;
 mod serial;
 mod soa;
 mod spec;
 
 pub use change::{Agreement, SetChange, Wish, ZoneChange};
 pub use facts::{Answer, Fact, Question, Transport};
+pub use follow::follow_up;
 pub use judge::{Thresholds, ZoneFacts, judge, summary};
+pub use probe::{EdnsHeard, EdnsShape, Entry, Exchange, Heard, Probe, Reply, Shape};
 pub use rdata::canonical_rdata;
 #[cfg(feature = "world")]
-pub(crate) use rdata::{rdata_from_wire, rdata_to_wire};
+pub(crate) use rdata::{entry_from_wire, rdata_from_wire, rdata_to_wire};
 pub use serial::Serial;
 pub use soa::Soa;
 #[cfg(feature = "world")]
 pub(crate) use spec::canonical_set;
-pub use spec::{Server, ZoneSpec, first_questions, questions};
+pub use spec::{Depth, Server, ZoneSpec, first_questions, questions};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use schemars::JsonSchema;
@@ -50,6 +50,22 @@ impl fmt::Display for Server {
     }
 }
 
+/// How much of a zone is looked at.
+///
+/// ```
+/// use dr_core::dns::Depth;
+/// assert_eq!(Depth::default(), Depth::Full);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Depth {
+    /// Whether every server answers, and all of them alike: what a failover stands on.
+    Records,
+    /// Everything: also the delegation, the names that records lead to, what each server can, mail, and DNSSEC.
+    #[default]
+    Full,
+}
+
 /// A zone to be checked or changed: whom to ask, and what must be true.
 ///
 /// ```
@@ -80,6 +96,21 @@ pub struct ZoneSpec {
     /// Record sets that must be just so on every server.
     #[serde(default)]
     pub expect: Vec<RecordSet>,
+    /// How much is looked at.
+    #[serde(default)]
+    pub depth: Depth,
+    /// Servers of the parent zone, to be asked for the delegation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<Server>,
+    /// A resolver, to be asked for names outside of the zone and for reverse names; without one they are not judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<SocketAddr>,
+    /// Addresses from which mail of the zone is sent, home and standby: SPF must allow each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub senders: Vec<IpAddr>,
+    /// Certification authorities that must be allowed to issue (`letsencrypt.org`), the standby's among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issuers: Vec<String>,
 }
 
 impl ZoneSpec {
@@ -87,7 +118,20 @@ impl ZoneSpec {
     #[must_use]
     pub fn new(zone: ZoneName, servers: Vec<Server>) -> Self {
         let moving = usual_names(&zone);
-        Self { zone, servers, primary: None, update_key: None, moving, records: vec![], expect: vec![] }
+        Self {
+            zone,
+            servers,
+            primary: None,
+            update_key: None,
+            moving,
+            records: vec![],
+            expect: vec![],
+            depth: Depth::default(),
+            parents: vec![],
+            resolver: None,
+            senders: vec![],
+            issuers: vec![],
+        }
     }
 
     /// The zone as the estate has it; the names that move are those of the sites.
@@ -121,13 +165,12 @@ impl ZoneSpec {
             servers.push(Server { name: id.to_string(), address: address(id)? });
         }
         Ok(Self {
-            zone: zone.clone(),
-            servers,
             primary: Some(address(&wanted.primary)?),
             update_key: wanted.update_key.clone(),
             moving: names_of_sites(estate, zone),
             records: wanted.records.clone(),
             expect: canonical_sets(wanted, &operation())?,
+            ..Self::new(zone.clone(), servers)
         })
     }
 
@@ -137,9 +180,12 @@ impl ZoneSpec {
         use RecordType::{A, AAAA, CAA, MX, NS, TXT};
         let apex = [NS, A, AAAA, MX, TXT, CAA].map(|rtype| RecordKey::new(self.zone.apex(), rtype));
         let names = usual_names(&self.zone).into_iter().chain(self.moving.iter().cloned());
+        let names = names.chain(format!("mail.{}", self.zone).parse().ok());
         let addresses = names.flat_map(|name| [A, AAAA].map(|rtype| RecordKey::new(name.clone(), rtype)));
+        let prints = self.moving.iter().filter(|_| self.depth == Depth::Full);
         apex.into_iter()
             .chain(addresses)
+            .chain(prints.map(|name| RecordKey::new(name.clone(), RecordType::SSHFP)))
             .chain(self.records.iter().cloned())
             .chain(self.expect.iter().map(RecordSet::key))
             .filter(|key| key.rtype != RecordType::SOA)

@@ -60,6 +60,211 @@ codes! {
     DNS_EXPIRE_SHORT = "dns.expire_short", Warning,
         "Secondaries stop answering too soon after the primary is lost",
         "Raise EXPIRE in the SOA record to at least two weeks (RFC 1912 section 2.2)";
+    // DNS: what a check of full depth finds beside that.
+    DNS_ANSWER_FROM_ELSEWHERE = "dns.answer_from_elsewhere", Error,
+        "A name server answers from another address than the one that was asked, so resolvers ignore it",
+        "Have it send from the address that it was asked at: listen on each address by itself, and look at source NAT";
+    DNS_ANSWERS_FROM_CACHE = "dns.answers_from_cache", Error,
+        "A name server answers with a TTL that counts down: it is a cache, and shows a change late",
+        "Serve the zone itself there, as a secondary, or take the server out of the NS record set";
+    DNS_EDNS_UNSUPPORTED = "dns.edns_unsupported", Warning,
+        "A name server does not speak EDNS: no DNSSEC, and large answers only over TCP",
+        "Update the server, or what stands in front of it (RFC 6891)";
+    DNS_EDNS_VERSION_MISHANDLED = "dns.edns_version_mishandled", Notice,
+        "A name server does not answer an unknown version of EDNS with BADVERS",
+        "Update the server, or what stands in front of it (RFC 6891 section 6.1.3)";
+    DNS_EDNS_OPTION_MISHANDLED = "dns.edns_option_mishandled", Warning,
+        "A name server stumbles over an EDNS option that it does not know: newer resolvers may not get answers",
+        "Update the server, or the firewall in front of it (RFC 6891 section 6.1.2)";
+    DNS_EDNS_FLAG_MISHANDLED = "dns.edns_flag_mishandled", Notice,
+        "A name server stumbles over an EDNS flag that it does not know, or repeats it",
+        "Update the server, or the firewall in front of it (RFC 6891 section 6.1.4)";
+    DNS_CASE_NOT_KEPT = "dns.case_not_kept", Warning,
+        "A name server does not take upper and lower case for the same, or does not repeat the question letter for letter: resolvers that mix letters against forgery throw its answers away",
+        "Update the server, or what stands in front of it (RFC 4343)";
+    DNS_ANSWER_TOO_LARGE = "dns.answer_too_large", Warning,
+        "A name server sends more over UDP than the client takes: the answer is lost where fragments are",
+        "Update the server: it must truncate the answer and set TC (RFC 6891 section 6.2.5)";
+    DNS_AAAA_MISHANDLED = "dns.aaaa_mishandled", Error,
+        "A name with an IPv4 address is denied when its IPv6 address is asked for: resolvers may then take the name for gone",
+        "Have the server answer that there is no such record instead (RFC 4074)";
+    DNS_RECURSION_OPEN = "dns.recursion_open", Error,
+        "A name server looks up names of others for whoever asks: attackers use it, and its cache can be poisoned",
+        "Turn recursion off (BIND: recursion no), or allow it to your own networks only";
+    DNS_UPWARD_REFERRAL = "dns.upward_referral", Notice,
+        "A name server refers to the root when asked for a name that is not its own: an amplifier",
+        "Have it refuse instead (BIND 9: no hint zone, additional-from-cache no)";
+    DNS_TRANSFER_OPEN = "dns.transfer_open", Notice,
+        "A name server gives the whole zone to whoever asks from here",
+        "Allow transfers to the secondaries only, with a TSIG key; leave it if this machine is one that may";
+    DNS_VERSION_REVEALED = "dns.version_revealed", Info,
+        "A name server says which version it is",
+        "Hide it (BIND: version none; NSD: hide-version; Knot DNS: version off), and keep it up to date anyway";
+    DNS_TOO_FEW_SERVERS = "dns.too_few_servers", Error,
+        "The zone has one name server only",
+        "Add a second one, better a third, elsewhere (RFC 2182)";
+    DNS_SERVERS_SHARE_ADDRESS = "dns.servers_share_address", Warning,
+        "Several name servers are one machine under several names",
+        "Put them on machines of their own, or name the machine once";
+    DNS_ONE_NETWORK = "dns.one_network", Warning,
+        "All name servers are in one network, so one line or one provider takes them all",
+        "Put one of them into another network, with another provider (RFC 2182 section 3.1)";
+    DNS_NS_IS_ALIAS = "dns.ns_is_alias", Error,
+        "A name server is named by an alias (CNAME), which many resolvers do not follow",
+        "Name the host itself in the NS record (RFC 2181 section 10.3)";
+    DNS_NS_WITHOUT_ADDRESS = "dns.ns_without_address", Error,
+        "A name server has no address, so nobody can ask it",
+        "Add its address records, or take it out of the NS record set here and at the parent";
+    DNS_SERVER_UNLISTED = "dns.server_unlisted", Notice,
+        "A server has the zone, but no NS record leads to it: no visitor asks it",
+        "Add it to the NS record set here and at the parent, unless it is hidden on purpose";
+    DNS_SERVER_NOT_CHECKED = "dns.server_not_checked", Warning,
+        "A name server of the zone is not among those that were checked",
+        "Add it to the estate, or take it out of the NS record set";
+    DNS_ADDRESS_NOT_PUBLIC = "dns.address_not_public", Error,
+        "A name server has an address that the internet does not reach",
+        "Give it a public address in the zone, or take it out of the NS record set";
+    DNS_PTR_MISSING = "dns.ptr_missing", Notice,
+        "The address of a name server or mail exchange has no name: many mail servers refuse mail from such",
+        "Have the provider of the address set its PTR record";
+    DNS_PTR_DIFFERS = "dns.ptr_differs", Notice,
+        "The address of a name server or mail exchange is called otherwise than the host",
+        "Have the provider of the address correct its PTR record";
+    DNS_PARENT_SILENT = "dns.parent_silent", Notice,
+        "A server of the parent zone does not answer, so what it says is not known",
+        "Check again later, and with --parent that the address is right";
+    DNS_NOT_DELEGATED = "dns.not_delegated", Critical,
+        "The parent does not delegate the zone: nobody finds it",
+        "Look at the registration: has it ended, is it on hold, are its name servers set?";
+    DNS_DELEGATION_DIFFERS = "dns.delegation_differs", Error,
+        "The parent names other name servers than the zone itself does",
+        "Correct the name servers at the registrar, or the NS record set in the zone";
+    DNS_PARENTS_DIFFER = "dns.parents_differ", Warning,
+        "The parent's servers do not delegate the zone alike",
+        "Wait for the parent to settle after a change; if it stays so, tell the registry";
+    DNS_GLUE_DIFFERS = "dns.glue_differs", Error,
+        "The parent has another address for a name server than the zone itself: visitors ask a server that may be gone",
+        "Correct the host record (glue) at the registrar";
+    DNS_GLUE_MISSING = "dns.glue_missing", Error,
+        "The parent has no address for a name server whose name is within the zone: nobody can begin to ask",
+        "Add the host record (glue) at the registrar";
+    DNS_REFERRAL_TRUNCATED = "dns.referral_truncated", Notice,
+        "The delegation is too large for a message of 512 octets, so some resolvers need TCP to begin",
+        "Use fewer name servers, or shorter names under one domain";
+    DNS_PARENT_TTL_OVER_RTO = "dns.parent_ttl_over_rto", Notice,
+        "Resolvers remember the delegation for longer than the recovery time objective: a lost name server cannot be replaced in that time",
+        "Have name servers in enough places, so that no failover needs other ones; the parent's TTL is not yours to change";
+    DNS_SOA_TWICE = "dns.soa_twice", Error,
+        "A name server has several SOA records for the zone",
+        "Remove all but one";
+    DNS_MNAME_IS_ALIAS = "dns.mname_is_alias", Warning,
+        "The primary named in the SOA record is an alias",
+        "Name the host itself (RFC 2181 section 7.3)";
+    DNS_MNAME_WITHOUT_ADDRESS = "dns.mname_without_address", Notice,
+        "The primary named in the SOA record has no address: dynamic updates that look for it fail",
+        "Name the primary that takes changes; a hidden one on purpose is fine";
+    DNS_MNAME_NOT_PRIMARY = "dns.mname_not_primary", Notice,
+        "The SOA record names another primary than the one that takes changes",
+        "Correct the first field of the SOA record, or the estate's primary";
+    DNS_REFRESH_UNUSUAL = "dns.refresh_unusual", Notice,
+        "Secondaries ask for a new version very often or very seldom",
+        "Set REFRESH in the SOA record between 20 minutes and 12 hours (RFC 1912 section 2.2)";
+    DNS_RETRY_NOT_BELOW_REFRESH = "dns.retry_not_below_refresh", Warning,
+        "After a failure secondaries do not ask again sooner than usual",
+        "Set RETRY in the SOA record to a fraction of REFRESH (RFC 1912 section 2.2)";
+    DNS_HOST_NAME_BAD = "dns.host_name_bad", Error,
+        "A name that must be a host's is written as none may be: parts of the world do not look it up",
+        "Rename the host: letters, digits and '-' within (RFC 1123 section 2.1)";
+    DNS_MAILBOX_BAD = "dns.mailbox_bad", Warning,
+        "The mailbox in the SOA record is none: nobody can tell you of a fault",
+        "Write hostmaster.example.org for hostmaster@example.org (RFC 1035 section 8)";
+    DNS_MX_IS_ALIAS = "dns.mx_is_alias", Warning,
+        "A mail exchange is named by an alias (CNAME), which some mail servers refuse",
+        "Name the host itself in the MX record (RFC 2181 section 10.3)";
+    DNS_MX_WITHOUT_ADDRESS = "dns.mx_without_address", Error,
+        "A mail exchange has no address: mail waits, and comes back",
+        "Add its address records, or take the MX record out";
+    DNS_MX_NULL_MIXED = "dns.mx_null_mixed", Error,
+        "The MX records say both that there is no mail and where it goes",
+        "Remove the record with the single dot, or all others (RFC 7505)";
+    DNS_MAIL_SHARES_FATE = "dns.mail_shares_fate", Notice,
+        "Every mail exchange is on the host that the site moves away from: mail is lost together with it",
+        "Add a mail exchange on another host";
+    DNS_SPF_BROKEN = "dns.spf_broken", Error,
+        "The SPF record cannot be read, or there are two: receivers may refuse all mail",
+        "Leave one record, and correct the term (RFC 7208)";
+    DNS_SPF_OPEN = "dns.spf_open", Warning,
+        "The SPF record lets everybody send mail in the zone's name",
+        "End it in -all or ~all";
+    DNS_SPF_LOOKUPS = "dns.spf_lookups", Error,
+        "The SPF record needs more lookups than receivers make: they take it for broken",
+        "Replace include, a and mx by ip4 and ip6 (RFC 7208 section 4.6.4)";
+    DNS_SPF_MISSES_HOST = "dns.spf_misses_host", Error,
+        "A host that sends the zone's mail, now or after a failover, is not in the SPF record: its mail is refused",
+        "Add ip4: or ip6: with the host's address";
+    DNS_APEX_IS_ALIAS = "dns.apex_is_alias", Critical,
+        "The zone's apex is an alias, which takes the zone's mail and name servers away",
+        "Put address records there instead";
+    DNS_WILDCARD = "dns.wildcard", Info,
+        "Names that are nowhere written exist too",
+        "Nothing, if it is meant; a failover must then move the wildcard as well";
+    DNS_CAA_EXCLUDES = "dns.caa_excludes", Error,
+        "The CAA records do not let a certification authority issue that is needed",
+        "Add an issue record for it before the disaster";
+    DNS_DS_MATCHES_NO_KEY = "dns.ds_matches_no_key", Critical,
+        "The parent promises keys that the zone does not have: validating resolvers see nothing of the zone",
+        "Give the zone its key back, or correct the DS record at the registrar";
+    DNS_DS_STALE = "dns.ds_stale", Notice,
+        "The parent has a DS record of a key that the zone does not have",
+        "Remove it at the registrar once the old key is out of caches";
+    DNS_DS_WEAK = "dns.ds_weak", Warning,
+        "The parent's DS record has a digest that is broken",
+        "Put a DS record with SHA-256 (digest type 2) in its place";
+    DNS_DS_MISSING = "dns.ds_missing", Notice,
+        "The zone is signed, but the parent has no DS record, so nobody looks at the signatures",
+        "Put the DS record in at the registrar";
+    DNS_KEYS_DIFFER = "dns.keys_differ", Error,
+        "Name servers have different keys for the zone",
+        "Have all of them transfer it from one signer, or follow RFC 8901 with several";
+    DNS_KEY_WEAK = "dns.key_weak", Warning,
+        "A key of the zone is of a kind or size that should not be used any more",
+        "Roll over to algorithm 13 (ECDSA P-256) or 15 (Ed25519)";
+    DNS_CDS_DIFFERS = "dns.cds_differs", Warning,
+        "Name servers want different keys of the parent",
+        "Have all of them transfer the zone from one signer";
+    DNS_CDS_MATCHES_NO_KEY = "dns.cds_matches_no_key", Error,
+        "The zone asks its parent for a key that it does not have: a parent that obeys takes it off the net",
+        "Remove or correct the CDS and CDNSKEY records";
+    DNS_SIGNATURE_MISSING = "dns.signature_missing", Critical,
+        "A name server gives no signatures although the zone is signed: validating resolvers throw its answers away",
+        "Have it transfer the signed zone, and turn DNSSEC on there";
+    DNS_SIGNATURE_EXPIRED = "dns.signature_expired", Critical,
+        "A signature is over: validating resolvers throw the answer away",
+        "Sign the zone again; if only one server has the old one, force a transfer to it";
+    DNS_SIGNATURE_NOT_YET = "dns.signature_not_yet", Critical,
+        "A signature is not valid yet: validating resolvers throw the answer away",
+        "Set the clock of the signer, and sign again";
+    DNS_SIGNATURE_ENDS_SOON = "dns.signature_ends_soon", Warning,
+        "A signature ends soon and was not renewed",
+        "Find out why the signer does not sign; a lost primary leaves you so much time";
+    DNS_SIGNATURE_LONG = "dns.signature_long", Notice,
+        "A signature is valid for very long, and an old answer can be played back so long",
+        "Sign for weeks, not for months";
+    DNS_SIGNATURE_WITHOUT_KEY = "dns.signature_without_key", Error,
+        "A signature is by a key that the zone does not have",
+        "Sign the zone again, or put the key back";
+    DNS_ALGORITHM_UNSIGNED = "dns.algorithm_unsigned", Error,
+        "The zone has keys of an algorithm that does not sign everything",
+        "Finish the change of algorithm: sign with both, or take the key out (RFC 6781 section 4.1.4)";
+    DNS_DENIAL_MISSING = "dns.denial_missing", Error,
+        "A name server of a signed zone denies names without proof: validating resolvers throw that away",
+        "Have it transfer the signed zone, and turn DNSSEC on there";
+    DNS_DENIAL_ITERATIONS = "dns.denial_iterations", Warning,
+        "Names are hashed many times where the zone denies: resolvers may take the zone for unsigned, or fail",
+        "Set the iterations of NSEC3 to 0 (RFC 9276)";
+    DNS_RTO_OVER_BUDGET = "dns.rto_over_budget", Error,
+        "All times of a failover together are longer than the recovery time objective",
+        "Lower the TTLs, or raise notify-rate on the primary, or the objective";
 
     // Mirror.
     MIRROR_FILE_UNREADABLE = "mirror.file_unreadable", Error,

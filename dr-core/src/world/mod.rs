@@ -29,7 +29,7 @@ use tokio::io::AsyncRead;
 pub use control::{Cancel, Control};
 
 use crate::digest::Digest;
-use crate::dns::{Answer, Question, ZoneChange};
+use crate::dns::{Answer, Probe as DnsProbe, Question, Reply, ZoneChange};
 use crate::error::Result;
 use crate::estate::{DnsName, Location, ProbeSpec, RecordKey, RecordSet, Remote, SiteId, ZoneName};
 use crate::failover::{Sight, Tenure};
@@ -117,6 +117,9 @@ pub trait Clock: Send + Sync {
 pub trait Resolver: Send + Sync {
     /// Puts one question to one server.
     async fn ask(&self, server: SocketAddr, question: &Question, within: Duration) -> Answer;
+    /// Makes one probe at one server, and gives what came back as it came: truncated answers are asked for again over TCP unless
+    /// truncation is what the probe is about, and an answer from another address is told.
+    async fn probe(&self, server: SocketAddr, zone: &ZoneName, probe: DnsProbe, within: Duration) -> Reply;
 }
 
 /// What became of a change to a zone.

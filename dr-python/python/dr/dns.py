@@ -17,6 +17,11 @@ def check_zone(
     moving: Iterable[str] | None = None,
     records: Iterable[tuple[str, str]] = (),
     expect: Iterable[Mapping[str, Any]] = (),
+    depth: str = "full",
+    parents: Iterable[str] = (),
+    resolver: str | None = None,
+    senders: Iterable[str] = (),
+    issuers: Iterable[str] = (),
 ) -> Report:
     """Ask every name server of a zone whether it would send visitors to the right host.
 
@@ -26,6 +31,10 @@ def check_zone(
     ``primary`` is the address against which serials are measured; ``moving`` are the names whose address records a failover
     moves (the apex and ``www`` if not said); ``records`` are further record sets that must agree, as ``("mail.example.org", "A")``;
     ``expect`` are record sets that must be just so: ``{"owner": "example.org", "type": "A", "ttl": 300, "rdata": ["192.0.2.10"]}``.
+
+    ``depth`` is ``"full"``, or ``"records"`` for only whether all servers answer, and alike. ``parents`` are servers of the parent
+    zone, to be asked for the delegation; ``resolver`` is asked for names outside of the zone and for the names of addresses;
+    ``senders`` are addresses that SPF must let send the zone's mail, ``issuers`` certification authorities that CAA must let issue.
 
     A server that does not answer is a finding, not an exception. Ctrl-C ends the call at once.
     """
@@ -44,5 +53,10 @@ def check_zone(
         "moving": None if moving is None else list(moving),
         "records": [{"owner": owner, "type": kind} for owner, kind in records],
         "expect": [dict(record_set) for record_set in expect],
+        "depth": depth,
+        "parents": list(parents),
+        "resolver": resolver,
+        "senders": list(senders),
+        "issuers": list(issuers),
     }
     return Report(call("check_zone", request))

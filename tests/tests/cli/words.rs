@@ -8,7 +8,7 @@ use crate::desk::{Desk, last};
 const COMMANDS: &[(&str, &[&str])] = &[
     ("check", &["[NAMES]"]),
     ("mirror", &["[SOURCE]", "[TARGET]", "--site", "--exclude", "--no-delete", "--max-delete", "--checksum"]),
-    ("dns check", &["<ZONES>", "--server", "--name"]),
+    ("dns check", &["[ZONES]", "--zones", "--server", "--parent", "--resolver", "--name", "--quick"]),
     ("dns set", &["<OWNER>", "--ttl", "--server", "--key ", "--key-file", "--key-algorithm", "--within"]),
     ("keys generate", &["--comment", "--no-passphrase", "--passphrase-file"]),
     ("keys install", &["--password-file", "--password", "--restrict", "--command", "--replace", "--file"]),

@@ -85,6 +85,52 @@ pub(crate) fn rdata_from_wire(rtype: RecordType, wire: &[u8]) -> Result<String, 
     Ok(parts.join(" "))
 }
 
+/// Types that are only looked at, never written: their numbers, mnemonics and fields.
+#[cfg(feature = "world")]
+fn seen_fields(number: u16) -> Option<(&'static str, &'static [Field])> {
+    use Field::{Base64, Hex, Name, U8, U16, U32};
+    Some(match number {
+        46 => (
+            "RRSIG",
+            &[
+                U16("type covered"),
+                U8("algorithm"),
+                U8("labels"),
+                U32("original TTL"),
+                U32("expiration"),
+                U32("inception"),
+                U16("key tag"),
+                Name("signer"),
+                Base64("signature"),
+            ],
+        ),
+        51 => ("NSEC3PARAM", &[U8("algorithm"), U8("flags"), U16("iterations"), Hex("salt")]),
+        59 => ("CDS", &[U16("key tag"), U8("algorithm"), U8("digest type"), Hex("digest")]),
+        60 => ("CDNSKEY", &[U16("flags"), U8("protocol"), U8("algorithm"), Base64("key")]),
+        _ => return None,
+    })
+}
+
+/// The mnemonic of a type, and its data as text, of whatever type it is: what dr does not know stays as it came (RFC 3597).
+#[cfg(feature = "world")]
+pub(crate) fn entry_from_wire(number: u16, known: Option<RecordType>, wire: &[u8]) -> (String, String) {
+    let as_it_came = || format!("\\# {} {}", wire.len(), data_encoding::HEXLOWER.encode(wire));
+    if let Some(rtype) = known {
+        return (rtype.to_string(), rdata_from_wire(rtype, wire).unwrap_or_else(|_| as_it_came()));
+    }
+    let Some((mnemonic, fields)) = seen_fields(number) else {
+        let mnemonic = match number {
+            47 => "NSEC".to_owned(),
+            50 => "NSEC3".to_owned(),
+            other => format!("TYPE{other}"),
+        };
+        return (mnemonic, as_it_came());
+    };
+    let mut rest = wire;
+    let parts: Result<Vec<String>, String> = fields.iter().map(|field| field.read_wire(&mut rest)).collect();
+    (mnemonic.to_owned(), parts.map_or_else(|_| as_it_came(), |parts| parts.join(" ")))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -1,19 +1,33 @@
 //! Whether all servers give the same answers: every record set, as a set, whatever the serial says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::listed;
 use crate::dns::facts::Answer;
-use crate::dns::judge::{Seen, Thresholds};
-use crate::estate::{RecordKey, RecordType};
+use crate::dns::judge::Thresholds;
+use crate::dns::seen::{Seen, Serving};
+use crate::estate::{DnsName, RecordKey, RecordType};
 use crate::report::{Finding, code};
 
 /// Different data for the same name. Which server is right is the operator's to say: each group is named with what it says.
 pub(super) fn record_sets(seen: &Seen<'_>, _: &Thresholds) -> Vec<Finding> {
+    let found: Vec<(&RecordKey, Finding)> =
+        seen.keys.iter().filter_map(|key| Some((*key, differing(seen, key, answers(seen, key))?))).collect();
+    // A name that one server does not have is told once, by the records that the others have: not for every other type, too.
+    let with_data: BTreeSet<&DnsName> =
+        found.iter().filter(|(key, _)| seen.set(key).is_some()).map(|(key, _)| &key.owner).collect();
+    let told =
+        |key: &RecordKey| seen.set(key).is_none() && with_data.contains(&key.owner) && only_denied(seen, key);
     let mut findings: Vec<Finding> =
-        seen.spec.keys().iter().filter_map(|key| differing(seen, key, answers(seen, key))).collect();
+        found.iter().filter(|(key, _)| !told(key)).map(|(_, finding)| finding.clone()).collect();
     findings.extend(soa_under_one_serial(seen));
     findings
+}
+
+/// Whether all servers say that there is no such record set, only in different ways.
+fn only_denied(seen: &Seen<'_>, key: &RecordKey) -> bool {
+    let mut said = seen.serving.iter().filter_map(|serving| seen.said(serving.server, key));
+    said.all(|answer| matches!(answer, Answer::NoData { .. } | Answer::NxDomain { .. }))
 }
 
 type Said<'a> = Vec<(&'a str, String)>;
@@ -86,9 +100,7 @@ fn soa_under_one_serial(seen: &Seen<'_>) -> Option<Finding> {
     let first = seen.serving.first()?.soa.serial;
     let one_serial = seen.serving.iter().all(|serving| serving.soa.serial == first);
     let said = || {
-        let data = |serving: &crate::dns::judge::Serving<'_>| {
-            serving.set.rdata.iter().cloned().collect::<Vec<_>>().join(", ")
-        };
+        let data = |serving: &Serving<'_>| serving.set.rdata.iter().cloned().collect::<Vec<_>>().join(", ");
         seen.serving.iter().map(|serving| (serving.server.name.as_str(), data(serving))).collect()
     };
     one_serial.then(|| differing(seen, &seen.spec.soa_key(), said())).flatten()
@@ -96,7 +108,7 @@ fn soa_under_one_serial(seen: &Seen<'_>) -> Option<Finding> {
 
 /// The same data with different TTLs.
 pub(super) fn ttls(seen: &Seen<'_>, _: &Thresholds) -> Vec<Finding> {
-    seen.spec.keys().iter().filter_map(|key| differing_ttl(seen, key)).collect()
+    seen.keys.iter().filter_map(|key| differing_ttl(seen, key)).collect()
 }
 
 fn differing_ttl(seen: &Seen<'_>, key: &RecordKey) -> Option<Finding> {

@@ -1,7 +1,9 @@
 //! Whether each server answers at all, over both transports, and with messages that are answers.
 
 use crate::dns::facts::{Answer, Transport};
-use crate::dns::judge::{Seen, Thresholds};
+use crate::dns::judge::Thresholds;
+use crate::dns::probe::{Probe, Reply};
+use crate::dns::seen::Seen;
 use crate::dns::spec::Server;
 use crate::report::{Finding, code};
 
@@ -11,9 +13,10 @@ pub(super) fn silent(seen: &Seen<'_>, _: &Thresholds) -> Vec<Finding> {
 }
 
 fn silent_server(seen: &Seen<'_>, server: &Server) -> Option<Finding> {
-    let finding = |message: String| {
-        seen.about(server, |subject| Finding::new(code::DNS_SERVER_SILENT, subject, message))
-    };
+    if matches!(seen.reply(server, Probe::Apex), Some(Reply::Elsewhere { .. })) {
+        return None;
+    }
+    let finding = |message: String| seen.of_server(server, code::DNS_SERVER_SILENT, message);
     if let Some(answer) = seen.soa(server, Transport::Udp).filter(|answer| is_silence(answer)) {
         let tcp = seen.soa(server, Transport::Tcp);
         let over_tcp = match tcp {
@@ -37,6 +40,18 @@ fn silent_server(seen: &Seen<'_>, server: &Server) -> Option<Finding> {
     (!unanswered.is_empty()).then(|| {
         finding(format!("{server} answers other questions, but not {questions}")).with("questions", questions)
     })
+}
+
+/// It answers, but from an address that was not asked: every resolver throws that away.
+pub(super) fn elsewhere(seen: &Seen<'_>, _: &Thresholds) -> Vec<Finding> {
+    let finding = |server: &Server| match seen.reply(server, Probe::Apex)? {
+        Reply::Elsewhere { from } => {
+            let message = format!("{server} answers from {from}, so resolvers take it for silent");
+            Some(seen.of_server(server, code::DNS_ANSWER_FROM_ELSEWHERE, message).with("from", from))
+        }
+        _ => None,
+    };
+    seen.spec.servers.iter().filter_map(finding).collect()
 }
 
 /// Something other than an answer came.

@@ -1,7 +1,8 @@
 //! Whether each server, and any server, has authority for the zone.
 
 use crate::dns::facts::{Answer, Transport};
-use crate::dns::judge::{Seen, Thresholds};
+use crate::dns::judge::Thresholds;
+use crate::dns::seen::Seen;
 use crate::dns::spec::Server;
 use crate::report::{Finding, code};
 

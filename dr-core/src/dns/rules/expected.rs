@@ -1,7 +1,8 @@
 //! Whether record sets are what the operator says they must be.
 
 use crate::dns::facts::Answer;
-use crate::dns::judge::{Seen, Thresholds};
+use crate::dns::judge::Thresholds;
+use crate::dns::seen::Seen;
 use crate::estate::RecordSet;
 use crate::report::{Finding, code};
 

@@ -1,7 +1,8 @@
 //! Whether caches and secondaries keep things no longer, and no shorter, than a recovery allows.
 
 use crate::dns::facts::Answer;
-use crate::dns::judge::{Seen, Thresholds};
+use crate::dns::judge::Thresholds;
+use crate::dns::seen::Seen;
 use crate::estate::{RecordKey, RecordType};
 use crate::report::{Finding, code};
 use crate::time::Period;

@@ -3,9 +3,21 @@
 mod agreement;
 mod answering;
 mod authority;
+mod budget;
+mod content;
+mod delegation;
 mod expected;
+mod keys;
 mod lifetimes;
+mod mail;
+mod names;
+mod parent;
+mod protocol;
+mod reach;
 mod serials;
+mod signatures;
+mod soa;
+pub(super) mod spf;
 
 use super::judge::Rule;
 
@@ -24,6 +36,88 @@ pub(super) const RULES: &[Rule] = &[
     lifetimes::expire_short,
 ];
 
+/// Those that want more than record sets: they judge a check of full depth.
+pub(super) const FULL_RULES: &[Rule] = &[
+    answering::elsewhere,
+    protocol::cached,
+    protocol::no_edns,
+    protocol::edns_version,
+    protocol::edns_option,
+    protocol::edns_flag,
+    protocol::case,
+    protocol::too_large,
+    protocol::aaaa,
+    protocol::recursion,
+    protocol::upward,
+    protocol::transfer,
+    protocol::version,
+    delegation::too_few,
+    delegation::shared_address,
+    delegation::one_network,
+    delegation::is_alias,
+    delegation::without_address,
+    delegation::unlisted,
+    delegation::not_asked,
+    reach::not_public,
+    reach::no_pointer,
+    reach::other_pointer,
+    parent::silent,
+    parent::not_delegated,
+    parent::differs,
+    parent::disagree,
+    parent::glue_differs,
+    parent::glue_missing,
+    parent::truncated,
+    parent::ttl_over_rto,
+    soa::twice,
+    soa::primary_is_alias,
+    soa::primary_without_address,
+    soa::primary_is_another,
+    soa::refresh,
+    soa::retry,
+    names::hosts,
+    names::mailbox,
+    mail::is_alias,
+    mail::without_address,
+    mail::null_among_others,
+    mail::shares_fate,
+    spf::broken,
+    spf::open,
+    spf::lookups,
+    spf::misses,
+    content::apex_alias,
+    content::wildcard,
+    content::issuers,
+    content::fingerprints_twice,
+    content::fingerprints_move,
+    keys::signer_matches_nothing,
+    keys::signer_stale,
+    keys::signer_weak,
+    keys::signer_missing,
+    keys::differ,
+    keys::weak,
+    keys::wishes_differ,
+    keys::wishes_match_nothing,
+    signatures::missing,
+    signatures::over,
+    signatures::not_yet,
+    signatures::ends_soon,
+    signatures::long,
+    signatures::without_key,
+    signatures::algorithm_unsigned,
+    signatures::denial_missing,
+    signatures::denial_iterations,
+    budget::rto,
+];
+
+/// One finding of this rule for each server of the zone.
+fn each_server(
+    seen: &crate::dns::seen::Seen<'_>,
+    finding: impl Fn(&crate::dns::spec::Server) -> Option<crate::report::Finding>,
+) -> Vec<crate::report::Finding> {
+    seen.spec.servers.iter().filter_map(finding).collect()
+}
+
 /// Names, as a person lists them: "ns1, ns2 and ns3".
 fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
@@ -34,5 +128,7 @@ fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
+#[cfg(test)]
+mod seeded;
 #[cfg(test)]
 mod tests;

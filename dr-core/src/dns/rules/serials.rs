@@ -1,7 +1,8 @@
 //! Whether all servers have the same version of the zone.
 
 use super::listed;
-use crate::dns::judge::{Seen, Serving, Thresholds};
+use crate::dns::judge::Thresholds;
+use crate::dns::seen::{Seen, Serving};
 use crate::report::{Finding, code};
 
 /// Versions that differ: who is behind, and by how many.

@@ -1,7 +1,8 @@
 //! Each rule against a healthy zone with one thing broken.
 
 use crate::dns::{
-    Answer, Fact, Question, Thresholds, Transport, ZoneFacts, ZoneSpec, first_questions, judge, questions,
+    Answer, Depth, Fact, Question, Thresholds, Transport, ZoneFacts, ZoneSpec, first_questions, judge,
+    questions,
 };
 use crate::estate::{RecordKey, RecordSet, RecordType};
 use crate::report::{Finding, Report};
@@ -14,6 +15,7 @@ fn healthy() -> ZoneFacts {
     let servers = servers.map(|server| server.parse().unwrap());
     let mut spec = ZoneSpec::new("example.org".parse().unwrap(), servers.to_vec());
     spec.primary = Some(spec.servers[0].address);
+    spec.depth = Depth::Records;
     let asked: Vec<Question> = first_questions(&spec).into_iter().chain(questions(&spec)).collect();
     let fact = |server: &crate::dns::Server, question: &Question| Fact {
         server: server.address,
@@ -22,7 +24,7 @@ fn healthy() -> ZoneFacts {
         took_us: 100,
     };
     let facts = spec.servers.iter().flat_map(|server| asked.iter().map(|q| fact(server, q))).collect();
-    ZoneFacts { spec, at: Default::default(), facts }
+    ZoneFacts { spec, at: Default::default(), facts, probes: vec![] }
 }
 
 fn usual_answer(key: &RecordKey) -> Answer {

@@ -149,10 +149,15 @@ impl Toolkit {
         let mut spec = if request.servers.is_empty() {
             ZoneSpec::from_estate(&self.estate, &request.zone)?
         } else {
-            let servers: Result<Vec<Server>, String> =
-                request.servers.iter().map(|text| text.parse()).collect();
-            ZoneSpec::new(request.zone, servers.map_err(usage)?)
+            ZoneSpec::new(request.zone, named_servers(&request.servers).map_err(usage)?)
         };
+        spec.depth = request.depth;
+        spec.parents.extend(named_servers(&request.parents).map_err(usage)?);
+        if let Some(resolver) = request.resolver {
+            spec.resolver = Some(server_address(&resolver).map_err(usage)?);
+        }
+        spec.senders.extend(request.senders);
+        spec.issuers.extend(request.issuers);
         if let Some(primary) = request.primary {
             spec.primary = Some(server_address(&primary).map_err(usage)?);
         }
@@ -209,6 +214,10 @@ impl Toolkit {
         let by = request.by.unwrap_or_else(|| "a program".to_owned());
         Ok(self.mirror_sites(&sites, &by, control).await)
     }
+}
+
+fn named_servers(texts: &[String]) -> Result<Vec<Server>, String> {
+    texts.iter().map(|text| text.parse()).collect()
 }
 
 fn place(text: &str) -> Result<Location> {

@@ -1,10 +1,12 @@
 //! Requests and answers that are not already something else.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::dns::Depth;
 use crate::estate::{DnsName, MaxDelete, RecordKey, RecordSet, SiteId, ZoneName};
 use crate::mirror::{Compress, Fsync, Generation, Options, Owners, Side, Summary, Verdict};
 use crate::plan::Plan;
@@ -67,6 +69,21 @@ pub struct CheckZone {
     /// Record sets that must be just so on every server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<RecordSet>,
+    /// How much is looked at: everything if not said.
+    #[serde(default)]
+    pub depth: Depth,
+    /// Servers of the parent zone, to be asked for the delegation; each `NAME=ADDRESS` or an address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<String>,
+    /// A resolver, to be asked for names outside of the zone and for the names of addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<String>,
+    /// Addresses from which mail of the zone is sent, home and standby: SPF must allow each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub senders: Vec<IpAddr>,
+    /// Certification authorities that CAA records must let issue, as `letsencrypt.org`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issuers: Vec<String>,
 }
 
 /// The request of `mirror`.

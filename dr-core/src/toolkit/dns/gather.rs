@@ -1,6 +1,6 @@
 //! Facts about zones: every server at once, and no more patience with a dead one than needed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,12 +9,18 @@ use futures_util::future::{join, join_all};
 use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
 
-use crate::dns::{Answer, Fact, Question, Server, ZoneFacts, ZoneSpec, first_questions, questions};
+use crate::dns::{
+    Answer, Depth, Exchange, Fact, Probe, Question, Reply, Server, ZoneFacts, ZoneSpec, first_questions,
+    follow_up, questions,
+};
+use crate::estate::RecordKey;
 use crate::time::Tick;
 use crate::world::World;
 
 /// How long one question may take.
 pub(super) const ASK_WITHIN: Duration = Duration::from_secs(2);
+/// How long a whole zone may take.
+const TRANSFER_WITHIN: Duration = Duration::from_secs(10);
 /// So many sockets are open at a time: well below the usual limit of 1,024 files.
 const QUESTIONS_AT_ONCE: usize = 384;
 /// A server that was silent for so many zones in a row is given up, and tried again from time to time.
@@ -54,36 +60,109 @@ impl<'w> Round<'w> {
         Self { world, window, open: Semaphore::new(QUESTIONS_AT_ONCE), servers: Mutex::default() }
     }
 
-    /// Everything that the servers of a zone say about it.
+    /// Everything that the servers of a zone say about it, and what that leads to.
     pub(super) async fn zone(&self, spec: &ZoneSpec) -> ZoneFacts {
         let at = self.world.clock.read().wall;
-        let said = join_all(spec.servers.iter().map(|server| self.server(spec, server))).await;
-        ZoneFacts { spec: spec.clone(), at, facts: said.into_iter().flatten().collect() }
+        let servers = join_all(spec.servers.iter().map(|server| self.server(spec, server)));
+        let (said, parents) = join(servers, self.parents(spec)).await;
+        let mut facts = ZoneFacts { spec: spec.clone(), at, facts: vec![], probes: parents };
+        for (said, probes) in said {
+            facts.facts.extend(said);
+            facts.probes.extend(probes);
+        }
+        if spec.depth == Depth::Full {
+            self.follow(&mut facts).await;
+        }
+        facts
     }
 
     /// A server is asked for the SOA record first; only one that has authority is worth more questions.
-    async fn server(&self, spec: &ZoneSpec, server: &Server) -> Vec<Fact> {
+    async fn server(&self, spec: &ZoneSpec, server: &Server) -> (Vec<Fact>, Vec<Exchange>) {
         let [over_udp, over_tcp] = first_questions(spec);
-        let server = server.address;
+        let (server, is_full) = (server.address, spec.depth == Depth::Full);
         if self.is_given_up(server) {
             let why = "it was silent about other zones a moment ago, and was not asked again".to_owned();
             let answer = Answer::Unreachable { why };
-            return vec![Fact { server, question: over_udp, answer, took_us: 0 }];
+            return (vec![Fact { server, question: over_udp, answer, took_us: 0 }], vec![]);
         }
-        let first = if self.is_new_over_tcp(server) {
-            let (udp, tcp) = join(self.ask(server, over_udp), self.ask(server, over_tcp)).await;
-            vec![udp, tcp]
-        } else {
-            vec![self.ask(server, over_udp).await]
-        };
+        let is_new = self.is_new_over_tcp(server);
+        let over_tcp = async { if is_new { Some(self.ask(server, over_tcp).await) } else { None } };
+        let apex = async { if is_full { Some(self.probe(server, spec, Probe::Apex).await) } else { None } };
+        let (udp, (tcp, apex)) = join(self.ask(server, over_udp), join(over_tcp, apex)).await;
+        let has_authority = matches!(udp.answer, Answer::Records { authoritative: true, .. });
+        let first: Vec<Fact> = [Some(udp), tcp].into_iter().flatten().collect();
         let is_silence = |fact: &Fact| matches!(fact.answer, Answer::Silent | Answer::Unreachable { .. });
         self.note(server, first.iter().all(is_silence));
-        if !matches!(first[0].answer, Answer::Records { authoritative: true, .. }) {
-            return first;
+        let mut probes: Vec<Exchange> = apex.into_iter().collect();
+        if !has_authority {
+            return (first, probes);
         }
         let rest = questions(spec).into_iter().map(|question| self.ask(server, question));
-        let rest: Vec<Fact> = stream::iter(rest).buffer_unordered(self.window).collect().await;
-        first.into_iter().chain(rest).collect()
+        let rest = stream::iter(rest).buffer_unordered(self.window).collect::<Vec<Fact>>();
+        let (rest, more) = join(rest, self.probes(spec, server, is_full, is_new)).await;
+        probes.extend(more);
+        (first.into_iter().chain(rest).collect(), probes)
+    }
+
+    async fn probes(
+        &self,
+        spec: &ZoneSpec,
+        server: SocketAddr,
+        is_full: bool,
+        is_new: bool,
+    ) -> Vec<Exchange> {
+        if !is_full {
+            return vec![];
+        }
+        let of_server = Probe::OF_SERVER.into_iter().filter(|_| is_new);
+        let probes = Probe::OF_ZONE.into_iter().chain(of_server).map(|probe| self.probe(server, spec, probe));
+        let mut probes: Vec<Exchange> = stream::iter(probes).buffer_unordered(self.window).collect().await;
+        let has_keys = |said: &Exchange| match &said.reply {
+            Reply::Message(heard) => said.probe == Probe::Keys && !heard.answers.is_empty(),
+            _ => false,
+        };
+        if probes.iter().any(has_keys) {
+            probes.extend(join_all(Probe::OF_SIGNED_ZONE.map(|probe| self.probe(server, spec, probe))).await);
+        }
+        probes
+    }
+
+    async fn parents(&self, spec: &ZoneSpec) -> Vec<Exchange> {
+        let parents = spec.parents.iter().filter(|_| spec.depth == Depth::Full);
+        let probes =
+            parents.flat_map(|parent| Probe::OF_PARENT.map(|probe| self.probe(parent.address, spec, probe)));
+        join_all(probes).await
+    }
+
+    /// Asks what the answers lead to, until they lead nowhere new: all names of a zone that could be had whole, where the name
+    /// servers and mail exchanges are, what their addresses are called.
+    async fn follow(&self, facts: &mut ZoneFacts) {
+        const ROUNDS: usize = 12;
+        let whole: BTreeSet<RecordKey> = facts.probes.iter().filter_map(keys_of).flatten().cloned().collect();
+        let known = facts.spec.keys();
+        facts.spec.records.extend(whole.into_iter().filter(|key| !known.contains(key)));
+        for _ in 0..ROUNDS {
+            let more = follow_up(facts);
+            if more.is_empty() {
+                return;
+            }
+            let asked = more.into_iter().map(|(server, question)| self.ask(server, question));
+            let said: Vec<Fact> = stream::iter(asked).buffer_unordered(self.window * 8).collect().await;
+            facts.facts.extend(said);
+        }
+    }
+
+    async fn probe(&self, server: SocketAddr, spec: &ZoneSpec, probe: Probe) -> Exchange {
+        let _permit = self.open.acquire().await.ok();
+        let begun = self.world.clock.read().running;
+        let within = if probe == Probe::Transfer { TRANSFER_WITHIN } else { ASK_WITHIN };
+        let reply = self.world.resolver.probe(server, &spec.zone, probe, within).await;
+        Exchange { server, probe, reply, took_us: self.microseconds_since(begun) }
+    }
+
+    fn microseconds_since(&self, begun: Tick) -> u64 {
+        let took = self.world.clock.read().running.since(begun);
+        u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
     }
 
     async fn ask(&self, server: SocketAddr, question: Question) -> Fact {
@@ -91,9 +170,7 @@ impl<'w> Round<'w> {
         let _permit = self.open.acquire().await.ok();
         let begun = self.world.clock.read().running;
         let answer = self.world.resolver.ask(server, &question, ASK_WITHIN).await;
-        let took = self.world.clock.read().running.since(begun);
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        Fact { server, question, answer, took_us }
+        Fact { server, question, answer, took_us: self.microseconds_since(begun) }
     }
 
     fn is_given_up(&self, server: SocketAddr) -> bool {
@@ -123,5 +200,13 @@ impl<'w> Round<'w> {
     fn known(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, Acquaintance>> {
         // What a panicking task left behind is still only a hint.
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The record sets of a zone that came as a whole.
+fn keys_of(said: &Exchange) -> Option<&BTreeSet<RecordKey>> {
+    match &said.reply {
+        Reply::Transferred { keys, .. } => Some(keys),
+        _ => None,
     }
 }

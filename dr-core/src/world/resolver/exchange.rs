@@ -47,13 +47,17 @@ pub(super) async fn over_udp(server: SocketAddr, query: &Query, deadline: Instan
 
 /// A socket that receives only from the server that is asked, on a port that the system chose at random.
 async fn connected(server: SocketAddr) -> std::io::Result<UdpSocket> {
-    let any: SocketAddr = match server {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any).await?;
+    let socket = UdpSocket::bind(any_port(server)).await?;
     socket.connect(server).await?;
     Ok(socket)
+}
+
+/// Any address and port of the server's kind.
+pub(super) fn any_port(server: SocketAddr) -> SocketAddr {
+    match server {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    }
 }
 
 struct Conversation<'q> {

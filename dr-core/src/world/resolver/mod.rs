@@ -1,6 +1,7 @@
 //! Questions to name servers over real sockets.
 
 mod exchange;
+mod inquire;
 mod message;
 mod stub;
 pub(in crate::world) mod wire;
@@ -14,7 +15,8 @@ use tokio::time::Instant;
 pub use stub::StubResolver;
 
 use super::Resolver;
-use crate::dns::{Answer, Question, Transport};
+use crate::dns::{Answer, Probe, Question, Reply, Transport};
+use crate::estate::ZoneName;
 use exchange::Udp;
 use message::Query;
 
@@ -66,6 +68,10 @@ impl Resolver for WireResolver {
                 answer => answer,
             },
         }
+    }
+
+    async fn probe(&self, server: SocketAddr, zone: &ZoneName, probe: Probe, within: Duration) -> Reply {
+        inquire::inquire(server, zone, probe, within).await
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::calls::{Got, Process};
-use crate::dns::{Answer, Question, ZoneChange};
+use crate::dns::{Answer, EdnsHeard, Entry, Heard, Probe, Question, Reply, Transport, ZoneChange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{DnsName, RecordKey, RecordSet, RecordType, ZoneName};
 use crate::time::Tick;
@@ -125,6 +125,41 @@ impl Resolver for Process {
             Got::Refused => Answer::Unreachable { why: "no route to host".to_owned() },
             Got::Lost => Answer::Silent,
         }
+    }
+
+    /// A server as they should be: it knows EDNS, keeps letters, denies what is not there, and gives nothing away.
+    async fn probe(&self, server: SocketAddr, zone: &ZoneName, probe: Probe, within: Duration) -> Reply {
+        let key = RecordKey::new(zone.apex(), RecordType::SOA);
+        let question = Question { key, transport: Transport::Udp, recursive: false };
+        let (set, authoritative) = match self.ask(server, &question, within).await {
+            Answer::Records { set, authoritative } => (Some(set), authoritative),
+            Answer::Silent => return Reply::Silent,
+            Answer::Unreachable { why } => return Reply::Unreachable { why },
+            Answer::Malformed { why } => return Reply::Malformed { why },
+            _ => (None, false),
+        };
+        let shape = probe.shape(zone);
+        let edns = shape.edns.map(|_| EdnsHeard { payload: 1232, ..EdnsHeard::default() });
+        let rcode = match probe {
+            Probe::EdnsVersion => "BADVERS",
+            Probe::Missing => "NXDOMAIN",
+            Probe::Stranger | Probe::Version | Probe::Transfer => "REFUSED",
+            _ if set.is_none() => "REFUSED",
+            _ => "NOERROR",
+        };
+        let mut heard =
+            Heard { rcode: rcode.to_owned(), authoritative, name: shape.owner, edns, ..Heard::default() };
+        if matches!(probe, Probe::Apex | Probe::Case | Probe::EdnsOption | Probe::EdnsFlag) {
+            let entry = |set: &RecordSet, rdata: &String| Entry {
+                owner: set.owner.to_string(),
+                rtype: set.rtype.to_string(),
+                ttl: set.ttl,
+                rdata: rdata.clone(),
+            };
+            heard.answers =
+                set.iter().flat_map(|set| set.rdata.iter().map(|rdata| entry(set, rdata))).collect();
+        }
+        Reply::Message(Box::new(heard))
     }
 }
 
