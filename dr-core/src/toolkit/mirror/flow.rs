@@ -24,6 +24,8 @@ const RANGE_BYTES: u64 = 64 << 20;
 /// So many lots are under way at once, two for each channel of a far line: while the answer to one travels, the other fills it. With
 /// all its pieces on the way, each holds a few batches.
 const LOTS: usize = 16;
+/// Little is cut into as many lots, so that all channels have a share of it; but not into smaller ones.
+const LOT_BYTES_MIN: u64 = 512 << 10;
 /// An SFTP server takes one file at a time, many of them at once within each lot: fewer lots, so that it has not too many open.
 const LOTS_BY_SFTP: usize = 2;
 /// So many changes without content go in one call.
@@ -44,6 +46,8 @@ pub(super) struct Flow<'a> {
     pub(super) ledger: Mutex<Ledger>,
     /// Turns of lots: those that come first go first.
     pub(super) lots: Semaphore,
+    /// All content there is to move.
+    bytes: u64,
 }
 
 /// What became of every path so far.
@@ -104,7 +108,8 @@ impl<'a> Flow<'a> {
     ) -> Self {
         let carries = ends.source.carries().onto(ends.target.carries());
         let (ledger, lots) = (Mutex::default(), Semaphore::new(lots_at_once(ends)));
-        Self { ends, all: &transfer.changes, carries, fence, landing, is_direct, meter, ledger, lots }
+        let (all, bytes) = (&transfer.changes, transfer.summary.bytes);
+        Self { ends, all, carries, fence, landing, is_direct, meter, ledger, lots, bytes }
     }
 
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -236,8 +241,12 @@ impl<'a> Flow<'a> {
     }
 
     pub(super) fn limits(&self) -> LotLimits {
-        let range_bytes = if self.ends.use_sftp() { None } else { Some(RANGE_BYTES) };
-        LotLimits { range_bytes, ..LotLimits::default() }
+        let limits = LotLimits::default();
+        if self.ends.use_sftp() {
+            return limits;
+        }
+        let bytes = (self.bytes / LOTS as u64).clamp(LOT_BYTES_MIN, limits.bytes);
+        LotLimits { range_bytes: Some(RANGE_BYTES), bytes, ..limits }
     }
 
     async fn move_lots(&self, lots: Vec<Lot>, is_first: bool) -> Result<Vec<LotFile>> {
