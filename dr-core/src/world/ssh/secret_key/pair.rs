@@ -105,7 +105,7 @@ pub(super) fn of_seed(seed: &[u8; 32], public: &[u8; 32]) -> Pair {
     let mut wire = Zeroizing::new(Vec::with_capacity(128));
     put(&mut wire, b"ssh-ed25519");
     put(&mut wire, public);
-    put(&mut wire, &*Zeroizing::new([*seed, *public].concat()));
+    put(&mut wire, &Zeroizing::new([*seed, *public].concat()));
     Pair(wire)
 }
 
