@@ -96,7 +96,7 @@ impl SecretKey {
     /// let made = SecretKey::generate("mirror@uk").unwrap();
     /// made.save_new(&path, None).unwrap();
     /// assert_eq!(SecretKey::load(&path, None).unwrap().public(), made.public());
-    /// let error = SecretKey::load(&path.with_extension("pub"), None).unwrap_err();
+    /// let error = SecretKey::from_text(&made.public().to_string(), None).unwrap_err();
     /// assert!(error.to_string().ends_with("it holds the public half of a key"), "{error}");
     /// ```
     ///
