@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use dr_core::keys::KeyKind;
 use dr_core::{Period, Remote};
 
 /// `dr keys ca`.
@@ -81,10 +82,13 @@ pub(crate) enum PermitWord {
 /// `dr keys`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Keys {
-    /// Make an ed25519 key pair: PATH and PATH.pub; nothing is ever overwritten
+    /// Make a key pair: PATH and PATH.pub; nothing is ever overwritten
     Generate {
         /// The private key's file
         path: PathBuf,
+        /// ed25519, ecdsa-p256, ecdsa-p384 or ecdsa-p521; with RSA built in also rsa-3072 and rsa-4096
+        #[arg(long = "type", short = 't', value_name = "TYPE", default_value = "ed25519")]
+        kind: KeyKind,
         /// The comment in the public key
         #[arg(long, short = 'C', default_value = "")]
         comment: String,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use dr_core::dns::{Depth, ZoneSpec};
 use dr_core::failover::{Observer, Panel};
-use dr_core::keys::KeyOptions;
+use dr_core::keys::{KeyKind, KeyOptions};
 use dr_core::plan::{Plan, Step};
 use dr_core::run::{Direction, Event, Outcome};
 use dr_core::toolkit::{Applied, FailoverOptions, InstallOptions, Settings, Toolkit};
@@ -189,7 +189,8 @@ fn open(scene: &Scene, passwords: BTreeMap<Remote, Secret>) -> Result<Toolkit> {
 /// A key pair, brought to both hosts by password and proven; then the passwords are switched off.
 async fn install_keys(stage: &mut Stage<'_>, scene: &mut Scene) -> Result<()> {
     let path = scene.directory.join("id_ed25519");
-    let public = open(scene, scene.passwords.clone())?.generate_key(&path, "dr demo", None).await?;
+    let public =
+        open(scene, scene.passwords.clone())?.generate_key(&path, KeyKind::Ed25519, "dr demo", None).await?;
     stage.tell("Keys", &format!("made an ed25519 key, {}", public.fingerprint()));
     let installer = open(scene, scene.passwords.clone())?;
     let options = InstallOptions {

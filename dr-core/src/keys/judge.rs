@@ -8,7 +8,7 @@ use crate::report::{Code, Finding, Subject, code};
 use crate::time::Timestamp;
 
 /// Smaller RSA keys are weak (NIST SP 800-57 part 1, table 4: 128 bits of strength from 2031 on).
-const RSA_BITS_MIN: u32 = 3072;
+pub(crate) const RSA_BITS_MIN: u32 = 3072;
 /// A key that ends within so long is spoken of.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Of the lines behind one finding so many are named.

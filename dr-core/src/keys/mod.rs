@@ -9,6 +9,7 @@ mod inventory;
 mod issue;
 mod issued;
 mod judge;
+mod kind;
 mod known_hosts;
 mod lock;
 mod modes;
@@ -22,7 +23,7 @@ mod sshd_config;
 mod sshfp;
 mod steps;
 mod strict;
-mod wire;
+pub(crate) mod wire;
 
 pub use authorized_keys::{AuthorizedKeys, Entry, Existing};
 pub use certificate::{Bearer, Certificate};
@@ -30,6 +31,9 @@ pub use effective::Effective;
 pub use inventory::{Access, AccountLogin, AccountSeen, BrokenLine, FileSeen, HostSeen, Inventory, KeyFile};
 pub use issue::{Permit, Terms};
 pub use issued::Issued;
+#[cfg(feature = "world")]
+pub(crate) use judge::RSA_BITS_MIN;
+pub use kind::KeyKind;
 pub use known_hosts::{KnownHosts, Place, Verdict};
 pub use lock::{PasswordsRefused, Revokes, SshdChange, Switch};
 pub use modes::too_open;

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use dr_core::keys::KeyOptions;
+use dr_core::keys::{KeyKind, KeyOptions};
 use dr_core::report::{Verdict, code};
 use dr_core::run::Outcome;
 use dr_core::toolkit::{InstallOptions, Toolkit};
@@ -44,7 +44,7 @@ async fn a_password_brings_a_new_key_that_then_opens() {
     // The key does not exist yet; what else there is logs in all the same.
     log_in(access.clone(), &remote(&sshd)).await.unwrap();
     let toolkit = toolkit(access.clone(), &desk);
-    let key = toolkit.generate_key(&path, "mirror@uk", None).await.unwrap();
+    let key = toolkit.generate_key(&path, KeyKind::Ed25519, "mirror@uk", None).await.unwrap();
     let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     sshd.authorize("# somebody else's");
     mode(&sshd.home().join(".ssh"), 0o775);

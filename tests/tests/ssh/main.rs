@@ -22,9 +22,11 @@ mod files;
 mod formats;
 mod host_keys;
 mod install;
+mod key_files;
 mod keys;
 mod lock_down;
 mod login;
+mod memory;
 mod revoke;
 mod rotate;
 mod servers;
@@ -220,6 +222,7 @@ fn as_a_child() {
     };
     match what.as_str() {
         "generate" => keys::child_generates(Path::new(&argument)),
+        "hold" => memory::child_holds_keys(Path::new(&argument)),
         "lock" => lock_down::child_locks(Path::new(&argument)),
         "replace" => files::child_replaces(Path::new(&argument)),
         other => panic!("nothing is called {other}"),

@@ -23,14 +23,14 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
             console.result(&text, &serde_json::json!({ "path": path }));
             Ok(0)
         }
-        Keys::Generate { path, comment, no_passphrase, passphrase_file } => {
+        Keys::Generate { path, kind, comment, no_passphrase, passphrase_file } => {
             let passphrase = match (no_passphrase, passphrase_file) {
                 (true, _) => None,
                 (false, Some(file)) => Some(context::secret_file(&file)?),
                 (false, None) => Some(asked_twice()?),
             };
             let toolkit = context::toolkit(common, estate)?;
-            let public = toolkit.generate_key(&path, &comment, passphrase.as_ref()).await?;
+            let public = toolkit.generate_key(&path, kind, &comment, passphrase.as_ref()).await?;
             let fingerprint = public.fingerprint();
             let text = format!("{} and {}.pub\n{fingerprint}", path.display(), path.display());
             console.result(&text, &serde_json::json!({ "path": path, "fingerprint": fingerprint }));

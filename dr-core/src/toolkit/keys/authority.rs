@@ -54,11 +54,11 @@ impl Toolkit {
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// # let toolkit = dr_core::toolkit::Toolkit::new(dr_core::world::sim::SimWorld::new().world(), Default::default());
-    /// use dr_core::{keys::Bearer, toolkit::CertifyOptions};
+    /// use dr_core::{keys::{Bearer, KeyKind}, toolkit::CertifyOptions};
     /// let dir = tempfile::tempdir().unwrap();
     /// let (ca, key) = (dir.path().join("ca"), dir.path().join("ann"));
-    /// toolkit.generate_key(&ca, "our authority", None).await.unwrap();
-    /// toolkit.generate_key(&key, "ann", None).await.unwrap();
+    /// toolkit.generate_key(&ca, KeyKind::Ed25519, "our authority", None).await.unwrap();
+    /// toolkit.generate_key(&key, KeyKind::Ed25519, "ann", None).await.unwrap();
     /// let options = CertifyOptions::new(Bearer::User, vec!["deploy".into()]);
     /// let (certificate, path) = toolkit.certify_key(&ca, None, &key.with_extension("pub"), &options).await.unwrap();
     /// assert_eq!((certificate.serial(), certificate.id()), (1, "ann"));

@@ -21,7 +21,7 @@ use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::keys::{
-    AuthorizedKeys, AuthorizedKeysChange, Content, Existing, KeyOptions, Proof, PublicKey, too_open,
+    AuthorizedKeys, AuthorizedKeysChange, Content, Existing, KeyKind, KeyOptions, Proof, PublicKey, too_open,
 };
 use crate::plan::{OnFailure, Plan, Planned, Step};
 use crate::report::{Finding, Report, Subject, Unexamined, code};
@@ -63,7 +63,7 @@ impl Default for InstallOptions {
 }
 
 impl Toolkit {
-    /// Makes a new ed25519 key: the private half in a new file that only its owner can read, encrypted if there is a
+    /// Makes a new key: the private half in a new file that only its owner can read, encrypted if there is a
     /// passphrase, and the public half beside it as `PATH.pub`. Gives the public half.
     ///
     /// ```
@@ -71,22 +71,24 @@ impl Toolkit {
     /// # use dr_core::{toolkit::Toolkit, world::sim::SimWorld};
     /// # let toolkit = Toolkit::new(SimWorld::new().world(), Default::default());
     /// # let dir = tempfile::tempdir().unwrap();
-    /// let key = toolkit.generate_key(&dir.path().join("id_mirror"), "mirror@uk", None).await.unwrap();
+    /// use dr_core::keys::KeyKind;
+    /// let key = toolkit.generate_key(&dir.path().join("id_mirror"), KeyKind::Ed25519, "mirror@uk", None).await.unwrap();
     /// assert_eq!(key.comment(), "mirror@uk");
     /// # });
     /// ```
     ///
     /// # Errors
-    /// As [`SecretKey::save_new`]: `AlreadyExists` if either file does; nothing is overwritten.
+    /// As [`SecretKey::generate_kind`] and [`SecretKey::save_new`]: `AlreadyExists` if either file does; nothing is overwritten.
     pub async fn generate_key(
         &self,
         path: &Path,
+        kind: KeyKind,
         comment: &str,
         passphrase: Option<&Secret>,
     ) -> Result<PublicKey> {
         let (path, comment, passphrase) = (path.to_owned(), comment.to_owned(), passphrase.cloned());
         let made = tokio::task::spawn_blocking(move || {
-            let key = SecretKey::generate(&comment)?;
+            let key = SecretKey::generate_kind(kind, &comment)?;
             key.save_new(&path, passphrase.as_ref())?;
             Ok(key.public().clone())
         });

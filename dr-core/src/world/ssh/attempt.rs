@@ -56,7 +56,7 @@ impl Attempt {
                     return Ok(true);
                 }
             }
-            self.tried.push(format!("{} ({})", path.display(), identity.public.fingerprint()));
+            self.tried.push(format!("{} ({})", path.display(), identity.key.public().fingerprint()));
             if self.note(connection.offer(&identity).await?) {
                 return Ok(true);
             }

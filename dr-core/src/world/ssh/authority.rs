@@ -2,11 +2,8 @@
 
 use std::path::Path;
 
-use russh::keys::signature::Signer as _;
-use russh::keys::ssh_encoding::Encode as _;
-
-use super::generate::fill;
 use super::identity::Identity;
+use super::secret_key::fill;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{Certificate, PublicKey, Terms};
 use crate::secret::Secret;
@@ -54,7 +51,7 @@ impl Authority {
     /// Its public half: what hosts and known_hosts files trust.
     #[must_use]
     pub fn public(&self) -> &PublicKey {
-        &self.identity.public
+        self.identity.key.public()
     }
 
     /// Signs a certificate.
@@ -68,9 +65,8 @@ impl Authority {
         let bytes = terms
             .to_sign(self.public(), &nonce)
             .map_err(|why| Error::new(ErrorKind::Refused, operation, why).hint("nothing was signed"))?;
-        let failed = || Error::new(ErrorKind::Internal, operation, "the key does not sign");
-        let signature = self.identity.key.try_sign(&bytes).map_err(|error| failed().caused_by(error))?;
-        let signature = signature.encode_vec().map_err(|error| failed().caused_by(error))?;
-        Certificate::signed(bytes, &signature).ok_or_else(failed)
+        let signature = self.identity.key.sign(&bytes)?;
+        Certificate::signed(bytes, &signature)
+            .ok_or_else(|| Error::new(ErrorKind::Internal, operation, "the key does not sign"))
     }
 }

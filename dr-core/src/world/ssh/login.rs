@@ -7,7 +7,7 @@ use std::time::Duration;
 use russh::client::{
     AuthResult, Config, DisconnectReason, Handle, Handler, KeyboardInteractiveAuthResponse, Session,
 };
-use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use russh::keys::{HashAlg, PublicKeyOrCertificate};
 use russh::{AlgorithmKind, MethodKind, MethodSet, Names, Preferred, cipher};
 use tokio::net::TcpStream;
 
@@ -15,10 +15,11 @@ use super::access::Access;
 use super::agent::Agent;
 use super::fault;
 use super::identity::Identity;
+use super::secret_key::SecretKey;
 use super::trust::{Shown, Trust};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
-use crate::keys::{Certificate, PublicKey, Software};
+use crate::keys::{Certificate, PublicKey, Software, wire};
 use crate::secret::Secret;
 use crate::world::Clock as _;
 use crate::world::clock::SystemClock;
@@ -181,9 +182,14 @@ impl Connection {
 
     /// Offers a key.
     pub(super) async fn offer(&mut self, identity: &Identity) -> Result<Knock> {
-        let key = PrivateKeyWithHashAlg::new(Arc::clone(&identity.key), None);
-        let answer = self.handle.authenticate_publickey(self.remote.user.as_str(), key).await;
-        self.understand(answer)
+        let public = russh::keys::key::parse_public_key(identity.key.public().blob())
+            .map_err(|error| self.broken(error.into()))?;
+        let (user, hash) = (self.remote.user.as_str(), hash_for(public.algorithm().is_rsa()));
+        let mut signer = Signing(&identity.key);
+        match self.handle.authenticate_publickey_with(user, public, hash, &mut signer).await {
+            Ok(answer) => self.understand(Ok(answer)),
+            Err(_) => Err(self.lost()),
+        }
     }
 
     /// Offers the certificate that lies beside a key.
@@ -192,10 +198,12 @@ impl Connection {
         identity: &Identity,
         certificate: russh::keys::Certificate,
     ) -> Result<Knock> {
-        let user = self.remote.user.as_str();
-        let answer =
-            self.handle.authenticate_openssh_cert(user, Arc::clone(&identity.key), certificate).await;
-        self.understand(answer)
+        let (user, hash) = (self.remote.user.as_str(), hash_for(certificate.algorithm().is_rsa()));
+        let mut signer = Signing(&identity.key);
+        match self.handle.authenticate_certificate_with(user, certificate, hash, &mut signer).await {
+            Ok(answer) => self.understand(Ok(answer)),
+            Err(_) => Err(self.lost()),
+        }
     }
 
     /// Offers a key that an agent holds.
@@ -204,8 +212,7 @@ impl Connection {
         agent: &mut Agent,
         key: &russh::keys::PublicKey,
     ) -> Result<Option<Knock>> {
-        // For RSA the agent signs with SHA-512; SHA-1 is never asked for.
-        let hash = key.algorithm().is_rsa().then_some(HashAlg::Sha512);
+        let hash = hash_for(key.algorithm().is_rsa());
         let user = self.remote.user.as_str();
         match self.handle.authenticate_publickey_with(user, key.clone(), hash, &mut agent.client).await {
             Ok(answer) => self.understand(Ok(answer)).map(Some),
@@ -217,7 +224,7 @@ impl Connection {
 
     /// Asks whether a key would be taken, without its private half: the host says so before it wants a signature.
     pub(super) async fn ask_about(&mut self, key: &russh::keys::PublicKey) -> Result<Knock> {
-        let hash = key.algorithm().is_rsa().then_some(HashAlg::Sha512);
+        let hash = hash_for(key.algorithm().is_rsa());
         let mut asked = Asked { wanted: false };
         let user = self.remote.user.as_str();
         match self.handle.authenticate_publickey_with(user, key.clone(), hash, &mut asked).await {
@@ -284,6 +291,29 @@ impl Connection {
 
     fn broken(&self, error: russh::Error) -> Error {
         fault::ssh(format!("log in to {}", self.remote), error)
+    }
+}
+
+/// RSA signs with SHA-512, SHA-1 is never asked for; the other kinds have one way each.
+fn hash_for(is_rsa: bool) -> Option<HashAlg> {
+    is_rsa.then_some(HashAlg::Sha512)
+}
+
+/// Signs with a key of ours: what was to be signed, and the signature behind it.
+struct Signing<'a>(&'a SecretKey);
+
+impl russh::Signer for Signing<'_> {
+    type Error = russh::SendError;
+
+    async fn auth_sign(
+        &mut self,
+        _: &russh::keys::agent::AgentIdentity,
+        _: Option<HashAlg>,
+        mut to_sign: Vec<u8>,
+    ) -> Result<Vec<u8>, Self::Error> {
+        let signature = self.0.sign(&to_sign).map_err(|_| russh::SendError {})?;
+        wire::put(&mut to_sign, &signature);
+        Ok(to_sign)
     }
 }
 

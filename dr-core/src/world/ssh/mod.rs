@@ -2,7 +2,8 @@
 //!
 //! An [`Access`] says how hosts may be reached and what they may be trusted by; a [`Connector`] opens connections with it and
 //! keeps one for each account; a [`Session`] is one of them. Host keys are pinned or in a known_hosts file, never taken on
-//! trust. RSA keys are deliberately absent: they need a library with an open advisory (RUSTSEC-2023-0071).
+//! trust. RSA keys of our own are there with the feature `rsa`, by aws-lc-rs; RSA host keys are deliberately absent: the library that
+//! would check them has an open advisory (RUSTSEC-2023-0071).
 
 mod access;
 mod agent;
@@ -11,12 +12,12 @@ mod authority;
 mod connector;
 mod fault;
 mod files;
-mod generate;
 mod identity;
 mod login;
 mod looking;
 pub(crate) mod register;
 mod replace;
+mod secret_key;
 mod session;
 mod shell;
 mod trust;
@@ -24,6 +25,6 @@ mod trust;
 pub use access::Access;
 pub use authority::Authority;
 pub use connector::Connector;
-pub use generate::SecretKey;
+pub use secret_key::SecretKey;
 pub use session::Session;
 pub use shell::SshShell;

@@ -12,10 +12,11 @@ use super::agent::Agent;
 use super::attempt::{log_in, method_names};
 use super::connector::Connector;
 use super::files;
-use super::identity::{self, Identity};
+use super::identity::Identity;
 use super::login::{Connection, Knock};
 use super::looking;
 use super::replace::{Swap, replace};
+use super::secret_key;
 use super::session::Session;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
@@ -143,7 +144,7 @@ impl SshShell {
         let access = self.connector.access();
         let (mut unreadable, mut locked) = (None, None);
         for path in &access.identities {
-            match identity::public_of(path) {
+            match secret_key::public_of(path) {
                 Ok(half) if half == *public => match Identity::load(path, access.passphrase.as_ref()).await {
                     Ok(identity) => return Ok(Half::File(identity)),
                     Err(error) => locked = Some(error),
@@ -264,7 +265,7 @@ impl Shell for SshShell {
         let access = self.connector.access();
         // A file that cannot be used says so when it is needed.
         let mut keys: Vec<PublicKey> =
-            access.identities.iter().filter_map(|path| identity::public_of(path).ok()).collect();
+            access.identities.iter().filter_map(|path| secret_key::public_of(path).ok()).collect();
         if let Some(socket) = &access.use_agent
             && let Ok(mut agent) = Agent::open(socket, None).await
         {

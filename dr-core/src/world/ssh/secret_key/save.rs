@@ -1,59 +1,24 @@
-//! New private keys.
+//! New private key files.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{ErrorKind as Io, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use russh::keys::PrivateKey;
-use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
-use russh::keys::ssh_key::{Cipher, Kdf, LineEnding};
+use data_encoding::BASE64;
+use russh::keys::ssh_key::{Cipher, Kdf};
 use zeroize::Zeroizing;
 
-use super::identity::public_half;
+use super::openssh::MAGIC;
+use super::{SecretKey, fill, leaving_no_trace};
 use crate::error::{Error, ErrorKind, Result};
-use crate::keys::PublicKey;
+use crate::keys::wire::put;
 use crate::secret::Secret;
 
 /// How much work a wrong guess at a passphrase costs (bcrypt rounds; what ssh-keygen takes since OpenSSH 9.4).
 const BCRYPT_ROUNDS: u32 = 24;
 
-/// A new ed25519 key, not yet in any file. Debug shows its fingerprint only, and it is wiped from memory when dropped.
-///
-/// ```
-/// use dr_core::world::ssh::SecretKey;
-/// let key = SecretKey::generate("mirror@uk").unwrap();
-/// assert!(key.public().to_string().starts_with("ssh-ed25519 AAAA"));
-/// assert_eq!(format!("{key:?}"), format!("SecretKey({})", key.public().fingerprint()));
-/// ```
-pub struct SecretKey {
-    key: PrivateKey,
-    public: PublicKey,
-}
-
 impl SecretKey {
-    /// Makes one, from the kernel's randomness. The comment says later on what the key is for.
-    ///
-    /// # Errors
-    /// `Internal` if the kernel gives no randomness.
-    pub fn generate(comment: &str) -> Result<Self> {
-        let failed = |why: &str| Error::new(ErrorKind::Internal, "generate a key", why);
-        let mut seed = Zeroizing::new([0; 32]);
-        fill(&mut seed[..])?;
-        let comment = comment.replace(['\r', '\n', '\0'], " ");
-        let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&seed));
-        let key = PrivateKey::new(pair, comment.trim())
-            .map_err(|error| failed("it is no pair").caused_by(error))?;
-        let public = public_half(&key).ok_or_else(|| failed("it has no public half"))?;
-        Ok(Self { key, public })
-    }
-
-    /// Its public half, with the comment.
-    #[must_use]
-    pub fn public(&self) -> &PublicKey {
-        &self.public
-    }
-
     /// Writes it to a new file in OpenSSH's format, and the public half beside it as `PATH.pub`. Nobody else can read the
     /// private key at any moment; no file is ever overwritten; after a crash there is the whole key or none.
     ///
@@ -82,7 +47,7 @@ impl SecretKey {
                     .hint("use that key, or choose another name"));
             }
         }
-        let text = self.to_text(passphrase)?;
+        let text = leaving_no_trace(|| self.to_text(passphrase))?;
         let failed = |error: std::io::Error| {
             let hint = match error.kind() {
                 Io::NotFound => "make the directory first: mkdir -m 700 -p",
@@ -99,38 +64,74 @@ impl SecretKey {
         })
     }
 
+    /// The file's text (PROTOCOL.key in OpenSSH's sources). Not by the library: it writes numbers that begin with zeros as they are, which PuTTY
+    /// does not take.
     fn to_text(&self, passphrase: Option<&Secret>) -> Result<Zeroizing<String>> {
-        let operation = "encrypt the new key";
-        let failed =
-            |error| Error::new(ErrorKind::Internal, operation, "it cannot be encoded").caused_by(error);
-        let Some(passphrase) = passphrase else {
-            return self.key.to_openssh(LineEnding::LF).map_err(failed);
-        };
-        if passphrase.reveal().is_empty() {
-            return Err(Error::new(ErrorKind::Usage, operation, "the passphrase is empty")
-                .hint("give a passphrase, or none at all"));
-        }
-        let mut salt = vec![0; 16];
         let mut check = [0; 4];
-        fill(&mut salt)?;
         fill(&mut check)?;
-        let kdf = Kdf::Bcrypt { salt, rounds: BCRYPT_ROUNDS };
-        let locked = self
-            .key
-            .encrypt_with(Cipher::Aes256Ctr, kdf, u32::from_be_bytes(check), passphrase.reveal())
-            .map_err(failed)?;
-        locked.to_openssh(LineEnding::LF).map_err(failed)
+        let mut private =
+            Zeroizing::new(Vec::with_capacity(self.pair.0.len() + self.public.comment().len() + 64));
+        private.extend([check, check].concat());
+        private.extend_from_slice(&self.pair.0);
+        put(&mut private, self.public.comment().as_bytes());
+        let block = if passphrase.is_some() { 16 } else { 8 };
+        let padding = private.len().next_multiple_of(block) - private.len();
+        private.extend((1_u8..).take(padding));
+        let (mut cipher, mut kdf, mut options) = (Cipher::None, "none", vec![]);
+        if let Some(passphrase) = passphrase {
+            (cipher, kdf, options) = (Cipher::Aes256Ctr, "bcrypt", encrypt(&mut private, passphrase)?);
+        }
+        let mut whole = Zeroizing::new(Vec::with_capacity(private.len() + self.public.blob().len() + 256));
+        whole.extend_from_slice(MAGIC);
+        for value in [cipher.as_str().as_bytes(), kdf.as_bytes(), &options] {
+            put(&mut whole, value);
+        }
+        whole.extend(1_u32.to_be_bytes());
+        put(&mut whole, self.public.blob());
+        put(&mut whole, &private);
+        Ok(armour(&whole))
     }
 }
 
-impl std::fmt::Debug for SecretKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SecretKey({})", self.public.fingerprint())
+/// Encrypts in place; gives the salt and the rounds as they stand in the file.
+fn encrypt(private: &mut [u8], passphrase: &Secret) -> Result<Vec<u8>> {
+    let operation = "encrypt the new key";
+    if passphrase.reveal().is_empty() {
+        return Err(Error::new(ErrorKind::Usage, operation, "the passphrase is empty")
+            .hint("give a passphrase, or none at all"));
     }
+    let mut salt = vec![0; 16];
+    fill(&mut salt)?;
+    let mut options = vec![];
+    put(&mut options, &salt);
+    options.extend(BCRYPT_ROUNDS.to_be_bytes());
+    let failed = |why: &str| Error::new(ErrorKind::Internal, operation, why);
+    let kdf = Kdf::Bcrypt { salt, rounds: BCRYPT_ROUNDS };
+    let derived = kdf.derive_key_and_iv(Cipher::Aes256Ctr, passphrase.reveal());
+    let (key, iv) = derived.map_err(|error| failed("bcrypt fails").caused_by(error))?;
+    let encrypted = Cipher::Aes256Ctr.encrypt(&key, &iv, private);
+    encrypted.map_err(|error| failed("AES fails").caused_by(error))?;
+    Ok(options)
+}
+
+/// In lines of 70 letters, as ssh-keygen does.
+fn armour(bytes: &[u8]) -> Zeroizing<String> {
+    let letters = Zeroizing::new(BASE64.encode(bytes));
+    let mut text = Zeroizing::new(String::with_capacity(letters.len() + letters.len() / 70 + 128));
+    text.push_str("-----BEGIN OPENSSH PRIVATE KEY-----\n");
+    let mut rest = letters.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(70));
+        text.push_str(line);
+        text.push('\n');
+        rest = after;
+    }
+    text.push_str("-----END OPENSSH PRIVATE KEY-----\n");
+    text
 }
 
 /// `PATH.pub`, whatever dots are in the path.
-fn pub_beside(path: &Path) -> PathBuf {
+pub(super) fn pub_beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".pub");
     name.into()
@@ -158,10 +159,4 @@ fn write(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(content)?;
     file.sync_all()
-}
-
-pub(super) fn fill(bytes: &mut [u8]) -> Result<()> {
-    getrandom::fill(bytes).map_err(|error| {
-        Error::new(ErrorKind::Internal, "generate a key", "the kernel gave no randomness").caused_by(error)
-    })
 }
