@@ -113,9 +113,9 @@ pub(crate) enum Keys {
         /// If the key is there with other options, replace them
         #[arg(long)]
         replace: bool,
-        /// The file on the host
-        #[arg(long, default_value = ".ssh/authorized_keys", value_name = "PATH")]
-        file: String,
+        /// The file on the host [default: where its sshd looks, AuthorizedKeysFile]
+        #[arg(long, value_name = "PATH")]
+        file: Option<String>,
     },
     /// Who can log in as whom, where, by which key, and what is wrong with that
     Audit {
@@ -183,9 +183,9 @@ pub(crate) enum Keys {
         /// How long both keys open
         #[arg(long, value_name = "SPAN", default_value = "0s")]
         grace: Period,
-        /// The file on the hosts
-        #[arg(long, default_value = ".ssh/authorized_keys", value_name = "PATH")]
-        file: String,
+        /// The file on the hosts [default: the one that holds the old key, where sshd looks]
+        #[arg(long, value_name = "PATH")]
+        file: Option<String>,
     },
     /// Take a key out of every key file and put it on every sshd's list of revoked keys, once another one is proved on every host
     Revoke {

@@ -11,7 +11,6 @@ mod issued;
 mod judge;
 mod known_hosts;
 mod lock;
-mod modes;
 mod options;
 mod public;
 mod revocation;
@@ -32,7 +31,6 @@ pub use issue::{Permit, Terms};
 pub use issued::Issued;
 pub use known_hosts::{KnownHosts, Place, Verdict};
 pub use lock::{PasswordsRefused, Revokes, SshdChange, Switch};
-pub use modes::too_open;
 #[cfg(feature = "world")]
 pub(crate) use options::shell_word;
 pub use options::{KeyOptions, MirrorBy};

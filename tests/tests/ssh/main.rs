@@ -25,6 +25,7 @@ mod install;
 mod keys;
 mod lock_down;
 mod login;
+mod place;
 mod revoke;
 mod rotate;
 mod servers;

@@ -1,6 +1,6 @@
 //! Keys that go: one that makes place for another, and one that must open nothing any more.
 
-use super::{PROOF_WITHIN, gather, name, revoke};
+use super::{PROOF_WITHIN, gather, name, place, revoke};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::keys::{AuthorizedKeys, AuthorizedKeysChange, Content, Proof, PublicKey, Revoked};
@@ -13,20 +13,15 @@ use crate::world::{Control, Login, World};
 ///
 /// ```
 /// use dr_core::toolkit::RotateOptions;
-/// assert_eq!(RotateOptions::default().path, ".ssh/authorized_keys");
+/// assert_eq!(RotateOptions::default().path, None, "wherever the hosts' sshds look");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RotateOptions {
     /// How long both keys open, so that whoever uses the old one can change over; zero for not at all.
     pub grace: Period,
-    /// The file; below the home directory unless it begins with a slash.
-    pub path: String,
-}
-
-impl Default for RotateOptions {
-    fn default() -> Self {
-        Self { grace: Period::from_secs(0), path: ".ssh/authorized_keys".to_owned() }
-    }
+    /// The file; below the home directory unless it begins with a slash. None for the one that holds the old key, among those where
+    /// the host's sshd looks (`AuthorizedKeysFile`).
+    pub path: Option<String>,
 }
 
 /// How a key is revoked.
@@ -85,10 +80,16 @@ impl Toolkit {
         let accounts = self.hosts_to_audit(remotes)?;
         let mut places = vec![];
         for (_, remote) in accounts {
-            let read = control.run(operation, self.world.shell.read_file(&remote, &options.path));
-            let content = read.await?.unwrap_or_default();
+            let read = async {
+                match &options.path {
+                    Some(path) => Ok((path.clone(), self.world.shell.read_file(&remote, path).await?)),
+                    None => place::of_key(&self.world, &remote, &old, control).await,
+                }
+            };
+            let (path, content) = control.run(operation, read).await?;
+            let content = content.unwrap_or_default();
             if AuthorizedKeys::parse(&content).has(&old) {
-                places.push(Place { account: remote.clone(), remote, path: options.path.clone(), content });
+                places.push(Place { account: remote.clone(), remote, path, content });
             }
         }
         if places.is_empty() {
