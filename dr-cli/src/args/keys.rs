@@ -141,6 +141,9 @@ pub(crate) enum Keys {
         /// Compare with the SSHFP records that this name server gives (address or address:port); DNSSEC is not validated
         #[arg(long, value_name = "ADDRESS", value_parser = name_server)]
         dns: Option<std::net::SocketAddr>,
+        /// The host is known: log in, and take up the other keys that it announces and proves to hold, such as the next one
+        #[arg(long, conflicts_with = "dns")]
+        update: bool,
         /// The fingerprints were compared on the host's console: write new keys to known_hosts without asking
         #[arg(long)]
         yes: bool,
@@ -194,6 +197,9 @@ pub(crate) enum Keys {
         /// Leave sshd's list of revoked keys (RevokedKeys) alone
         #[arg(long)]
         key_files_only: bool,
+        /// Where sshd is told of its list: after how long the host forgets it again, if nobody says that all is well
+        #[arg(long, value_name = "SPAN", default_value = "2m")]
+        after: Period,
         /// Accounts to work from: user@host; as root all accounts of the host are seen [default: every host of the estate]
         remotes: Vec<Remote>,
     },

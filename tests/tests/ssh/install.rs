@@ -16,11 +16,16 @@ use dr_core::{Plan, Secret};
 use dr_tests::Login;
 
 /// Real hosts, a real clock and a real journal; what keys have nothing to do with is in memory.
-pub(crate) fn toolkit(access: Access, desk: &Desk) -> Toolkit {
+pub(super) fn toolkit(access: Access, desk: &Desk) -> Toolkit {
+    toolkit_by(Arc::new(shell(access)), desk)
+}
+
+/// With the journal of this desk, and hosts reached in this way.
+pub(super) fn toolkit_by(shell: Arc<dyn dr_core::world::Shell>, desk: &Desk) -> Toolkit {
     let world = World {
         clock: Arc::new(SystemClock::new()),
         journal: Arc::new(SqliteJournal::open(&desk.path("journal")).unwrap()),
-        shell: Arc::new(shell(access)),
+        shell,
         ..SimWorld::new().world()
     };
     Toolkit::new(world, dr_core::Estate::default())

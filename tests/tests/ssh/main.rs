@@ -18,6 +18,7 @@ use tempfile::TempDir;
 mod audit;
 mod certificates;
 mod commands;
+mod crash;
 mod files;
 mod formats;
 mod host_keys;

@@ -29,10 +29,18 @@ pub struct RotateOptions {
 /// ```
 /// assert!(!dr_core::toolkit::RevokeOptions::default().key_files_only);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevokeOptions {
     /// sshd's list of revoked keys (`RevokedKeys`) is left alone.
     pub key_files_only: bool,
+    /// Where sshd is told of its list: after how long the host forgets it again, if nobody says that all is well.
+    pub after: Period,
+}
+
+impl Default for RevokeOptions {
+    fn default() -> Self {
+        Self { key_files_only: false, after: Period::from_secs(120) }
+    }
 }
 
 /// One file in which a key stands, read through an account.
@@ -139,12 +147,17 @@ impl Toolkit {
         let mut steps = vec![];
         for (host, remote) in &hosts {
             let seen = control.run(operation, gather::host(&self.world, host, remote, control)).await?.0;
-            let list = match seen.accounts.iter().find_map(|account| account.effective.as_ref()) {
-                Some(effective) if !options.key_files_only => {
-                    let read = revoke::list(&self.world, remote, effective, &revoked, at);
-                    control.run(operation, read).await?
-                }
-                _ => None,
+            let list = if options.key_files_only {
+                None
+            } else {
+                let read = async {
+                    let of_account = seen.accounts.iter().find_map(|account| account.effective.clone());
+                    match revoke::effective(&self.world, remote, of_account, control).await? {
+                        Some(effective) => revoke::list(&self.world, remote, &effective, &revoked, at).await,
+                        None => Ok(None),
+                    }
+                };
+                control.run(operation, read).await?
             };
             let mut places = vec![];
             for account in seen.accounts {
@@ -162,7 +175,7 @@ impl Toolkit {
                 let other = control.run(operation, another(&self.world, remote, key)).await?;
                 steps.push(prove(remote, &other, ""));
                 if let Some(list) = list {
-                    steps.extend(revoke::steps(remote, list, &revoked, &other));
+                    steps.extend(revoke::steps(remote, list, &revoked, &other, options.after));
                 }
                 steps.extend(revocation(remote, &places, key, &other));
             }
