@@ -48,11 +48,8 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
         Keys::Audit { remotes, file, known, record, ca } => {
             audit::run(common, console, estate, audit::Words { remotes, file, known, record, ca }).await
         }
-        Keys::Trust { remote, update: true, yes, .. } => {
-            trust::update(common, console, estate, &remote, yes).await
-        }
-        Keys::Trust { remote, dns, yes, .. } => {
-            trust::trust(common, console, estate, &remote, dns, yes).await
+        Keys::Trust { remote, dns, update, yes } => {
+            trust::run(common, console, estate, &remote, (dns, update), yes).await
         }
         Keys::Sshfp { name, keys } => trust::sshfp(console, &name, &keys),
         Keys::Ca(words) => ca::run(common, console, estate, words).await,

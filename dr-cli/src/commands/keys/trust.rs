@@ -14,7 +14,23 @@ use crate::args::Common;
 use crate::console::Console;
 use crate::context;
 
-pub(super) async fn trust(
+/// Shows a host's keys beside what this name server says, or has a host that is known vouch for its others.
+pub(super) async fn run(
+    common: &Common,
+    console: &Console,
+    estate: Estate,
+    remote: &Remote,
+    (dns, vouched): (Option<SocketAddr>, bool),
+    yes: bool,
+) -> Result<u8> {
+    if vouched {
+        update(common, console, estate, remote, yes).await
+    } else {
+        trust(common, console, estate, remote, dns, yes).await
+    }
+}
+
+async fn trust(
     common: &Common,
     console: &Console,
     estate: Estate,
@@ -52,7 +68,7 @@ pub(super) async fn trust(
 }
 
 /// The host is known, and vouches for its other keys.
-pub(super) async fn update(
+async fn update(
     common: &Common,
     console: &Console,
     estate: Estate,
