@@ -21,12 +21,13 @@ const PLACES: &[(&str, &str)] = &[
     ("shadow", "/etc/shadow"),
     ("group", "/etc/group"),
     ("pam", "/etc/pam.d/sshd"),
+    ("sudoers", "/etc/sudoers"),
     ("home", "/home"),
     ("root", "/root"),
     ("run", "/run"),
 ];
 
-/// A host with the accounts `root`, `ann` and `ben`, who all have the password [`SshHost::PASSWORD`], in mount and process
+/// A host with the accounts `root`, `ann` (who may become root by `sudo -n`) and `ben`, who all have the password [`SshHost::PASSWORD`], in mount and process
 /// namespaces of its own: whatever is done there as root stays there. Needs [`crate::Sshd::has_own_accounts`].
 pub struct SshHost {
     server: Server,
@@ -133,6 +134,7 @@ fn accounts(at: &Path) {
         ("shadow", shadow, 0o600),
         ("group", group, 0o644),
         ("pam", pam.to_owned(), 0o644),
+        ("sudoers", "root ALL=(ALL) ALL\nann ALL=(ALL) NOPASSWD: ALL\n".to_owned(), 0o440),
     ] {
         fs::write(at.join(name), content).expect("a file");
         fs::set_permissions(at.join(name), Permissions::from_mode(mode)).expect("a mode");

@@ -117,9 +117,9 @@ pub(crate) enum Keys {
         /// If the key is there with other options, replace them
         #[arg(long)]
         replace: bool,
-        /// The file on the host
-        #[arg(long, default_value = ".ssh/authorized_keys", value_name = "PATH")]
-        file: String,
+        /// The file on the host [default: where its sshd looks, AuthorizedKeysFile]
+        #[arg(long, value_name = "PATH")]
+        file: Option<String>,
     },
     /// Who can log in as whom, where, by which key, and what is wrong with that
     Audit {
@@ -145,6 +145,9 @@ pub(crate) enum Keys {
         /// Compare with the SSHFP records that this name server gives (address or address:port); DNSSEC is not validated
         #[arg(long, value_name = "ADDRESS", value_parser = name_server)]
         dns: Option<std::net::SocketAddr>,
+        /// The host is known: log in, and take up the other keys that it announces and proves to hold, such as the next one
+        #[arg(long, conflicts_with = "dns")]
+        update: bool,
         /// The fingerprints were compared on the host's console: write new keys to known_hosts without asking
         #[arg(long)]
         yes: bool,
@@ -187,9 +190,9 @@ pub(crate) enum Keys {
         /// How long both keys open
         #[arg(long, value_name = "SPAN", default_value = "0s")]
         grace: Period,
-        /// The file on the hosts
-        #[arg(long, default_value = ".ssh/authorized_keys", value_name = "PATH")]
-        file: String,
+        /// The file on the hosts [default: the one that holds the old key, where sshd looks]
+        #[arg(long, value_name = "PATH")]
+        file: Option<String>,
     },
     /// Take a key out of every key file and put it on every sshd's list of revoked keys, once another one is proved on every host
     Revoke {
@@ -198,6 +201,9 @@ pub(crate) enum Keys {
         /// Leave sshd's list of revoked keys (RevokedKeys) alone
         #[arg(long)]
         key_files_only: bool,
+        /// Where sshd is told of its list: after how long the host forgets it again, if nobody says that all is well
+        #[arg(long, value_name = "SPAN", default_value = "2m")]
+        after: Period,
         /// Accounts to work from: user@host; as root all accounts of the host are seen [default: every host of the estate]
         remotes: Vec<Remote>,
     },

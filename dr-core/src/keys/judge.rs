@@ -148,14 +148,7 @@ fn rights_of(lines: &[&Access]) -> Vec<String> {
 
 fn of_file(file: &KeyFile, findings: &mut Vec<Finding>) {
     let subject = subject(&file.host, &file.account, &file.file);
-    let strict = &file.strict_modes;
-    let message = match (&strict.upstream, &strict.debian) {
-        (Some(why), Some(_)) => Some(format!("sshd ignores all its keys: {why}")),
-        (Some(why), None) => Some(format!(
-            "sshd ignores all its keys unless it is Debian's or a child of it: {why}, and nobody else is in that group"
-        )),
-        _ => None,
-    };
+    let message = file.strict_modes.in_words();
     findings.extend(message.map(|message| Finding::new(code::KEY_FILE_TOO_OPEN, subject.clone(), message)));
     if !file.broken.is_empty() {
         let words = |broken: &BrokenLine| format!("line {}: {}", broken.line, broken.why);

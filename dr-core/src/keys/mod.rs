@@ -12,7 +12,6 @@ mod judge;
 mod kind;
 mod known_hosts;
 mod lock;
-mod modes;
 mod options;
 mod public;
 mod revocation;
@@ -36,7 +35,6 @@ pub(crate) use judge::RSA_BITS_MIN;
 pub use kind::KeyKind;
 pub use known_hosts::{KnownHosts, Place, Verdict};
 pub use lock::{PasswordsRefused, Revokes, SshdChange, Switch};
-pub use modes::too_open;
 #[cfg(feature = "world")]
 pub(crate) use options::shell_word;
 pub use options::{KeyOptions, MirrorBy};

@@ -156,6 +156,18 @@ impl StrictModes {
         verdict
     }
 
+    /// Which of them ignore the file, and why; none if both read it.
+    #[must_use]
+    pub fn in_words(&self) -> Option<String> {
+        let why = self.upstream.as_ref()?;
+        Some(match self.debian {
+            Some(_) => format!("sshd ignores all its keys: {why}"),
+            None => format!(
+                "sshd ignores all its keys unless it is Debian's or a child of it: {why}, and nobody else is in that group"
+            ),
+        })
+    }
+
     /// Whether both read the file.
     #[must_use]
     pub fn is_fine(&self) -> bool {

@@ -302,6 +302,12 @@ codes! {
     KEY_FILE_TOO_OPEN = "keys.file_too_open", Error,
         "Others than its owner can read or write a key file or a directory above it",
         "chmod 700 ~/.ssh; chmod 600 the file; chmod go-w the home directory";
+    KEY_FILE_MISLABELLED = "keys.file_mislabelled", Error,
+        "SELinux is enforced on the host, and a key file has another label than its policy says: sshd may not read it",
+        "On the host: restorecon -Rv ~/.ssh; dr keys install does it by itself";
+    KEY_FILE_ON_NETWORK = "keys.file_on_network", Notice,
+        "An account's home directory comes over the network, and sshd may be unable to read key files there before somebody logs in",
+        "Keep key files on the host itself: AuthorizedKeysFile /etc/ssh/keys/%u in its sshd_config";
     KEY_NOT_RESTRICTED = "keys.not_restricted", Notice,
         "A key may do everything the account may do",
         "Begin its line in authorized_keys with restrict, and give it only what it needs";

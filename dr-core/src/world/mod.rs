@@ -446,6 +446,16 @@ impl HostKeyShown {
     pub fn is_new(&self) -> bool {
         self.verdict == Verdict::Unknown && self.pinned.is_none()
     }
+
+    /// It is not known, nor pinned where keys are pinned, and it is not revoked: to be taken up if the host is known by another key and
+    /// vouches for this one.
+    #[must_use]
+    pub fn may_follow(&self) -> bool {
+        match self.pinned {
+            Some(pinned) => !pinned && !matches!(self.verdict, Verdict::Revoked(_)),
+            None => matches!(self.verdict, Verdict::Unknown | Verdict::Changed(_)),
+        }
+    }
 }
 
 /// Hosts by SSH, with pinned or known host keys only. A lost connection is `Unreachable`, never a refusal.
@@ -475,6 +485,9 @@ pub trait Shell: Send + Sync {
     async fn software(&self, remote: &Remote) -> Result<Software>;
     /// The host's keys, each proved by a key exchange, with what is known of it. None of them is believed, and nobody logs in.
     async fn host_keys(&self, remote: &Remote) -> Result<Vec<HostKeyShown>>;
+    /// The host keys that a host announces after a login and proves to hold, with what is known of each: a host that is known already
+    /// vouches for its other keys, also for one that is to follow. Empty if it announces none.
+    async fn announced_host_keys(&self, remote: &Remote) -> Result<Vec<HostKeyShown>>;
     /// The methods by which the host lets this account in, as it names them, over a fresh connection. Nothing is offered.
     async fn offers(&self, remote: &Remote) -> Result<Vec<String>>;
     /// The public keys whose private halves are at hand, in the order in which they would be tried.

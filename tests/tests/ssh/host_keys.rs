@@ -292,3 +292,37 @@ async fn what_the_dns_says_of_a_host_is_compared_with_its_keys() {
         assert_eq!(report.unexamined, []);
     }
 }
+
+/// A host's next key is announced beside the one that is known; what is proved of it is taken up, and then is known.
+#[tokio::test]
+async fn a_host_that_is_known_vouches_for_its_next_key() {
+    let login = Login { host_keys: vec!["ed25519", "ecdsa"], ..Login::default() };
+    let (sshd, desk, access) = at_home_with(&login);
+    let there = remote(&sshd);
+    let line = format!("{} {}\n", there.known_hosts_name(), sshd.host_key());
+    let known = desk.file("known", &line, 0o600);
+    let knows = Access { pins: Default::default(), known_hosts: vec![known.clone()], ..access.clone() };
+    let toolkit = install::toolkit(knows, &desk);
+    let keys = toolkit.announced_host_keys(&there, &Control::silent()).await.unwrap();
+    let follow: Vec<_> =
+        keys.iter().filter(|shown| shown.may_follow()).map(|shown| shown.key.clone()).collect();
+    let next: PublicKey = sshd.host_keys()[1].parse().unwrap();
+    assert_eq!((keys.len(), &follow), (2, &vec![next.clone()]));
+    toolkit.trust_host(&there, &follow, &known).unwrap();
+    let again = toolkit.announced_host_keys(&there, &Control::silent()).await.unwrap();
+    assert!(again.iter().all(|shown| !shown.may_follow()), "{again:?}");
+    // By the new key alone the host is known now.
+    let only = desk.file("only", format!("{} {next}\n", there.known_hosts_name()), 0o600);
+    log_in(Access { pins: Default::default(), known_hosts: vec![only], ..access }, &there).await.unwrap();
+    // One that is revoked is never taken up, and a host that is not known vouches for nothing.
+    std::fs::write(&known, format!("{line}@revoked * {next}\n")).unwrap();
+    let keys = toolkit.announced_host_keys(&there, &Control::silent()).await.unwrap();
+    assert!(keys.iter().all(|shown| !shown.may_follow()), "{keys:?}");
+    std::fs::write(&known, "").unwrap();
+    let unknown = toolkit.announced_host_keys(&there, &Control::silent()).await;
+    fails(unknown, ErrorKind::HostKey, &["unknown"]);
+    let (small, desk, access) = at_home_with(&Login { by: dr_tests::By::Dropbear, ..Login::default() });
+    let silent =
+        install::toolkit(access, &desk).announced_host_keys(&remote(&small), &Control::silent()).await;
+    fails(silent, ErrorKind::Unsupported, &["announces no host keys"]);
+}

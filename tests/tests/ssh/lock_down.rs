@@ -18,19 +18,19 @@ use dr_tests::SshHost;
 const DROP_IN: &str = "/etc/ssh/sshd_config.d/00-dr-lock-down.conf";
 const MAIN: &str = "/etc/ssh/sshd_config";
 /// What Debian ships, with passwords for root and questions by PAM.
-const USUAL: &str = "Include /etc/ssh/sshd_config.d/*.conf\nPasswordAuthentication yes\nKbdInteractiveAuthentication yes\n\
+pub(super) const USUAL: &str = "Include /etc/ssh/sshd_config.d/*.conf\nPasswordAuthentication yes\nKbdInteractiveAuthentication yes\n\
                      UsePAM yes\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n";
 
 /// A host with root's and ann's keys in place, and somebody who holds them.
-struct Scene {
-    host: SshHost,
-    desk: Desk,
-    key: PathBuf,
-    toolkit: Toolkit,
+pub(super) struct Scene {
+    pub(super) host: SshHost,
+    pub(super) desk: Desk,
+    pub(super) key: PathBuf,
+    pub(super) toolkit: Toolkit,
 }
 
 impl Scene {
-    fn new(config: &str, drop_ins: &[(&str, &str)]) -> Self {
+    pub(super) fn new(config: &str, drop_ins: &[(&str, &str)]) -> Self {
         let (host, desk) = (SshHost::start(config, drop_ins), Desk::new());
         let key = desk.key("mine", &[]);
         host.authorize("root", &public(&key));
@@ -54,7 +54,7 @@ impl Scene {
     }
 
     /// Whether root, ann and ben get in by password.
-    async fn password_opens(&self) -> [bool; 3] {
+    pub(super) async fn password_opens(&self) -> [bool; 3] {
         let mut opens = [false; 3];
         for (index, user) in ["root", "ann", "ben"].into_iter().enumerate() {
             let there = account(&self.host, user);
@@ -79,13 +79,13 @@ impl Scene {
     }
 
     /// Both keys open, whatever happened.
-    async fn keys_open(&self) {
+    pub(super) async fn keys_open(&self) {
         for user in ["root", "ann"] {
             log_in(access_to(&self.host, &self.key), &account(&self.host, user)).await.unwrap();
         }
     }
 
-    fn config(&self) -> (String, Option<String>) {
+    pub(super) fn config(&self) -> (String, Option<String>) {
         let main = fs::read_to_string(self.host.file(MAIN)).unwrap();
         (main, fs::read_to_string(self.host.file(DROP_IN)).ok())
     }

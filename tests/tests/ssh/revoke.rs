@@ -14,22 +14,22 @@ use dr_core::toolkit::{RevokeOptions, Toolkit};
 use dr_core::world::ssh::Authority;
 use dr_tests::SshHost;
 
-const LIST: &str = "/etc/ssh/revoked_keys";
+pub(super) const LIST: &str = "/etc/ssh/revoked_keys";
 const MAIN: &str = "/etc/ssh/sshd_config";
 const DROP_IN: &str = "/etc/ssh/sshd_config.d/00-dr-revoked.conf";
-const PLAIN: &str = "UsePAM no\nSubsystem sftp internal-sftp\nPasswordAuthentication no\n";
+pub(super) const PLAIN: &str = "UsePAM no\nSubsystem sftp internal-sftp\nPasswordAuthentication no\n";
 
 /// A host that two keys open, one of which is to go.
-struct Scene {
-    host: SshHost,
-    desk: Desk,
-    mine: PathBuf,
-    stolen: PathBuf,
-    toolkit: Toolkit,
+pub(super) struct Scene {
+    pub(super) host: SshHost,
+    pub(super) desk: Desk,
+    pub(super) mine: PathBuf,
+    pub(super) stolen: PathBuf,
+    pub(super) toolkit: Toolkit,
 }
 
 impl Scene {
-    fn new(config: &str, drop_ins: &[(&str, &str)]) -> Self {
+    pub(super) fn new(config: &str, drop_ins: &[(&str, &str)]) -> Self {
         let (host, desk) = (SshHost::start(config, drop_ins), Desk::new());
         let (mine, stolen) = (desk.key("mine", &[]), desk.key("stolen", &[]));
         for key in [&mine, &stolen] {
@@ -49,12 +49,12 @@ impl Scene {
         self.toolkit.apply(&plan, "test", &Control::silent()).await.unwrap()
     }
 
-    async fn opens(&self, key: &Path) -> bool {
+    pub(super) async fn opens(&self, key: &Path) -> bool {
         let report = self.toolkit.probe_key(&account(&self.host, "root"), &public(key)).await.unwrap();
         report.verdict() == Verdict::Ok
     }
 
-    fn list(&self) -> RevocationList {
+    pub(super) fn list(&self) -> RevocationList {
         RevocationList::parse(&fs::read(self.host.file(LIST)).unwrap()).unwrap()
     }
 }
@@ -95,6 +95,27 @@ async fn a_revoked_key_stays_out_whoever_writes_it_back() {
         fails(scene.plan(&public(&scene.mine)).await, ErrorKind::Refused, &["last working"]);
         assert_eq!(fs::read(scene.host.file(LIST)).unwrap(), before);
     }
+}
+
+#[tokio::test]
+async fn an_account_that_is_root_by_sudo_only_revokes_for_all() {
+    let scene = Scene::new(PLAIN, &[]);
+    for key in [&scene.mine, &scene.stolen] {
+        scene.host.authorize("ann", &public(key));
+    }
+    let ann = account(&scene.host, "ann");
+    let line = public(&scene.stolen);
+    let plan = scene
+        .toolkit
+        .plan_key_revocation(&[ann], &line, &RevokeOptions::default(), &Control::silent())
+        .await
+        .unwrap();
+    let applied = scene.toolkit.apply(&plan, "test", &Control::silent()).await.unwrap();
+    assert_eq!(applied.outcome, Outcome::New, "{applied:?}");
+    assert!(scene.list().revokes(&line.parse().unwrap()));
+    // Its line still stands in root's file, and opens nothing.
+    assert!(fs::read_to_string(scene.host.file("/root/.ssh/authorized_keys")).unwrap().contains(&line));
+    assert!(!scene.opens(&scene.stolen).await && scene.opens(&scene.mine).await);
 }
 
 #[tokio::test]

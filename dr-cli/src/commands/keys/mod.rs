@@ -48,7 +48,9 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
         Keys::Audit { remotes, file, known, record, ca } => {
             audit::run(common, console, estate, audit::Words { remotes, file, known, record, ca }).await
         }
-        Keys::Trust { remote, dns, yes } => trust::trust(common, console, estate, &remote, dns, yes).await,
+        Keys::Trust { remote, dns, update, yes } => {
+            trust::run(common, console, estate, &remote, (dns, update), yes).await
+        }
         Keys::Sshfp { name, keys } => trust::sshfp(console, &name, &keys),
         Keys::Ca(words) => ca::run(common, console, estate, words).await,
         Keys::LockDown { remote, account, after } => {
@@ -65,9 +67,9 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
         Keys::Rotate { old, new, remotes, grace, file } => {
             rotate(common, console, estate, (&old, &new), &remotes, RotateOptions { grace, path: file }).await
         }
-        Keys::Revoke { key, key_files_only, remotes } => {
+        Keys::Revoke { key, key_files_only, after, remotes } => {
             let (toolkit, control) = (context::toolkit(common, estate)?, console.control());
-            let (line, options) = (certificate_or_key(&key)?, RevokeOptions { key_files_only });
+            let (line, options) = (certificate_or_key(&key)?, RevokeOptions { key_files_only, after });
             let plan = toolkit.plan_key_revocation(&remotes, &line, &options, &control).await?;
             show_and_apply(&toolkit, &plan, common, console, &control).await
         }

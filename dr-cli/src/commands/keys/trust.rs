@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use dr_core::keys::{PublicKey, Sshfp, Verdict};
 use dr_core::report::Verdict as Judged;
-use dr_core::toolkit::HostKeys;
+use dr_core::toolkit::{HostKeys, Toolkit};
 use dr_core::world::HostKeyShown;
 use dr_core::{DnsName, Error, ErrorKind, Estate, Remote, Result};
 
@@ -14,7 +14,23 @@ use crate::args::Common;
 use crate::console::Console;
 use crate::context;
 
-pub(super) async fn trust(
+/// Shows a host's keys beside what this name server says, or has a host that is known vouch for its others.
+pub(super) async fn run(
+    common: &Common,
+    console: &Console,
+    estate: Estate,
+    remote: &Remote,
+    (dns, vouched): (Option<SocketAddr>, bool),
+    yes: bool,
+) -> Result<u8> {
+    if vouched {
+        update(common, console, estate, remote, yes).await
+    } else {
+        trust(common, console, estate, remote, dns, yes).await
+    }
+}
+
+async fn trust(
     common: &Common,
     console: &Console,
     estate: Estate,
@@ -39,11 +55,62 @@ pub(super) async fn trust(
     if new.is_empty() || common.dry_run || report.verdict() == Judged::Failed {
         return Ok(code);
     }
-    let Some(file) = context::known_hosts(common) else { return Ok(code) };
-    let question =
-        format!("Are these the fingerprints on the host's console? Add {} to {}?", new.len(), file.display());
-    if yes || console.confirm(&question) {
-        toolkit.trust_host(remote, &new, &file)?;
+    take_up(
+        &toolkit,
+        common,
+        console,
+        remote,
+        &new,
+        yes,
+        "Are these the fingerprints on the host's console?",
+    )?;
+    Ok(code)
+}
+
+/// The host is known, and vouches for its other keys.
+async fn update(
+    common: &Common,
+    console: &Console,
+    estate: Estate,
+    remote: &Remote,
+    yes: bool,
+) -> Result<u8> {
+    let toolkit = context::toolkit(common, estate)?;
+    let keys = toolkit.announced_host_keys(remote, &console.control()).await?;
+    let seen = HostKeys::default();
+    let rows: Vec<String> = keys.iter().map(|shown| row(shown, &seen, false)).collect();
+    let value: Vec<_> = keys.iter().map(|shown| json(shown, &seen)).collect();
+    let value = serde_json::json!({ "host": remote.known_hosts_name(), "keys": value });
+    console.result(&rows.join("\n"), &value);
+    let new: Vec<PublicKey> =
+        keys.iter().filter(|shown| shown.may_follow()).map(|shown| shown.key.clone()).collect();
+    if !new.is_empty() && !common.dry_run {
+        take_up(
+            &toolkit,
+            common,
+            console,
+            remote,
+            &new,
+            yes,
+            "The host has proved that it holds these keys.",
+        )?;
+    }
+    Ok(0)
+}
+
+/// Writes keys down, after a yes.
+fn take_up(
+    toolkit: &Toolkit,
+    common: &Common,
+    console: &Console,
+    remote: &Remote,
+    new: &[PublicKey],
+    yes: bool,
+    about: &str,
+) -> Result<()> {
+    let Some(file) = context::known_hosts(common) else { return Ok(()) };
+    if yes || console.confirm(&format!("{about} Add {} to {}?", new.len(), file.display())) {
+        toolkit.trust_host(remote, new, &file)?;
         console.story(&format!(
             "added {} to {}; or pin them in the estate, under host_keys of the host:",
             new.len(),
@@ -51,7 +118,7 @@ pub(super) async fn trust(
         ));
         new.iter().for_each(|key| console.story(&format!("  \"{}\",", key.clone().with_comment(""))));
     }
-    Ok(code)
+    Ok(())
 }
 
 fn standing(shown: &HostKeyShown) -> String {
@@ -60,7 +127,7 @@ fn standing(shown: &HostKeyShown) -> String {
         (_, Some(true)) => "pinned".to_owned(),
         (_, Some(false)) => "not pinned".to_owned(),
         (Verdict::Known(place), None) => format!("known from {place}"),
-        (Verdict::Changed(place), None) => format!("another one is in {place}"),
+        (Verdict::Changed(place), None) => format!("another one of its kind is in {place}"),
         (Verdict::Unknown, None) => "new".to_owned(),
     }
 }

@@ -1,5 +1,6 @@
-//! What a host says about its accounts and their key files: two scripts for any POSIX shell, and their answers.
+//! What a host says about its accounts and their key files: small scripts for any POSIX shell, and their answers.
 
+use super::place::Remark;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::keys::{AccountSeen, Effective, FileSeen, Group, HostSeen, PathSeen, User, shell_word};
@@ -9,7 +10,8 @@ use crate::world::{Control, World};
 const FILES_AT_ONCE: usize = 100;
 /// The keywords of `sshd -T` that matter here; the whole of it for many accounts would be too much.
 const KEYWORDS: &str = "passwordauthentication|kbdinteractiveauthentication|challengeresponseauthentication|usepam|permitrootlogin\
-                        |pubkeyauthentication|authenticationmethods|authorizedkeysfile|authorizedkeyscommand|allowagentforwarding|revokedkeys";
+                        |pubkeyauthentication|authenticationmethods|authorizedkeysfile|authorizedkeyscommand|allowagentforwarding|revokedkeys\
+                        |strictmodes|trustedusercakeys|hostcertificate|authorizedprincipalsfile";
 
 /// Looks at every account of a host if it may (as root), otherwise at the one that was logged in to. Gives what could not be
 /// looked at beside what was seen.
@@ -26,14 +28,7 @@ pub(super) async fn host(
         unseen.push(format!("the accounts beside {me}, and what sshd does for {me}: only root may ask it"));
         host.accounts.push(AccountSeen { account: me, ..AccountSeen::default() });
     }
-    let mut wanted: Vec<(usize, String, String)> = vec![];
-    for (index, account) in host.accounts.iter().enumerate() {
-        let Some(user) = host.users.iter().find(|user| user.name == account.account) else { continue };
-        let effective = account.effective.clone().unwrap_or_default();
-        for path in effective.key_files(&user.name, user.uid, &user.home) {
-            wanted.push((index, path, user.home.clone()));
-        }
-    }
+    let wanted = wanted_files(&host);
     for some in wanted.chunks(FILES_AT_ONCE) {
         let text = said(world, remote, &files_script(some), control).await?;
         for (index, mut file) in parse_files(some, &text) {
@@ -50,6 +45,40 @@ pub(super) async fn host(
         }
     }
     Ok((host, unseen))
+}
+
+/// Looks at the account that is logged in to, with the way to its key files but not their content, and at what else may keep sshd from
+/// them.
+pub(super) async fn account(
+    world: &World,
+    remote: &Remote,
+    control: &Control,
+) -> Result<(HostSeen, Vec<Remark>)> {
+    let text = said(world, remote, &account_script(), control).await?;
+    let mut host = parse_accounts(&remote.host, &text).0;
+    let wanted = wanted_files(&host);
+    let ways = said(world, remote, &files_script(&wanted), control).await?;
+    for (index, file) in parse_files(&wanted, &ways) {
+        host.accounts[index].files.push(file);
+    }
+    let remarks = text
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter_map(|(word, rest)| Remark::parse(word, rest));
+    Ok((host, remarks.collect()))
+}
+
+/// Whose file it is, the file, and the home directory.
+fn wanted_files(host: &HostSeen) -> Vec<(usize, String, String)> {
+    let mut wanted = vec![];
+    for (index, account) in host.accounts.iter().enumerate() {
+        let Some(user) = host.users.iter().find(|user| user.name == account.account) else { continue };
+        let effective = account.effective.clone().unwrap_or_default();
+        for path in effective.key_files(&user.name, user.uid, &user.home) {
+            wanted.push((index, path, user.home.clone()));
+        }
+    }
+    wanted
 }
 
 /// What a script prints; its last line must be `end`, so that nothing was cut off.
@@ -80,6 +109,22 @@ fn accounts_script() -> String {
          users | while IFS=: read -r user rest; do echo \"account $user\"\n\
          \"$sshd\" -T -C \"user=$user,host=$1,addr=$1,laddr=$3,lport=$4\" 2>/dev/null | grep -iE '^({KEYWORDS}) ' | sed 's/^/sshd /'\n\
          done; fi; echo end\n"
+    )
+}
+
+/// Prints the account, what sshd does for it, and what is peculiar about its home directory. Who is not root asks sshd with a host key
+/// that is made for the question: it wants one, and may not read its own.
+fn account_script() -> String {
+    format!(
+        "LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/sbin:/sbin:/usr/local/sbin\n\
+         me=$(id -un); echo \"me $me\"; echo \"account $me\"; set -- $SSH_CONNECTION\n\
+         (getent passwd 2>/dev/null || cat /etc/passwd) | sed 's/^/user /'; (getent group 2>/dev/null || cat /etc/group) | sed 's/^/group /'\n\
+         if sshd=$(command -v sshd); then at=\"user=$me,host=$1,addr=$1,laddr=$3,lport=$4\"\n\
+         said=$(\"$sshd\" -T -C \"$at\" 2>/dev/null) || {{ d=$(mktemp -d) && ssh-keygen -q -t ed25519 -N '' -f \"$d/k\" && \
+         said=$(\"$sshd\" -T -h \"$d/k\" -C \"$at\" 2>/dev/null); rm -rf \"$d\"; }}\n\
+         printf '%s\\n' \"$said\" | grep -iE '^({KEYWORDS}) ' | sed 's/^/sshd /'; fi\n\
+         cd && echo \"home-on $(stat -f -c %T . 2>/dev/null)\"\n\
+         selinuxenabled 2>/dev/null && restorecon -nv .ssh .ssh/* 2>/dev/null | sed 's/^/label /'\necho end\n"
     )
 }
 

@@ -4,6 +4,7 @@ mod audit;
 mod authority;
 mod gather;
 pub(super) mod lock;
+mod place;
 mod revoke;
 mod rotate;
 mod script;
@@ -20,9 +21,13 @@ pub use trust::HostKeys;
 use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
+<<<<<<< HEAD
 use crate::keys::{
     AuthorizedKeys, AuthorizedKeysChange, Content, Existing, KeyKind, KeyOptions, Proof, PublicKey, too_open,
 };
+=======
+use crate::keys::{AuthorizedKeys, AuthorizedKeysChange, Content, Existing, KeyOptions, Proof, PublicKey};
+>>>>>>> 9ff5f0b
 use crate::plan::{OnFailure, Plan, Planned, Step};
 use crate::report::{Finding, Report, Subject, Unexamined, code};
 use crate::run::StepState;
@@ -44,22 +49,16 @@ const PROOF_WITHIN: Period = Period::from_secs(60);
 ///     allow: KeyOptions::forced("dr agent --stdio --root /srv/shop"),
 ///     ..InstallOptions::default()
 /// };
-/// assert_eq!(only_this.path, ".ssh/authorized_keys");
+/// assert_eq!(only_this.path, None, "wherever the host's sshd looks");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InstallOptions {
     /// What the key may do there.
     pub allow: KeyOptions,
     /// If the key is there already with other options, they are replaced; without this they stay.
     pub replace: bool,
-    /// The file; below the home directory unless it begins with a slash.
-    pub path: String,
-}
-
-impl Default for InstallOptions {
-    fn default() -> Self {
-        Self { allow: KeyOptions::default(), replace: false, path: ".ssh/authorized_keys".to_owned() }
-    }
+    /// The file; below the home directory unless it begins with a slash. None for where the host's sshd looks (`AuthorizedKeysFile`).
+    pub path: Option<String>,
 }
 
 impl Toolkit {
@@ -138,17 +137,20 @@ impl Toolkit {
                         .hint("nothing was changed; install it without that option, or update the host")
                 })?;
             }
-            let now = self.world.shell.read_file(remote, &options.path).await?;
+            let (path, now) = match &options.path {
+                Some(path) => (path.clone(), self.world.shell.read_file(remote, path).await?),
+                None => place::of_key(&self.world, remote, &key, control).await?,
+            };
             let opens = match self.world.shell.prove_key(remote, &key.to_string()).await {
                 Ok(login) => Some(login == Login::Accepted),
                 Err(error) if error.kind() == ErrorKind::NotFound => None,
                 Err(error) => return Err(error),
             };
-            Ok((now, opens))
+            Ok((path, now, opens))
         };
-        let (now, opens) = control.run(&operation, facts).await?;
+        let (path, now, opens) = control.run(&operation, facts).await?;
         let at = self.world.clock.read().wall;
-        Ok(install_plan(remote, &key, options, now.as_deref(), opens, at))
+        Ok(install_plan((remote, &path), &key, options, now.as_deref(), opens, at))
     }
 
     /// Whether an account lets a key in, by a fresh login with that key and nothing else. If it does not, and the account can
@@ -208,7 +210,7 @@ impl Toolkit {
                         .with("offers", offers.join(", ")),
                 );
                 report.examined.push(account);
-                report.findings.extend(modes(&self.world, remote).await);
+                report.findings.extend(place::doubts(&self.world, remote).await);
             }
             Err(error) if error.kind() == ErrorKind::Unreachable => {
                 report.push(Finding::new(code::HOST_UNREACHABLE, account.clone(), error.message()));
@@ -221,7 +223,7 @@ impl Toolkit {
 }
 
 fn install_plan(
-    remote: &Remote,
+    (remote, path): (&Remote, &str),
     key: &PublicKey,
     options: &InstallOptions,
     now: Option<&[u8]>,
@@ -236,11 +238,11 @@ fn install_plan(
         let (verb, place) = if file.has(key) { ("set the options of", "in") } else { ("add", "to") };
         let change = AuthorizedKeysChange {
             remote: remote.clone(),
-            path: options.path.clone(),
+            path: path.to_owned(),
             from: now.map(Content::new),
             to: Some(Content::new(&wanted)),
         };
-        let title = format!("{verb} {} {place} {} of {remote}", name(key), options.path);
+        let title = format!("{verb} {} {place} {path} of {remote}", name(key));
         steps.push(Planned::needed(title, Step::ChangeAuthorizedKeys(change)));
     }
     if opens.is_some() && (opens == Some(false) || !steps.is_empty()) {
@@ -260,18 +262,6 @@ fn name(key: &PublicKey) -> String {
     }
 }
 
-/// Findings about files that others could write to. None where they cannot be looked at: this only helps to explain.
-async fn modes(world: &World, remote: &Remote) -> Vec<Finding> {
-    let list = "ls -ldn . .ssh .ssh/authorized_keys 2>/dev/null";
-    let Ok(said) = world.shell.run(remote, list, &Control::silent()).await else { return vec![] };
-    let open = too_open(&String::from_utf8_lossy(&said.stdout)).into_iter();
-    open.map(|(path, why)| {
-        let path = if path == "." { "the home directory".to_owned() } else { path };
-        Finding::new(code::KEY_FILE_TOO_OPEN, Subject::new("file", format!("{path} of {remote}")), why)
-    })
-    .collect()
-}
-
 pub(super) async fn observe_file(world: &World, step: &AuthorizedKeysChange) -> Result<StepState> {
     let now = world.shell.read_file(&step.remote, &step.path).await?;
     let (from, to) = (bytes(step, step.from.as_ref())?, bytes(step, step.to.as_ref())?);
@@ -287,7 +277,11 @@ pub(super) async fn observe_file(world: &World, step: &AuthorizedKeysChange) -> 
 
 pub(super) async fn act(world: &World, step: &AuthorizedKeysChange) -> Result<()> {
     let (from, to) = (bytes(step, step.from.as_ref())?, bytes(step, step.to.as_ref())?);
-    world.shell.replace_file(&step.remote, &step.path, from.as_deref(), to.as_deref(), MODE).await
+    world.shell.replace_file(&step.remote, &step.path, from.as_deref(), to.as_deref(), MODE).await?;
+    if to.is_some() {
+        place::label(world, &step.remote, &step.path).await;
+    }
+    Ok(())
 }
 
 /// A refusal is an error, so that the key is not offered again and again: a host takes that for an attack.
@@ -295,15 +289,14 @@ pub(super) async fn observe_proof(world: &World, step: &Proof) -> Result<StepSta
     match world.shell.prove_key(&step.remote, &step.public_key).await? {
         Login::Accepted => Ok(StepState::To),
         Login::Refused { offers } => {
-            let open: Vec<String> = modes(world, &step.remote)
+            let open: Vec<String> = place::doubts(world, &step.remote)
                 .await
                 .iter()
                 .map(|f| format!("; {}: {}", f.subject.name, f.message))
                 .collect();
             let why = format!("the host refused it and takes {}{}", offers.join(", "), open.concat());
             Err(Error::new(ErrorKind::Authentication, format!("log in to {} with the key", step.remote), why).hint(
-                "on the host, sshd's log says why: often the mode or owner of the home directory, ~/.ssh or authorized_keys, \
-                 or an AuthorizedKeysFile elsewhere",
+                "on the host, sshd's log says why: often the mode or owner of the home directory, ~/.ssh or authorized_keys",
             ))
         }
     }

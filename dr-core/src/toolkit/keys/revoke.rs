@@ -1,6 +1,7 @@
 //! sshd's list of revoked keys: written and proven before sshd is told of it, and never broken.
 
 use super::rotate::prove;
+use super::script;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::keys::{
@@ -9,10 +10,7 @@ use crate::keys::{
 };
 use crate::plan::{Planned, Step};
 use crate::time::{Period, Timestamp};
-use crate::world::World;
-
-/// After so long the host forgets the list again, if nobody says that all is well.
-const AFTER: Period = Period::from_secs(120);
+use crate::world::{Control, World};
 
 /// What becomes of a host's list.
 pub(super) struct ListChange {
@@ -23,6 +21,31 @@ pub(super) struct ListChange {
     named: Option<(&'static str, Option<Vec<u8>>, String)>,
     /// What tells the switch from others.
     switch: String,
+}
+
+/// What sshd says of its configuration as a whole: as it was asked for root already, or asked by `sudo -n`. None where the account has
+/// no way to be root, or where there is no OpenSSH: then there is no list to keep.
+pub(super) async fn effective(
+    world: &World,
+    remote: &Remote,
+    asked: Option<Effective>,
+    control: &Control,
+) -> Result<Option<Effective>> {
+    if asked.is_some() {
+        return Ok(asked);
+    }
+    if world.shell.software(remote).await?.openssh().is_none() {
+        return Ok(None);
+    }
+    match script::as_root(world, remote, "ask root\necho 'dr end'\n", control).await {
+        Ok(said) => {
+            Ok(Some(Effective::parse(&said.text)).filter(|effective| effective.value("hostkey").is_some()))
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What has to change so that the host's list revokes this; none if it does so already.
@@ -74,6 +97,7 @@ pub(super) fn steps(
     change: ListChange,
     revoked: &Revoked,
     other: &PublicKey,
+    after: Period,
 ) -> Vec<Planned> {
     let ListChange { path, from, to, named, switch } = change;
     let content = |bytes: Option<&[u8]>| bytes.map(Content::new);
@@ -96,20 +120,20 @@ pub(super) fn steps(
         steps.push(Planned::needed(title, Step::ChangeSshd(base.clone())));
         steps.push(prove(remote, other, ", with that list"));
     }
-    let Some((at, before, after)) = named else { return steps };
+    let Some((at, before, with_it)) = named else { return steps };
     let arm = Switch {
         remote: remote.clone(),
         name: switch.clone(),
         path: at.to_owned(),
         restore: content(before.as_deref()),
-        after: AFTER,
+        after,
         arm: true,
     };
     let disarm = arm.inverse();
     let name_it = SshdChange {
         path: at.to_owned(),
         from: content(before.as_deref()),
-        to: content(Some(after.as_bytes())),
+        to: content(Some(with_it.as_bytes())),
         switch: Some(switch),
         ..base
     };

@@ -1,6 +1,6 @@
 //! Keys that go: one that makes place for another, and one that must open nothing any more.
 
-use super::{PROOF_WITHIN, gather, name, revoke};
+use super::{PROOF_WITHIN, gather, name, place, revoke};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::keys::{AuthorizedKeys, AuthorizedKeysChange, Content, Proof, PublicKey, Revoked};
@@ -13,20 +13,15 @@ use crate::world::{Control, Login, World};
 ///
 /// ```
 /// use dr_core::toolkit::RotateOptions;
-/// assert_eq!(RotateOptions::default().path, ".ssh/authorized_keys");
+/// assert_eq!(RotateOptions::default().path, None, "wherever the hosts' sshds look");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RotateOptions {
     /// How long both keys open, so that whoever uses the old one can change over; zero for not at all.
     pub grace: Period,
-    /// The file; below the home directory unless it begins with a slash.
-    pub path: String,
-}
-
-impl Default for RotateOptions {
-    fn default() -> Self {
-        Self { grace: Period::from_secs(0), path: ".ssh/authorized_keys".to_owned() }
-    }
+    /// The file; below the home directory unless it begins with a slash. None for the one that holds the old key, among those where
+    /// the host's sshd looks (`AuthorizedKeysFile`).
+    pub path: Option<String>,
 }
 
 /// How a key is revoked.
@@ -34,10 +29,18 @@ impl Default for RotateOptions {
 /// ```
 /// assert!(!dr_core::toolkit::RevokeOptions::default().key_files_only);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevokeOptions {
     /// sshd's list of revoked keys (`RevokedKeys`) is left alone.
     pub key_files_only: bool,
+    /// Where sshd is told of its list: after how long the host forgets it again, if nobody says that all is well.
+    pub after: Period,
+}
+
+impl Default for RevokeOptions {
+    fn default() -> Self {
+        Self { key_files_only: false, after: Period::from_secs(120) }
+    }
 }
 
 /// One file in which a key stands, read through an account.
@@ -85,10 +88,16 @@ impl Toolkit {
         let accounts = self.hosts_to_audit(remotes)?;
         let mut places = vec![];
         for (_, remote) in accounts {
-            let read = control.run(operation, self.world.shell.read_file(&remote, &options.path));
-            let content = read.await?.unwrap_or_default();
+            let read = async {
+                match &options.path {
+                    Some(path) => Ok((path.clone(), self.world.shell.read_file(&remote, path).await?)),
+                    None => place::of_key(&self.world, &remote, &old, control).await,
+                }
+            };
+            let (path, content) = control.run(operation, read).await?;
+            let content = content.unwrap_or_default();
             if AuthorizedKeys::parse(&content).has(&old) {
-                places.push(Place { account: remote.clone(), remote, path: options.path.clone(), content });
+                places.push(Place { account: remote.clone(), remote, path, content });
             }
         }
         if places.is_empty() {
@@ -138,12 +147,17 @@ impl Toolkit {
         let mut steps = vec![];
         for (host, remote) in &hosts {
             let seen = control.run(operation, gather::host(&self.world, host, remote, control)).await?.0;
-            let list = match seen.accounts.iter().find_map(|account| account.effective.as_ref()) {
-                Some(effective) if !options.key_files_only => {
-                    let read = revoke::list(&self.world, remote, effective, &revoked, at);
-                    control.run(operation, read).await?
-                }
-                _ => None,
+            let list = if options.key_files_only {
+                None
+            } else {
+                let read = async {
+                    let of_account = seen.accounts.iter().find_map(|account| account.effective.clone());
+                    match revoke::effective(&self.world, remote, of_account, control).await? {
+                        Some(effective) => revoke::list(&self.world, remote, &effective, &revoked, at).await,
+                        None => Ok(None),
+                    }
+                };
+                control.run(operation, read).await?
             };
             let mut places = vec![];
             for account in seen.accounts {
@@ -161,7 +175,7 @@ impl Toolkit {
                 let other = control.run(operation, another(&self.world, remote, key)).await?;
                 steps.push(prove(remote, &other, ""));
                 if let Some(list) = list {
-                    steps.extend(revoke::steps(remote, list, &revoked, &other));
+                    steps.extend(revoke::steps(remote, list, &revoked, &other, options.after));
                 }
                 steps.extend(revocation(remote, &places, key, &other));
             }

@@ -98,6 +98,31 @@ impl Toolkit {
         Ok((HostKeys { keys, records }, report.judged(&self.estate.policy.severity)))
     }
 
+    /// The host keys for which a host that is known already vouches: after a login it announces them and proves to hold each, signing the
+    /// number of this session with it (`hostkeys-00@openssh.com`). So a host's next key is known before the last one goes. Gives all of
+    /// them with what is known of each; those that [`HostKeyShown::may_follow`] can be handed to [`Self::trust_host`].
+    ///
+    /// ```no_run
+    /// # async fn example(toolkit: dr_core::toolkit::Toolkit) -> dr_core::Result<()> {
+    /// # use dr_core::world::Control;
+    /// let host = "root@us.example.net".parse().unwrap();
+    /// let keys = toolkit.announced_host_keys(&host, &Control::silent()).await?;
+    /// println!("{} to be taken up", keys.iter().filter(|shown| shown.may_follow()).count());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As a login; `HostKey` if the host does not prove what it announces; `Unsupported` if it announces nothing.
+    pub async fn announced_host_keys(&self, remote: &Remote, control: &Control) -> Result<Vec<HostKeyShown>> {
+        let operation = format!("have {} vouch for its host keys", remote.authority());
+        let keys = control.run(&operation, self.world.shell.announced_host_keys(remote)).await?;
+        if keys.is_empty() {
+            return Err(Error::new(ErrorKind::Unsupported, operation, "it announces no host keys")
+                .hint("only OpenSSH does; compare them on its console: dr keys trust without --update"));
+        }
+        Ok(keys)
+    }
+
     /// The SSHFP records of the host's name.
     async fn published(&self, server: SocketAddr, remote: &Remote) -> Result<Vec<Sshfp>> {
         let operation = || format!("ask {server} for the SSHFP records of {}", remote.host);

@@ -140,6 +140,10 @@ impl Shell for Process {
         Ok(vec![])
     }
 
+    async fn announced_host_keys(&self, _: &Remote) -> Result<Vec<HostKeyShown>> {
+        Ok(vec![])
+    }
+
     async fn software(&self, _: &Remote) -> Result<Software> {
         Ok(Software::parse("SSH-2.0-OpenSSH_10.0"))
     }

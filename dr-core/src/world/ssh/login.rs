@@ -15,8 +15,12 @@ use super::access::Access;
 use super::agent::Agent;
 use super::fault;
 use super::identity::Identity;
+<<<<<<< HEAD
 use super::secret_key::SecretKey;
 use super::trust::{Shown, Trust};
+=======
+use super::trust::{CHECKABLE, Shown, Trust};
+>>>>>>> 9ff5f0b
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::keys::{Certificate, PublicKey, Software, wire};
@@ -44,6 +48,7 @@ pub(super) struct Client {
     last_words: LastWords,
     host_key: Arc<OnceLock<String>>,
     software: Arc<OnceLock<String>>,
+    announced: Arc<OnceLock<Vec<russh::keys::PublicKey>>>,
 }
 
 /// Why the host closed the connection, in its own words.
@@ -99,6 +104,15 @@ impl Handler for Client {
         Ok(())
     }
 
+    async fn openssh_ext_host_keys_announced(
+        &mut self,
+        keys: Vec<russh::keys::PublicKey>,
+        _: &mut Session,
+    ) -> Result<(), Fault> {
+        let _ = self.announced.set(keys);
+        Ok(())
+    }
+
     async fn disconnected(&mut self, reason: DisconnectReason<Fault>) -> Result<(), Fault> {
         match reason {
             DisconnectReason::ReceivedDisconnect(said) => {
@@ -130,6 +144,8 @@ pub(super) struct Connection {
     pub(super) host_key: Arc<OnceLock<String>>,
     /// As the server names itself.
     software: Arc<OnceLock<String>>,
+    /// The host keys that it says it has, proved or not.
+    announced: Arc<OnceLock<Vec<russh::keys::PublicKey>>>,
     pub(super) remote: Remote,
 }
 
@@ -151,16 +167,19 @@ impl Connection {
         };
         let stream = dial(remote, access.connect_timeout).await?;
         let last_words = LastWords::default();
-        let (host_key, software) = (Arc::default(), Arc::default());
+        let (host_key, software, announced) = (Arc::default(), Arc::default(), Arc::default());
         let client = Client {
             trust,
             last_words: last_words.clone(),
             host_key: Arc::clone(&host_key),
             software: Arc::clone(&software),
+            announced: Arc::clone(&announced),
         };
         // The client is moved into the connection's task, so the facts for an error about its key are read again there.
         match russh::client::connect_stream(Arc::new(config), stream, client).await {
-            Ok(handle) => Ok(Self { handle, last_words, host_key, software, remote: remote.clone() }),
+            Ok(handle) => {
+                Ok(Self { handle, last_words, host_key, software, announced, remote: remote.clone() })
+            }
             Err(Fault::Distrusted(error)) => Err(error),
             Err(Fault::Ssh(russh::Error::NoCommonAlgo { kind: AlgorithmKind::Key, theirs, .. })) => {
                 Err(Trust::gather(access, remote).await?.no_common_kind(&theirs))
@@ -232,6 +251,29 @@ impl Connection {
             Err(_) if asked.wanted => Ok(Knock::Open),
             Err(_) => Err(self.lost()),
         }
+    }
+
+    /// After the login: the host keys that the host says it has, of the kinds that can be checked here, and proves to hold in this
+    /// connection (`hostkeys-00@openssh.com`, PROTOCOL of OpenSSH). Empty if it announces none.
+    pub(super) async fn proven_host_keys(&self) -> Result<Vec<PublicKey>> {
+        let operation = || format!("have {} prove its host keys", self.remote.authority());
+        // It announces them before it answers anything that comes after the login.
+        self.handle.send_ping().await.map_err(|error| self.broken(error))?;
+        let kinds: Vec<_> = CHECKABLE.iter().map(|row| row.1.clone()).collect();
+        let announced = self.announced.get().into_iter().flatten();
+        let keys: Vec<_> = announced.filter(|key| kinds.contains(&key.algorithm())).cloned().collect();
+        self.handle.hostkeys_prove(keys.clone()).await.map_err(|error| match error {
+            russh::Error::RequestDenied | russh::Error::WrongServerSig => Error::new(
+                ErrorKind::HostKey,
+                operation(),
+                "it announces a key that it does not prove to hold",
+            )
+            .hint("nothing was believed; look at the HostKey lines of its sshd_config")
+            .caused_by(error),
+            other => self.broken(other),
+        })?;
+        let read = |key: &russh::keys::PublicKey| PublicKey::from_blob(&key.to_bytes().ok()?);
+        Ok(keys.iter().filter_map(read).collect())
     }
 
     /// Says goodbye.

@@ -1,4 +1,5 @@
-//! The host keys that a host has: each proved by a key exchange of its own, and none believed. Nobody logs in.
+//! The host keys that a host has: each proved by a key exchange of its own, and none believed; or, after a login to a host that is
+//! known, all that it announces and proves to hold.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,8 +9,9 @@ use russh::keys::{Algorithm, PublicKeyOrCertificate};
 use russh::{AlgorithmKind, Preferred};
 
 use super::access::Access;
+use super::attempt::log_in;
 use super::fault;
-use super::login::{CIPHERS, dial};
+use super::login::{CIPHERS, Connection, dial};
 use super::trust::{CHECKABLE, Trust};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
@@ -50,6 +52,20 @@ pub(super) async fn host_keys(access: &Access, remote: &Remote) -> Result<Vec<Ho
             .hint("make an ed25519 host key on it: ssh-keygen -A, then reload sshd"));
     }
     Ok(found)
+}
+
+/// The keys that a host which is known already announces after a login and proves to hold, with what is known of them.
+pub(super) async fn announced(access: &Access, remote: &Remote) -> Result<Vec<HostKeyShown>> {
+    let mut connection = Connection::open(access, remote).await?;
+    log_in(access, &mut connection).await?;
+    let keys = connection.proven_host_keys().await;
+    connection.close().await;
+    let trust = Trust::gather(access, remote).await?;
+    let shown = |key| {
+        let (verdict, pinned) = trust.standing(&key);
+        HostKeyShown { key, verdict, pinned }
+    };
+    Ok(keys?.into_iter().map(shown).collect())
 }
 
 /// The key of one kind; or else the kinds that the host has.

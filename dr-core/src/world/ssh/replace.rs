@@ -20,6 +20,7 @@ const STALE: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a file is to become.
+#[derive(Clone, Copy)]
 pub(super) struct Swap<'a> {
     pub(super) from: Option<&'a [u8]>,
     pub(super) to: Option<&'a [u8]>,
@@ -32,6 +33,7 @@ pub(super) async fn replace(files: &dyn Files, path: &str, swap: &Swap<'_>) -> R
     let Some(target) = locate(files, home, path, swap.to.is_some()).await? else {
         return if swap.from.is_none() { Ok(()) } else { Err(conflict(files, None)) };
     };
+    let swap = &Swap { mode: mode(files, home, &target, swap).await?, ..*swap };
     if swap.mode & 0o077 == 0 {
         close_directory(files, home, &target).await?;
     }
@@ -40,6 +42,16 @@ pub(super) async fn replace(files: &dyn Files, path: &str, swap: &Swap<'_>) -> R
     // The file is as it should be or as it was. A lock that cannot be given back is broken by the next one who needs it.
     let _ = lock.release(files).await;
     done
+}
+
+/// The mode that the file gets. What is private is so in the home directory; elsewhere (`AuthorizedKeysFile /etc/ssh/keys/%u`) the
+/// account that it is for may have to read what root writes: a file keeps its mode there, save that nobody but its owner may write.
+async fn mode(files: &dyn Files, home: &str, target: &str, swap: &Swap<'_>) -> Result<u32> {
+    if swap.mode & 0o077 != 0 || target.strip_prefix(home).is_some_and(|rest| rest.starts_with('/')) {
+        return Ok(swap.mode);
+    }
+    let had = files.facts(target).await?.and_then(|facts| facts.mode);
+    Ok(had.map_or(swap.mode | 0o044, |had| had & 0o755))
 }
 
 /// Where the file really is; its directories are made if `make` says so. None if one is missing.

@@ -257,6 +257,10 @@ impl Shell for SshShell {
         self.connector.limited(remote, looking::host_keys(self.connector.access(), remote)).await
     }
 
+    async fn announced_host_keys(&self, remote: &Remote) -> Result<Vec<HostKeyShown>> {
+        self.connector.limited(remote, looking::announced(self.connector.access(), remote)).await
+    }
+
     async fn offers(&self, remote: &Remote) -> Result<Vec<String>> {
         self.connector.limited(remote, self.methods(remote)).await
     }
