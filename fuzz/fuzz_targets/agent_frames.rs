@@ -4,9 +4,9 @@
 use libfuzzer_sys::fuzz_target;
 
 use dr_core::mirror::wire::{
-    Call, Coded, FrameHead, Grain, HEAD_BYTES, Hello, Item, Pack, Reader, Reply, Seen, Version, Writer, unpack,
+    Call, Coded, Door, FrameHead, Grain, HEAD_BYTES, Hello, Item, Pack, Reader, Reply, Seen, Version, Writer, unpack,
 };
-use dr_core::mirror::{Change, ChunkSum, Entry, Generation, Landed, LotFile, Piece, RelPath};
+use dr_core::mirror::{Change, ChunkSum, Entry, Generation, Landed, LotFile, Passed, Piece, RelPath};
 
 fn value<T: Coded + PartialEq + std::fmt::Debug>(content: &[u8]) {
     if let Ok(value) = T::take(&mut Reader::new(content.to_vec().into())) {
@@ -48,4 +48,6 @@ fuzz_target!(|content: &[u8]| {
     items::<Option<Entry>>(content);
     items::<Version>(content);
     items::<Generation>(content);
+    items::<Passed>(content);
+    value::<Door>(content);
 });

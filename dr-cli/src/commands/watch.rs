@@ -1,7 +1,7 @@
 //! `dr mirror --watch`: a mirror that goes on.
 
 use dr_core::toolkit::{MirrorWatch, Round, Watched};
-use dr_core::{Error, ErrorKind, Location, Period, Result};
+use dr_core::{Error, ErrorKind, Result};
 
 use crate::args::{Common, Mirror};
 use crate::console::Console;
@@ -17,10 +17,10 @@ pub(super) async fn run(common: &Common, console: &Console, words: &Mirror) -> R
         }
         _ => return Err(Error::new(ErrorKind::Usage, "mirror", "give SOURCE and TARGET, or --site")),
     };
-    let is_told = matches!(&what, Watched::Tree { source: Location::Local { .. }, .. });
-    let usual = if is_told { Period::from_secs(600) } else { Period::from_secs(60) };
-    let scan_every = words.many.scan_every.unwrap_or(usual);
-    let watch = MirrorWatch { scan_every, by: context::asked_by(), ..MirrorWatch::new(what) };
+    let mut watch = MirrorWatch { by: context::asked_by(), ..MirrorWatch::new(what) };
+    if let Some(every) = words.many.scan_every {
+        (watch.scan_every, watch.poll_every) = (every, every);
+    }
     let toolkit = context::toolkit(common, estate)?;
     let control = console.control();
     // A round tells what it did; the events of its plan would say the same at length.

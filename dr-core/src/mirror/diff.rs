@@ -1,5 +1,6 @@
 //! What it takes to make one tree like another, in an order in which every step is safe.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::change::{Change, Options, Summary};
@@ -29,7 +30,7 @@ pub struct Difference {
 ///
 /// ```
 /// use dr_core::mirror::{Held, RelPath};
-/// let held = Held { path: RelPath::new(b"run/socket").unwrap(), why: "it is a socket" };
+/// let held = Held { path: RelPath::new(b"run/socket").unwrap(), why: "it is a socket".into() };
 /// assert_eq!(format!("{}: {}", held.path, held.why), "run/socket: it is a socket");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub struct Held {
     /// The path below both roots.
     pub path: RelPath,
     /// Why it cannot be mirrored, in words.
-    pub why: &'static str,
+    pub why: Cow<'static, str>,
 }
 
 /// Compares two trees, in what `carries` says that both ends know (see [`Carries::onto`]).
@@ -295,7 +296,7 @@ impl Comparison<'_> {
 
     fn hold(&mut self, path: RelPath, why: &'static str) {
         self.holding = Some(path.clone());
-        self.difference.held.push(Held { path, why });
+        self.difference.held.push(Held { path, why: why.into() });
     }
 
     /// Whether a directory of the target may not make place for something else.

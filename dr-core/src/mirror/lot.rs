@@ -66,6 +66,14 @@ pub enum Basis {
         /// itself, if it has only one.
         leaves: bool,
     },
+    /// A file with exactly this content that lands in the same run: nothing is supplied once that has landed. As with
+    /// [`Self::Same`], the target reads it before it believes it.
+    Twin {
+        /// Where it lands.
+        path: RelPath,
+        /// Its content.
+        digest: Digest,
+    },
 }
 
 /// The chunks of a file, in order: what two versions have in common shows by equal sums.

@@ -41,6 +41,8 @@ pub struct Lots {
     pub then: Vec<Lot>,
     /// Huge files whose ranges are in `then`. Each is landed ([`Part::Land`]) once all its ranges are staged.
     pub landings: Vec<LotFile>,
+    /// What the target makes from files that land with those above: to be begun when all of them are over.
+    pub last: Vec<Lot>,
 }
 
 /// Cuts work into lots. Small files stay in the order they come in, which should be that of the tree.
@@ -60,10 +62,12 @@ pub struct Lots {
 #[must_use]
 pub fn lots(files: impl IntoIterator<Item = LotFile>, limits: &LotLimits) -> Lots {
     let (mut own, mut big, mut small) = (vec![], vec![], Batches::new(*limits));
+    let mut twins = Batches::new(LotLimits { bytes: u64::MAX, ..*limits });
     // There may be a million: each goes to its place at once.
     for file in files {
         match &file.basis {
             Basis::Same { .. } => own.push(file),
+            Basis::Twin { .. } => twins.push(file),
             _ if size_of(&file) > limits.bytes => big.push(file),
             _ => small.push(file),
         }
@@ -80,7 +84,8 @@ pub fn lots(files: impl IntoIterator<Item = LotFile>, limits: &LotLimits) -> Lot
             _ => singles.push(Lot { files: vec![file] }),
         }
     }
-    Lots { first: own_lots(own, limits), then: take_turns(singles, small.finish()), landings }
+    let (first, then) = (own_lots(own, limits), take_turns(singles, small.finish()));
+    Lots { first, then, landings, last: twins.finish() }
 }
 
 fn size_of(file: &LotFile) -> u64 {
@@ -257,13 +262,17 @@ mod tests {
             range in prop::option::of(0_u64..4 << 20),
         ) {
             let files: Vec<_> = sizes.iter().zip(0..).map(|((size, what), number)| {
-                let basis = if *what == 0 { same(&format!("{}", number * 7 % 60)) } else { Basis::Nothing };
+                let basis = match *what {
+                    0 => same(&format!("{}", number * 7 % 60)),
+                    1 => Basis::Twin { path: RelPath::new(b"0").unwrap(), digest: Digest::of(b"") },
+                    _ => Basis::Nothing,
+                };
                 file(&format!("{number}"), *size, basis)
             }).collect();
             let limits = LotLimits { files: count, bytes: limit, range_bytes: range };
             let cut = lots(files.clone(), &limits);
             let mut seen: BTreeMap<RelPath, u64> = BTreeMap::new();
-            for lot in cut.first.iter().chain(&cut.then) {
+            for lot in cut.first.iter().chain(&cut.then).chain(&cut.last) {
                 prop_assert!(!lot.files.is_empty());
                 for file in &lot.files {
                     let so_far = seen.entry(file.change.path.clone()).or_default();
@@ -283,6 +292,9 @@ mod tests {
                 let bytes: u64 = lot.files.iter().map(size_of).sum();
                 prop_assert!(lot.files.len() == 1 || bytes <= limit);
             }
+            let mut last = cut.last.iter().flat_map(|lot| &lot.files);
+            let are_twins = last.all(|file| matches!(file.basis, Basis::Twin { .. }));
+            prop_assert!(are_twins);
             prop_assert_eq!(seen.len(), files.len());
             for file in &files {
                 let is_cut = cut.landings.iter().any(|landing| landing.change == file.change);

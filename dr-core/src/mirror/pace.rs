@@ -50,6 +50,11 @@ impl Pace {
         Self { quiet, idle, changes: None, under_way: None, rest_until: now, idle_until: now, failures: 0 }
     }
 
+    /// Without any change, a round comes so often from the next one on.
+    pub fn look_every(&mut self, idle: Duration) {
+        self.idle = idle;
+    }
+
     /// Something changed in the source.
     pub fn changed(&mut self, at: Tick) {
         let first = self.changes.map_or(at, |(first, _)| first);

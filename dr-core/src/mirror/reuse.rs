@@ -1,6 +1,6 @@
 //! Renamed and duplicated files: what the target has already under another name.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::change::Change;
 use super::diff::same_metadata;
@@ -105,6 +105,63 @@ pub fn reusable(changes: &[Change], others: &Entries) -> Vec<Reuse> {
         let leaves = removed.get(&reuse.path).is_some_and(is_ready);
         reuse.leaves = leaves && uses.get(&reuse.path) == Some(&1);
     }
+    found
+}
+
+/// Of what is moved, at most one part in so many is read beforehand on the mere suspicion that two files are alike; so many bytes
+/// in any case.
+const SUSPECTED_PART: u64 = 4;
+const SUSPECTED_BYTES: u64 = 64 << 20;
+
+/// New files of which one may be the copy of another, by their numbers in order: of one size, and large. The source should be asked
+/// for their digests. Size, name and time together are taken for a reason to read them; the size alone only as far as that costs
+/// little beside what is moved. `is_open` says of which changes it is of use: at least one of those that are alike.
+///
+/// ```
+/// use dr_core::mirror::{Change, Entry, Kind, RelPath, possible_twins};
+/// let film = Entry { kind: Kind::File { size_bytes: 1 << 20, digest: None }, mode: 0o644, mtime_s: 7, mtime_ns: 9, owner: None, xattrs: None };
+/// let new = |name: &[u8]| Change { path: RelPath::new(name).unwrap(), from: None, to: Some(film.clone()) };
+/// assert_eq!(possible_twins(&[new(b"film"), new(b"old/film")], |_| true), [0, 1]);
+/// assert!(possible_twins(&[new(b"film")], |_| true).is_empty());
+/// ```
+#[must_use]
+pub fn possible_twins(changes: &[Change], is_open: impl Fn(&Change) -> bool) -> Vec<usize> {
+    let mut by_size: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    let mut moved_bytes = 0_u64;
+    for (number, change) in changes.iter().enumerate() {
+        let Some(size) = wanted(change).map(Entry::size_bytes) else { continue };
+        moved_bytes = moved_bytes.saturating_add(size);
+        if change.from.is_none() && size >= UNLIKELY_BYTES_MIN {
+            by_size.entry(size).or_default().push(number);
+        }
+    }
+    let mut left_bytes = (moved_bytes / SUSPECTED_PART).max(SUSPECTED_BYTES);
+    let mut found = vec![];
+    let several = |(size, numbers): (u64, Vec<usize>)| (numbers.len() > 1).then_some((size, numbers));
+    // The largest first: they are worth most.
+    for (size, numbers) in by_size.into_iter().rev().filter_map(several) {
+        if !numbers.iter().any(|number| is_open(&changes[*number])) {
+            continue;
+        }
+        let look = |number: usize| {
+            let change = &changes[number];
+            let time = change.to.as_ref().map(|to| (to.mtime_s, to.mtime_ns));
+            (name_of(change.path.as_bytes()), time)
+        };
+        let mut looks: HashMap<_, usize> = HashMap::new();
+        for number in &numbers {
+            *looks.entry(look(*number)).or_default() += 1;
+        }
+        let (likely, others): (Vec<usize>, Vec<usize>) =
+            numbers.into_iter().partition(|number| looks.get(&look(*number)).is_some_and(|alike| *alike > 1));
+        found.extend(likely);
+        let bytes = size.saturating_mul(others.len() as u64);
+        if bytes <= left_bytes {
+            left_bytes -= bytes;
+            found.extend(others);
+        }
+    }
+    found.sort_unstable();
     found
 }
 
@@ -235,6 +292,22 @@ mod tests {
         ];
         let found = reusable(&changes, &Entries::from(kept));
         assert_eq!(found, [Reuse { change: 1, path: large, is_likely: false, leaves: false }]);
+    }
+
+    #[test]
+    fn files_of_one_size_are_suspected_as_long_as_that_costs_little() {
+        let new =
+            |name: &str, size, mtime_s| Change { path: path(name), from: None, to: file(size, mtime_s) };
+        let check =
+            |changes: &[Change], found: &[usize]| assert_eq!(possible_twins(changes, |_| true), found);
+        check(&[new("a", 1 << 20, 1), new("b", 1 << 20, 2), new("c", 1 << 21, 1)], &[0, 1]);
+        check(&[new("a", 1000, 1), new("b", 1000, 1)], &[]);
+        // Of what looks alike any amount is read; on size alone, the largest that fit.
+        let huge = 1_u64 << 40;
+        check(&[new("1/a", huge, 1), new("2/a", huge, 1), new("b", huge, 2)], &[0, 1]);
+        check(&[new("a", huge, 1), new("b", huge, 2), new("c", 1 << 20, 1), new("d", 1 << 20, 2)], &[2, 3]);
+        let changes = [new("1/a", huge, 1), new("2/a", huge, 1)];
+        assert!(possible_twins(&changes, |_| false).is_empty(), "both are there");
     }
 
     proptest! {

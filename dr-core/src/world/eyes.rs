@@ -10,14 +10,78 @@ use std::path::{Path, PathBuf};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use tokio::net::unix::pipe;
+use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
 use crate::mirror::{Filter, RelPath};
 
 const BUFFER_BYTES: usize = 64 << 10;
 
+/// Word of changes in a tree: that there were some, not which. Dropped, nobody looks any more.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use dr_core::world::{Endpoint, endpoints::LocalEndpoint};
+/// let here = tempfile::tempdir().unwrap();
+/// let tree = LocalEndpoint::open(here.path()).await.unwrap();
+/// let mut changes = tree.watch(&[]).await.unwrap().unwrap();
+/// std::fs::write(here.path().join("index.html"), "<p>").unwrap();
+/// assert!(changes.next().await);
+/// # });
+/// ```
+pub struct Changes {
+    /// The kernel watches no more directories for this account: not all changes show.
+    pub is_dim: bool,
+    told: mpsc::Receiver<()>,
+}
+
+/// Who tells of them.
+pub(in crate::world) struct Teller(mpsc::Sender<()>);
+
+impl Teller {
+    pub(in crate::world) fn tell(&self) {
+        // If it was told and not heard yet, that will do.
+        let _ = self.0.try_send(());
+    }
+
+    /// Waits until nobody listens any more.
+    pub(in crate::world) async fn closed(&self) {
+        self.0.closed().await;
+    }
+}
+
+impl Changes {
+    pub(in crate::world) fn new(is_dim: bool) -> (Self, Teller) {
+        let (tell, told) = mpsc::channel(1);
+        (Self { is_dim, told }, Teller(tell))
+    }
+
+    /// Changes below a directory of this machine.
+    pub(in crate::world) async fn below(root: &Path, exclude: &[String]) -> Result<Self> {
+        let mut eyes = Eyes::open(root, exclude).await?;
+        let (changes, teller) = Self::new(eyes.is_dim);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    seen = eyes.changed() => match seen {
+                        Ok(_) => teller.tell(),
+                        Err(_) => return,
+                    },
+                    () = teller.closed() => return,
+                }
+            }
+        });
+        Ok(changes)
+    }
+
+    /// Waits until something has changed; false when nothing will tell any more.
+    pub async fn next(&mut self) -> bool {
+        self.told.recv().await.is_some()
+    }
+}
+
 /// Watches every directory below a root, but for those that a filter leaves out.
-pub(crate) struct Eyes {
+struct Eyes {
     root: PathBuf,
     filter: Filter,
     /// inotify's; what can be read as a pipe can be waited for as one.
@@ -28,12 +92,12 @@ pub(crate) struct Eyes {
     /// change loses patience.
     new: Vec<RelPath>,
     /// The kernel watches no more directories for this user: not all changes show.
-    pub(crate) is_dim: bool,
+    is_dim: bool,
 }
 
 impl Eyes {
     /// Looks at everything from here on. `exclude` has the patterns of a mirror's options.
-    pub(crate) async fn open(root: &Path, exclude: &[String]) -> Result<Self> {
+    async fn open(root: &Path, exclude: &[String]) -> Result<Self> {
         let queue = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC);
         let queue = queue.map_err(Into::into).and_then(pipe::Receiver::from_owned_fd_unchecked);
         let queue = queue.map_err(|why| Error::io(format!("watch {}", root.display()), why))?;
@@ -45,7 +109,7 @@ impl Eyes {
     }
 
     /// Waits until something has changed, and gives how many changes were told at once.
-    pub(crate) async fn changed(&mut self) -> Result<usize> {
+    async fn changed(&mut self) -> Result<usize> {
         loop {
             self.look().await;
             let told = self.read().await?;

@@ -10,7 +10,7 @@ pub mod clock;
 mod control;
 pub mod coordinator;
 pub mod endpoints;
-pub(crate) mod eyes;
+mod eyes;
 pub mod journal;
 pub mod probes;
 pub mod providers;
@@ -27,6 +27,7 @@ use async_trait::async_trait;
 use tokio::io::AsyncRead;
 
 pub use control::{Cancel, Control};
+pub use eyes::Changes;
 
 use crate::digest::Digest;
 use crate::dns::{Answer, Probe as DnsProbe, Question, Reply, ZoneChange};
@@ -242,6 +243,19 @@ pub trait Endpoint: Send + Sync {
     }
     /// What is free; none where it cannot be known.
     async fn room(&self) -> Result<Option<Room>> {
+        Ok(None)
+    }
+    /// How lines and machines may be used from now on: what the options say of compression, rate and priority.
+    async fn heed(&self, _options: &Options) -> Result<()> {
+        Ok(())
+    }
+    /// Whether names that differ only in upper and lower case are one name there. To find out, a name may be made and removed again.
+    async fn folds_case(&self) -> Result<bool> {
+        Ok(false)
+    }
+    /// Tells of changes in the tree from now on, as the kernel there does (inotify(7)), but for what `exclude` leaves out, the patterns
+    /// of a mirror's options. None where nothing tells.
+    async fn watch(&self, _exclude: &[String]) -> Result<Option<Changes>> {
         Ok(None)
     }
     /// So much content is about to be moved: an end that moves more of it if it prepares for that does so now, and waits for nothing.

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use dr_core::ErrorKind;
-use dr_core::mirror::{Change, Landed, Landing, Lot, Order};
+use dr_core::failover::{Role, Standing};
+use dr_core::mirror::{Change, Fencing, Landed, Landing, Lot, Order};
 use dr_core::world::{Endpoint, Ordered, PieceReceiver};
+use dr_core::{Epoch, ErrorKind};
 
 use crate::lots::agent;
 use crate::{path, scan, source};
@@ -142,4 +143,53 @@ async fn of_changes_the_first_stage_that_does_not_land_is_the_last() {
     assert!(landed[0].is_landed() && landed[1] == Landed::Strange && landed.len() == 2, "{landed:?}");
     assert!(scene.there("old"));
     tree.settle().await.unwrap();
+}
+
+/// The host becomes home while a lot is on its way: what is behind it in the order is never done.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_lands_behind_a_fence_that_appears() {
+    let scene = Scene::new().await;
+    let tree = &scene.tree;
+    let standing = scene.here.path().join("standing");
+    let be = |role, epoch| {
+        let now = Standing { role, epoch: Epoch(epoch) };
+        std::fs::write(&standing, now.to_bytes()).unwrap();
+    };
+    be(Role::Standby, 1);
+    let watched = standing.to_str().unwrap().to_owned();
+    let fence = Fencing { site: "shop".parse().unwrap(), epoch: Epoch(1), standing: watched };
+    let landing = Landing { fence: Some(fence), ..Landing::default() };
+    let removals = [removal(tree, "old").await];
+    tree.in_order(scene.after(0), Ordered::Begin(&landing)).await.unwrap();
+    let (pieces, batches) = tokio::sync::mpsc::channel(1);
+    let fed = async {
+        let mut supplied = scene.pieces();
+        pieces.send(supplied.recv().await.unwrap()).await.unwrap();
+        be(Role::Home, 2);
+        // So long what was read before is relied on.
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        while let Some(batch) = supplied.recv().await {
+            if pieces.send(batch).await.is_err() {
+                break;
+            }
+        }
+        drop(pieces);
+    };
+    let (landed, removed, settled, ()) = tokio::join!(
+        tree.in_order(scene.after(1), Ordered::Land(&scene.lot, batches)),
+        tree.in_order(scene.after(2), Ordered::Change(&removals)),
+        tree.in_order(scene.after(3), Ordered::Settle),
+        fed
+    );
+    let refused = landed.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Refused, "{refused:?}");
+    assert!(refused.message().contains("home for site shop"), "{refused:?}");
+    assert_eq!(removed.unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(settled.unwrap_err().kind(), ErrorKind::Cancelled);
+    assert!(scene.there("old") && !scene.there("file0002"));
+    // Nor answer by answer, nor in another landing.
+    let begun = tree.in_order(Order::new(tree.new_order().unwrap(), 0), Ordered::Begin(&landing)).await;
+    assert_eq!(begun.unwrap_err().kind(), ErrorKind::Refused);
+    assert_eq!(tree.change_all(&removals).await.unwrap_err().kind(), ErrorKind::Refused);
+    assert!(scene.there("old"));
 }

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use dr_core::estate::Estate;
 use dr_core::mirror::Options;
@@ -16,6 +17,7 @@ use dr_core::world::ssh::{Access, Connector};
 use dr_core::world::{Control, World};
 use dr_core::{Location, Remote};
 use dr_tests::{Login, Proxy, Sshd};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::rsync_would_change;
@@ -203,4 +205,55 @@ async fn a_restricted_agent_reaches_nobody() {
         );
         assert!(passed > CONTENT_BYTES as u64, "{passed}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_direct_line_was_cut_the_run_goes_on() {
+    let triangle = Triangle::new(&Login::default(), &Login::default());
+    triangle.befriend("");
+    let toolkit = triangle.toolkit();
+    let (source, target) = (
+        triangle.at(triangle.line.addr().port(), "site"),
+        triangle.at(triangle.target.addr().port(), "copy"),
+    );
+    // Slow enough to be caught in the middle.
+    let options = Options { bytes_per_second: Some(6 << 20), ..Options::default() };
+    let told = Arc::new(Mutex::new((0, vec![])));
+    let telling = Arc::clone(&told);
+    let control = Control::new(move |event: &Event| match event {
+        Event::Note { message } if message.contains("content goes directly") => {
+            telling.lock().unwrap().0 += 1
+        }
+        Event::Counted { figures } => telling.lock().unwrap().1.push(figures["sent_bytes"]),
+        _ => {}
+    });
+    let planned = toolkit.plan_mirror(&source, &target, &options, None, &control).await.unwrap();
+    let ours: Vec<u32> = triangle.target.processes();
+    let cut = async {
+        let copy = triangle.directory.path().join("copy/sub");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while std::fs::read_dir(&copy).map_or(0, Iterator::count) == 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // What sshd started for the line between the hosts, and nothing of ours.
+        for pid in triangle.target.processes().into_iter().filter(|pid| !ours.contains(pid)) {
+            let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    };
+    let begun = Instant::now();
+    let (applied, ()) = tokio::join!(toolkit.apply(&planned.plan, "test", &control), cut);
+    let applied = applied.unwrap();
+    assert_eq!(applied.outcome, Outcome::New, "{:#?}", applied.report);
+    let (ways, sent) = std::mem::take(&mut *told.lock().unwrap());
+    assert_eq!((ways, sent.len()), (2, 2), "both tries took the direct way: {sent:?}");
+    assert!(sent[0] < CONTENT_BYTES as u64 && sent[1] <= CONTENT_BYTES as u64, "{sent:?}");
+    assert!(begun.elapsed() > Duration::from_secs(2), "the second keeps to the limit, too");
+    let from = |name: &str| triangle.directory.path().join(name);
+    assert_eq!(rsync_would_change(&from("site"), &from("copy")), "");
+    let names = std::fs::read_dir(triangle.directory.path()).unwrap();
+    let staged = |name: &String| name.starts_with(".dr-");
+    let left: Vec<String> =
+        names.map(|name| name.unwrap().file_name().into_string().unwrap()).filter(staged).collect();
+    assert_eq!(left, Vec::<String>::new());
 }

@@ -10,6 +10,7 @@
 mod child;
 mod direct;
 mod disturbed;
+mod far;
 mod faults;
 mod filter;
 mod garden;
@@ -18,6 +19,7 @@ mod lines;
 mod memory;
 mod oracle;
 mod real;
+mod systems;
 mod trees;
 
 use std::path::Path;

@@ -169,6 +169,14 @@ pub enum Call {
     /// Packs of files follow, whose content goes to the agent that was reached; packs of [`crate::mirror::Passed`] come, then of
     /// [`crate::mirror::Landed`]. Answered by [`Reply::Size`], as [`Self::Reach`] is.
     Deliver(Carries),
+    /// Whether upper and lower case are one. Answered by [`Reply::Taken`].
+    FoldsCase,
+    /// A pack with one yes or no comes at once: whether the kernel sees only a part of the tree. Then one comes whenever something
+    /// has changed, until nobody waits for more.
+    Watch {
+        /// What is left out.
+        exclude: Vec<String>,
+    },
     /// Another request, at its place among those of a landing; it fails (`Cancelled`) if that place never comes. Of changes, nothing
     /// is done after a stage in which something did not land: there are fewer answers then.
     InOrder(Order, Box<Self>),
@@ -215,8 +223,10 @@ impl Coded for Call {
                 manners.put(to);
             }
             Self::Deliver(carries) => carries.put(to),
+            Self::Watch { exclude } => put_json(exclude, to),
             Self::Ping
             | Self::Keep
+            | Self::FoldsCase
             | Self::Switch
             | Self::Generations
             | Self::Quarantined
@@ -275,6 +285,8 @@ impl Call {
             26 => Self::Keep,
             40 => Self::Reach { door: Coded::take(from)?, manners: Coded::take(from)? },
             41 => Self::Deliver(Coded::take(from)?),
+            42 => Self::FoldsCase,
+            43 => Self::Watch { exclude: take_json(from)? },
             19 => Self::Remembers,
             20 => Self::Remember {
                 path: Coded::take(from)?,
@@ -313,6 +325,8 @@ impl Call {
             Self::Keep => 26,
             Self::Reach { .. } => 40,
             Self::Deliver(_) => 41,
+            Self::FoldsCase => 42,
+            Self::Watch { .. } => 43,
             Self::InOrder(..) => IN_ORDER,
             Self::Remembers => 19,
             Self::Remember { .. } => 20,
@@ -333,6 +347,7 @@ impl Call {
                 | Self::Write { .. }
                 | Self::Change(_)
                 | Self::Keep
+                | Self::FoldsCase
                 | Self::Switch
                 | Self::RollBack { .. }
                 | Self::Settle

@@ -23,6 +23,11 @@ impl Coded for LotFile {
                 digest.put(to);
                 leaves.put(to);
             }
+            Basis::Twin { path, digest } => {
+                to.byte(3);
+                path.put(to);
+                digest.put(to);
+            }
         }
         match self.part {
             Part::Whole => to.byte(0),
@@ -45,6 +50,7 @@ impl Coded for LotFile {
                 digest: Coded::take(from)?,
                 leaves: Coded::take(from)?,
             },
+            3 => Basis::Twin { path: Coded::take(from)?, digest: Coded::take(from)? },
             _ => return malformed("no such basis"),
         };
         let part = match from.byte()? {

@@ -74,6 +74,7 @@ fn lot_file() -> impl Strategy<Value = LotFile> {
             digest,
             leaves
         }),
+        (path(), digest()).prop_map(|(path, digest)| Basis::Twin { path, digest }),
     ];
     let part = prop_oneof![
         Just(Part::Whole),
@@ -181,6 +182,8 @@ fn plain_call() -> impl Strategy<Value = Call> {
         landing.prop_map(Call::Begin),
         change().prop_map(Call::Change),
         Just(Call::Land),
+        Just(Call::FoldsCase),
+        vec(".{0,9}", 0..3).prop_map(|exclude| Call::Watch { exclude }),
         Just(Call::Remembers),
         select(vec![
             Call::Keep,

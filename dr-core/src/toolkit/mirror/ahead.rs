@@ -83,7 +83,7 @@ impl Jobs {
 
     /// The files of a stage. What the target was to make from files of its own may turn out to be something else: the other lots
     /// wait for it, for they may replace those files, and go ahead.
-    fn push_all(&mut self, stage: usize, Lots { first, then, landings }: Lots) {
+    fn push_all(&mut self, stage: usize, Lots { first, then, landings, last }: Lots) {
         self.flush();
         let begin = self.next().after;
         let push = |all: &mut Vec<_>, order, lots: Vec<Lot>| {
@@ -92,8 +92,10 @@ impl Jobs {
         push(&mut self.all, Order::new(self.landing, begin), first);
         let behind = Order { needs: begin, ..self.next() };
         push(&mut self.all, behind, then);
-        let last = self.next();
-        push(&mut self.all, last, landings.into_iter().map(|file| Lot { files: vec![file] }).collect());
+        let behind = self.next();
+        push(&mut self.all, behind, landings.into_iter().map(|file| Lot { files: vec![file] }).collect());
+        let behind = Order { needs: begin, ..self.next() };
+        push(&mut self.all, behind, last);
     }
 
     /// Changes of many stages go together.
@@ -178,7 +180,7 @@ impl Flow<'_> {
                 LotFile { change, basis, part: Part::Whole }
             });
             let lots = lots(files, &self.limits());
-            is_guessed |= !lots.first.is_empty();
+            is_guessed |= !lots.first.is_empty() || !lots.last.is_empty();
             jobs.push_all(number, lots);
             // After the files: what is set at one name of a file shows at its other names.
             others.into_iter().for_each(|change| jobs.change(number, stage.aim, change));

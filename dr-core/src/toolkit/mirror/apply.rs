@@ -33,8 +33,8 @@ pub(crate) async fn act(world: &World, hands: &Hands, transfer: &Transfer, contr
             .hint("plan the mirror, and see what the guards advise"));
     }
     let work = async {
-        let fence = Fence::new(world, transfer);
         let mut ends = hands.ends(world, transfer, control).await?;
+        let fence = Fence::beside(world, transfer, &*ends.target);
         [&ends.source, &ends.target].iter().for_each(|end| end.foresee(transfer.summary.bytes));
         fence.hold().await?;
         let pair = pair(&ends, (&transfer.source, &transfer.target), &transfer.options);

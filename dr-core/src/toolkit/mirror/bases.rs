@@ -1,13 +1,15 @@
 //! What files can be made from, so that not all of them has to travel.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::ends::Ends;
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::mirror::{Basis, Change, Entries, Entry, Kind, RelPath, Reuse, WORTH_COMPARING_BYTES, reusable};
+use crate::mirror::{
+    Basis, Change, Entries, Entry, Kind, RelPath, Reuse, WORTH_COMPARING_BYTES, possible_twins, reusable,
+};
 use crate::world::Endpoint;
 
 /// So many files are read for their digests in one call, and so many questions are under way at once.
@@ -27,6 +29,7 @@ pub(super) async fn bases(
         return Ok(HashMap::new());
     }
     let mut bases = same_files(ends, all).await?;
+    bases.extend(twins(ends, changes, all, &bases).await?);
     bases.extend(versions(ends, changes, &bases).await?);
     Ok(bases)
 }
@@ -47,6 +50,37 @@ async fn same_files(ends: &Ends, all: &[Change]) -> Result<HashMap<RelPath, Basi
         Some((all[*change].path.clone(), Basis::Same { path: path.clone(), digest, leaves: *leaves }))
     });
     Ok(same.collect())
+}
+
+/// New files that are copies of others that come in the same run: each waits for the first of them. Between trees of one machine
+/// nothing would be saved.
+async fn twins(
+    ends: &Ends,
+    changes: &[&Change],
+    all: &[Change],
+    known: &HashMap<RelPath, Basis>,
+) -> Result<Vec<(RelPath, Basis)>> {
+    if ends.crossed().is_none() {
+        return Ok(vec![]);
+    }
+    let open: HashSet<&RelPath> = changes.iter().map(|change| &change.path).collect();
+    let is_open = |change: &Change| open.contains(&change.path) && !known.contains_key(&change.path);
+    let paths: Vec<RelPath> =
+        possible_twins(all, is_open).into_iter().map(|number| all[number].path.clone()).collect();
+    let found = digests(&*ends.source, &paths).await?;
+    let mut originals: HashMap<Digest, RelPath> = HashMap::new();
+    let mut twins = vec![];
+    for (path, digest) in paths.into_iter().zip(found) {
+        let Some(digest) = digest else { continue };
+        match originals.get(&digest) {
+            Some(original) if !known.contains_key(&path) => {
+                twins.push((path, Basis::Twin { path: original.clone(), digest }));
+            }
+            Some(_) => {}
+            None => drop(originals.insert(digest, path)),
+        }
+    }
+    Ok(twins)
 }
 
 async fn digests(endpoint: &dyn Endpoint, paths: &[RelPath]) -> Result<Vec<Option<Digest>>> {

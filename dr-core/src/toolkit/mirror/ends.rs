@@ -187,7 +187,13 @@ impl Hands {
     pub(super) async fn ends(&self, world: &World, transfer: &Transfer, control: &Control) -> Result<Ends> {
         match self.shelf.take(&transfer.source, &transfer.target) {
             Some(ends) => Ok(ends),
-            None => Ends::open(world, &transfer.source, &transfer.target, control).await,
+            None => {
+                let ends = Ends::open(world, &transfer.source, &transfer.target, control).await?;
+                for end in [&ends.source, &ends.target] {
+                    end.heed(&transfer.options).await?;
+                }
+                Ok(ends)
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::estate::{Epoch, Location, Remote, SiteId};
 use crate::failover::{Role, Standing};
 use crate::mirror::{Fencing, Transfer, check_standing};
 use crate::time::Tick;
-use crate::world::World;
+use crate::world::{Endpoint, Way, World};
 
 /// An answer is relied on for so long.
 const FRESH_FOR: Duration = Duration::from_secs(1);
@@ -40,6 +40,15 @@ impl Fence {
                 _ => None,
             };
         Self { world: world.clone(), watched, asked: Mutex::new(None) }
+    }
+
+    /// As [`Self::new`], for a target that is open: an agent has the standing beside the tree, is told to watch it, and looks by
+    /// itself before anything lands.
+    pub(super) fn beside(world: &World, transfer: &Transfer, target: &dyn Endpoint) -> Self {
+        match target.way() {
+            Way::Agent { .. } => Self { world: world.clone(), watched: None, asked: Mutex::new(None) },
+            _ => Self::new(world, transfer),
+        }
     }
 
     /// An error of kind `Refused` if the target's host is home or knows a newer epoch.

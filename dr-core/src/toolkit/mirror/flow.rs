@@ -223,13 +223,14 @@ impl<'a> Flow<'a> {
 
     /// Moves files lot by lot; gives those that are worth another try.
     async fn move_all(&self, files: Vec<LotFile>, is_first: bool) -> Result<Vec<LotFile>> {
-        let Lots { first, then, landings } = lots(files, &self.limits());
+        let Lots { first, then, landings, last } = lots(files, &self.limits());
         let mut again = self.move_lots(first, is_first).await?;
         again.extend(self.move_lots(then, is_first).await?);
         let (spoiled, whole): (Vec<LotFile>, Vec<LotFile>) =
             landings.into_iter().partition(|file| self.ledger().spoiled.contains_key(&file.change.path));
         let landings = whole.into_iter().map(|file| Lot { files: vec![file] }).collect();
         again.extend(self.move_lots(landings, is_first).await?);
+        again.extend(self.move_lots(last, is_first).await?);
         let mut ledger = self.ledger();
         for file in spoiled {
             let Some(landed) = ledger.spoiled.remove(&file.change.path) else { continue };

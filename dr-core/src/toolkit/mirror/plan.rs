@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::estate::{Epoch, Location, SiteId};
 use crate::mirror::{
     Agreement, Change, Difference, Entry, Facts, Guard, Options, RelPath, Room, Side, Summary, Transfer,
-    Verdict, check_places, diff, guards, room_needed,
+    Verdict, alike_but_for_case, check_places, diff, guards, hold_folded, room_needed,
 };
 use crate::plan::{OnFailure, Plan, Planned, Step};
 use crate::report::{Finding, Report, Subject, code};
@@ -109,6 +109,7 @@ impl Toolkit {
         );
         let carries = ends.source.carries().onto(ends.target.carries());
         let mut difference = diff(&seen.source.now, &seen.target.now, &transfer.options, carries);
+        hold_folded_names(&ends, &seen, &mut difference).await;
         seen.count_unchanged(&mut difference.summary);
         let diverged = divergence(&seen, &mut difference, &transfer.options);
         let moves_content = difference.changes.iter().any(Change::moves_content);
@@ -199,6 +200,16 @@ pub(super) async fn agree(
     for error in [source.err(), target.err()].into_iter().flatten() {
         let message = format!("the next mirror will have to look at everything: {error}");
         control.emit(&Event::Note { message });
+    }
+}
+
+/// What a target cannot have beside something else is left out, if it does not tell upper from lower case; it is only asked where
+/// that matters.
+async fn hold_folded_names(ends: &Ends, seen: &Seen, difference: &mut Difference) {
+    let alike = alike_but_for_case(&seen.source.now.entries, difference);
+    // An end that cannot say will show when two names meet there.
+    if !alike.is_empty() && ends.target.folds_case().await.unwrap_or(false) {
+        hold_folded(&alike, &seen.target.now.entries, difference);
     }
 }
 

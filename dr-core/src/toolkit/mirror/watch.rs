@@ -11,8 +11,7 @@ use crate::report::Report;
 use crate::run::{Event, Outcome};
 use crate::time::{Period, Tick, Timestamp};
 use crate::toolkit::Toolkit;
-use crate::world::Control;
-use crate::world::eyes::Eyes;
+use crate::world::{Changes, Control, World};
 
 /// What is mirrored again and again.
 ///
@@ -25,8 +24,8 @@ use crate::world::eyes::Eyes;
 pub enum Watched {
     /// One tree.
     Tree {
-        /// Where the files come from. A directory of this machine tells when something changes in it; a tree on a host is looked at from
-        /// time to time.
+        /// Where the files come from. A directory of this machine tells when something changes in it, and so does one on a host by the
+        /// agent there; by SFTP it is looked at from time to time.
         source: Location,
         /// Where they go.
         target: Location,
@@ -52,18 +51,21 @@ pub struct MirrorWatch {
     pub quiet: Period,
     /// A round comes at least so often: what no event told of is found then.
     pub scan_every: Period,
+    /// The same where nothing tells of changes: by SFTP.
+    pub poll_every: Period,
     /// Who asked for it, for the audit.
     pub by: String,
 }
 
 impl MirrorWatch {
-    /// Half a second of quiet, and a full look every ten minutes.
+    /// Half a second of quiet, and a full look every ten minutes, or every minute where nothing tells of changes.
     #[must_use]
     pub fn new(what: Watched) -> Self {
         Self {
             what,
             quiet: Period::from_millis(500),
             scan_every: Period::from_secs(600),
+            poll_every: Period::from_secs(60),
             by: "a program".to_owned(),
         }
     }
@@ -124,7 +126,7 @@ impl Toolkit {
         control: &Control,
         mut on_round: impl FnMut(&Round),
     ) -> Result<()> {
-        let mut eyes = open_eyes(&watch.what, control).await;
+        let mut eyes = Eyes::open(&self.world, &watch.what, control).await;
         let now = || self.world.clock.read().boot;
         let mut pace = Pace::new(watch.quiet.as_duration(), watch.scan_every.as_duration(), now());
         let mut is_first = true;
@@ -133,11 +135,9 @@ impl Toolkit {
             tokio::select! {
                 biased;
                 () = control.cancel.cancelled() => return Ok(()),
-                seen = see(&mut eyes) => {
-                    if seen {
-                        pace.changed(now());
-                        tell_lag(&pace, now(), control);
-                    }
+                () = eyes.see() => {
+                    pace.changed(now());
+                    tell_lag(&pace, now(), control);
                     continue;
                 }
                 () = self.world.clock.sleep(wait) => {}
@@ -149,17 +149,19 @@ impl Toolkit {
                 tokio::select! {
                     biased;
                     done = &mut round => break done,
-                    seen = see(&mut eyes) => {
-                        if seen {
-                            pace.changed(now());
-                        }
-                    }
+                    () = eyes.see() => pace.changed(now()),
                 }
             };
             let ended = now();
             if control.cancel.is_cancelled() {
                 return Ok(());
             }
+            if done.is_ok() && eyes.open_again(&self.world, &watch.what, control).await {
+                // Nobody saw what happened meanwhile.
+                pace.changed(now());
+            }
+            let idle = if eyes.see_nothing() { watch.poll_every } else { watch.scan_every };
+            pace.look_every(idle.as_duration());
             let lag = match &done {
                 Ok(()) => pace.done(began, ended),
                 Err(_) => {
@@ -226,35 +228,60 @@ fn summary_moves(summary: &Summary) -> bool {
     summary.created + summary.updated + summary.metadata_only + summary.deleted > 0
 }
 
-/// None where nothing tells of changes: on another host, or where this one will not.
-async fn open_eyes(what: &Watched, control: &Control) -> Option<Eyes> {
-    let Watched::Tree { source: Location::Local { path }, options, .. } = what else { return None };
-    let dim = |why: &str| {
-        let message = format!("changes in {} do not all show, full looks find them: {why}", path.display());
-        control.emit(&Event::Note { message });
-    };
-    match Eyes::open(path, &options.exclude).await {
-        Ok(eyes) => {
-            if eyes.is_dim {
-                dim("the kernel watches no more directories; raise fs.inotify.max_user_watches (sysctl)");
-            }
-            Some(eyes)
-        }
-        Err(why) => {
-            dim(&why.to_string());
-            None
-        }
-    }
+/// What tells of changes in the source.
+enum Eyes {
+    Open(Changes),
+    /// They saw once, or could not be opened: it is worth another try.
+    Lost,
+    /// Nothing ever tells.
+    Blind,
 }
 
-/// Waits until something changes; false when nothing will tell any more.
-async fn see(eyes: &mut Option<Eyes>) -> bool {
-    let Some(open) = eyes else { return std::future::pending().await };
-    let seen = open.changed().await.is_ok();
-    if !seen {
-        *eyes = None;
+impl Eyes {
+    async fn open(world: &World, what: &Watched, control: &Control) -> Self {
+        let Watched::Tree { source, options, .. } = what else { return Self::Blind };
+        let dim = |why: &str| {
+            let message = format!("changes in {source} do not all show, full looks find them: {why}");
+            control.emit(&Event::Note { message });
+        };
+        let watched = async { world.endpoints.open(source, control).await?.watch(&options.exclude).await };
+        match watched.await {
+            Ok(None) => Self::Blind,
+            Ok(Some(changes)) => {
+                if changes.is_dim {
+                    dim("the kernel watches no more directories; raise fs.inotify.max_user_watches (sysctl)");
+                }
+                Self::Open(changes)
+            }
+            // A host that is away is told of by the round.
+            Err(why) if why.kind() == ErrorKind::Unreachable => Self::Lost,
+            Err(why) => {
+                dim(&why.to_string());
+                Self::Blind
+            }
+        }
     }
-    seen
+
+    /// Whether they see, and did not before.
+    async fn open_again(&mut self, world: &World, what: &Watched, control: &Control) -> bool {
+        if matches!(self, Self::Lost) {
+            *self = Self::open(world, what, control).await;
+            return matches!(self, Self::Open(_));
+        }
+        false
+    }
+
+    fn see_nothing(&self) -> bool {
+        !matches!(self, Self::Open(_))
+    }
+
+    /// Waits until something changes. What happens once nothing tells any more may be a change, too.
+    async fn see(&mut self) {
+        let Self::Open(changes) = self else { return std::future::pending().await };
+        if !changes.next().await {
+            *self = Self::Lost;
+        }
+    }
 }
 
 fn tell_lag(pace: &Pace, now: Tick, control: &Control) {

@@ -5,6 +5,7 @@
 //! linked or renamed into place whole; one syncfs(2) at the end makes everything durable. A lot is one task on a thread that may
 //! block, however many files it has.
 
+mod abilities;
 mod align;
 mod aside;
 mod baseline;
@@ -63,7 +64,7 @@ use crate::mirror::{
     Room, Signature, SignedRange, Snapshot, Survey, WORTH_COMPARING_BYTES, stages,
 };
 use crate::time::Timestamp;
-use crate::world::{Content, Control, Endpoint, PieceReceiver, PieceSender, clock};
+use crate::world::{Changes, Content, Control, Endpoint, PieceReceiver, PieceSender, clock};
 
 /// Files up to this size are read and written in one go, by one hop to a thread that may block.
 const SMALL_BYTES: usize = 256 * 1024;
@@ -100,6 +101,7 @@ struct Tree {
     /// A file can be made without a name (O_TMPFILE): taken for so until a file system says no.
     makes_unnamed: AtomicBool,
     is_superuser: bool,
+    has_attributes: bool,
     /// Chunks of large files, where something may be remembered at all.
     signatures: OnceLock<Signatures>,
     /// The tree as it was when it and another last agreed.
@@ -112,7 +114,12 @@ impl LocalEndpoint {
     /// now and never again.
     pub async fn open(path: &Path) -> Result<Self> {
         let path = path.to_owned();
-        let resolved = blocking(move || resolve(&path)).await?;
+        let (resolved, has_attributes) = blocking(move || {
+            let resolved = resolve(&path)?;
+            let has_attributes = abilities::has_attributes(&resolved);
+            Ok((resolved, has_attributes))
+        })
+        .await?;
         Ok(Self(Arc::new(Tree {
             path: resolved,
             root: RwLock::new(None),
@@ -124,6 +131,7 @@ impl LocalEndpoint {
             writing: RwLock::new(()),
             makes_unnamed: AtomicBool::new(true),
             is_superuser: rustix::process::geteuid().is_root(),
+            has_attributes,
             signatures: OnceLock::new(),
             memory: Memory::default(),
             landings: Landings::default(),
@@ -220,7 +228,7 @@ impl Endpoint for LocalEndpoint {
             owners: self.0.is_superuser,
             any_name: true,
             hard_links: true,
-            xattrs: true,
+            xattrs: self.0.has_attributes,
             special: self.0.is_superuser,
         }
     }
@@ -345,7 +353,19 @@ impl Endpoint for LocalEndpoint {
     }
 
     async fn room(&self) -> Result<Option<Room>> {
-        self.run(|tree| looks::room(tree).map(Some)).await
+        self.run(looks::room).await
+    }
+
+    async fn folds_case(&self) -> Result<bool> {
+        self.run(|tree| {
+            let trouble = |error| tree.trouble("look at", &RelPath::root(), error);
+            abilities::folds_case(tree).map_err(trouble)
+        })
+        .await
+    }
+
+    async fn watch(&self, exclude: &[String]) -> Result<Option<Changes>> {
+        Changes::below(&self.0.path, exclude).await.map(Some)
     }
 
     async fn begin(&self, landing: &Landing) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
@@ -23,6 +24,8 @@ use crate::world::endpoints::agent::{Reading, send_signature, split, take_signat
 use crate::world::endpoints::from_content;
 use crate::world::{Cancel, Control, Endpoint};
 
+/// So often is it told at most that something has changed.
+const TELL_EVERY: Duration = Duration::from_millis(50);
 /// Batches of pieces between the tree and the line.
 const BATCHES: usize = 4;
 
@@ -168,6 +171,8 @@ impl Request<'_> {
                 let signature = self.signature(staged).await?;
                 return tree.remember(&path, &version, &signature).await.map(Reply::Taken);
             }
+            Call::FoldsCase => return tree.folds_case().await.map(Reply::Taken),
+            Call::Watch { exclude } => self.watch(&exclude).await?,
             Call::Room => return tree.room().await.map(Reply::Room),
             Call::Keep => {
                 let paths = self.list::<RelPath>().await?;
@@ -317,6 +322,18 @@ impl Request<'_> {
         if let Some(place) = &mut self.place {
             place.finish(landed.iter().all(Landed::is_landed));
         }
+    }
+
+    /// Tells of changes, until the kernel tells no more or nobody waits for it.
+    async fn watch(&mut self, exclude: &[String]) -> Result<()> {
+        let Some(mut changes) = self.tree.watch(exclude).await? else { return Ok(()) };
+        self.sending.items([changes.is_dim]).await?;
+        while changes.next().await {
+            self.sending.items([true]).await?;
+            // One word for all that comes together.
+            tokio::time::sleep(TELL_EVERY).await;
+        }
+        Ok(())
     }
 
     async fn read(&mut self, path: &RelPath) -> Result<()> {

@@ -1,9 +1,12 @@
 //! What an agent says, as its client understands it.
 
+use std::sync::Arc;
+
 use crate::error::{ErrorKind, Result};
 use crate::mirror::Delta;
 use crate::mirror::wire::{Reply, Seen, Sight};
-use crate::world::agent::line::{Receiving, Said, as_result};
+use crate::world::Changes;
+use crate::world::agent::line::{Line, Receiving, Said, as_result};
 
 /// The agent that this one has joined, if any.
 #[derive(Default)]
@@ -67,4 +70,34 @@ pub(super) async fn both<T>(
         },
         futures_util::future::Either::Right((heard, _)) => heard,
     }
+}
+
+/// What the far end sees of changes, as long as the line stands and somebody listens.
+pub(super) async fn watch(line: Arc<Line>, mut receiving: Receiving) -> Result<Option<Changes>> {
+    let is_dim = loop {
+        match receiving.next().await {
+            Some(Said::Pack { content, unpacked }) => {
+                break receiving.unpack::<bool>(content, unpacked)?.contains(&true);
+            }
+            Some(Said::Reply(reply)) => return as_reply(&receiving, Some(reply)).map(|_| None),
+            Some(_) => {}
+            None => return Err(receiving.lost()),
+        }
+    };
+    let (changes, teller) = Changes::new(is_dim);
+    tokio::spawn(async move {
+        // It keeps the connection.
+        let _line = line;
+        loop {
+            tokio::select! {
+                said = receiving.next() => match said {
+                    Some(Said::Pack { .. }) => teller.tell(),
+                    Some(Said::Event(_) | Said::Last) => {}
+                    Some(Said::Reply(_)) | None => return,
+                },
+                () = teller.closed() => return,
+            }
+        }
+    });
+    Ok(Some(changes))
 }

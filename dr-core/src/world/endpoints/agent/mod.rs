@@ -33,7 +33,7 @@ use crate::mirror::{
 };
 use crate::time::Timestamp;
 use crate::world::agent::line::{Incoming, Line, Outgoing, Receiving, Said, Sending};
-use crate::world::{Content, Control, Endpoint, Ordered, PieceReceiver, PieceSender, Way};
+use crate::world::{Changes, Content, Control, Endpoint, Ordered, PieceReceiver, PieceSender, Way};
 
 /// So often is the round trip measured.
 const PINGS: usize = 3;
@@ -223,7 +223,7 @@ impl Endpoint for AgentEndpoint {
     }
 
     async fn scan(&self, options: &Options, control: &Control) -> Result<Snapshot> {
-        self.behave(options.into()).await?;
+        self.heed(options).await?;
         self.see(Call::Scan(options.clone()), control).await.map(|(seen, _)| seen.now)
     }
 
@@ -284,7 +284,7 @@ impl Endpoint for AgentEndpoint {
     }
 
     async fn survey(&self, survey: &Survey, control: &Control) -> Result<Delta> {
-        self.behave((&survey.options).into()).await?;
+        self.heed(&survey.options).await?;
         let call = Call::Survey { pair: survey.pair, options: survey.options.clone() };
         let (seen, reply) = self.see(call, control).await?;
         match reply {
@@ -359,6 +359,23 @@ impl Endpoint for AgentEndpoint {
             Reply::Room(room) => Ok(room),
             _ => Err(self.unexpected()),
         }
+    }
+
+    async fn heed(&self, options: &Options) -> Result<()> {
+        self.behave(options.into()).await
+    }
+
+    async fn folds_case(&self) -> Result<bool> {
+        match self.ask(Call::FoldsCase).await? {
+            Reply::Taken(folds) => Ok(folds),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    async fn watch(&self, exclude: &[String]) -> Result<Option<Changes>> {
+        let line = std::sync::Arc::clone(self.lanes.first());
+        let (_, receiving) = line.call(&Call::Watch { exclude: exclude.to_vec() }).await?;
+        answers::watch(line, receiving).await
     }
 
     fn foresee(&self, bytes: u64) {

@@ -252,6 +252,9 @@ impl<'a> Lander<'a> {
                     Basis::Same { path, digest: same, leaves } if *same == digest => {
                         self.end_same(wanted, &entry, (path, *leaves), digest)
                     }
+                    Basis::Twin { path, digest: same } if *same == digest => {
+                        self.end_same(wanted, &entry, (path, false), digest)
+                    }
                     _ => self.end_small(wanted, &entry, &pieces, digest),
                 }
             }

@@ -73,13 +73,13 @@ pub(super) fn digests(tree: &Tree, paths: &[RelPath], stop: &Stop) -> Result<Vec
     paths.iter().map(&mut digest).collect()
 }
 
-/// What is free where the tree is, or will be.
-pub(super) fn room(tree: &Tree) -> Result<Room> {
+/// What is free where the tree is, or will be; none where a file system does not say (ramfs).
+pub(super) fn room(tree: &Tree) -> Result<Option<Room>> {
     let there = if tree.path.exists() { Some(tree.path.as_path()) } else { tree.path.parent() };
     let path = there.unwrap_or(&tree.path);
     let free = fs::statvfs(path).map_err(|error| tree.trouble("look at", &RelPath::root(), error.into()))?;
-    Ok(Room {
+    Ok((free.f_blocks > 0).then(|| Room {
         bytes: free.f_bavail.saturating_mul(free.f_frsize),
         inodes: (free.f_files > 0).then_some(free.f_favail),
-    })
+    }))
 }

@@ -78,7 +78,7 @@ impl<'a> Supplier<'a> {
                     return Ok(None);
                 }
             }
-            if let Basis::Same { digest, .. } = wanted.basis
+            if let Basis::Same { digest, .. } | Basis::Twin { digest, .. } = wanted.basis
                 && is_planned
             {
                 self.batch.tell(Piece::End { file, entry, digest })?;
