@@ -222,7 +222,7 @@ async fn after_a_direct_line_was_cut_the_run_goes_on() {
     let telling = Arc::clone(&told);
     let control = Control::new(move |event: &Event| match event {
         Event::Note { message } if message.contains("content goes directly") => {
-            telling.lock().unwrap().0 += 1
+            telling.lock().unwrap().0 += 1;
         }
         Event::Counted { figures } => telling.lock().unwrap().1.push(figures["sent_bytes"]),
         _ => {}

@@ -3,8 +3,10 @@
 use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{self, Access, AtFlags, FileType, Mode, OFlags, RawDir, Stat};
 use rustix::io::Errno;
@@ -15,6 +17,9 @@ use crate::mirror::{Entry, Filter, RelPath, Stamp};
 
 /// So much is read of a directory by one call.
 const READ_BYTES: usize = 64 * 1024;
+/// From so many names on, several threads look at what stands there; so many of them at a time.
+const SHARED_NAMES: usize = 4096;
+const SHARE: usize = 512;
 /// The longest path that a snapshot holds.
 const PATH_BYTES: usize = 4095;
 
@@ -79,8 +84,28 @@ impl Listing {
     fn sort(&mut self) {
         let names = &self.names;
         let name = |found: &Found| &names[found.name.0 as usize..][..usize::from(found.name.1)];
-        self.found.sort_unstable_by(|one, other| name(one).cmp(name(other)));
+        // Of parts that are in order, this sort makes one with few comparisons.
+        self.found.sort_by(|one, other| name(one).cmp(name(other)));
     }
+
+    /// Adds what was found in another part of the same directory.
+    fn absorb(&mut self, part: Self) {
+        let base = self.names.len() as u32;
+        self.names.extend_from_slice(&part.names);
+        let moved = part
+            .found
+            .into_iter()
+            .map(|Found { name: (start, length), what }| Found { name: (base + start, length), what });
+        self.found.extend(moved);
+        self.trouble = self.trouble.take().or(part.trouble);
+    }
+}
+
+/// Names as they were read, each with the NUL behind it, and what they are said to be.
+#[derive(Default)]
+struct Names {
+    bytes: Vec<u8>,
+    all: Vec<(usize, FileType)>,
 }
 
 /// Lists directories; one for each thread.
@@ -92,17 +117,25 @@ pub(super) struct Lister<'a> {
     account: u32,
     /// Whether attributes are read at once.
     reads_attributes: bool,
+    /// So many may look at one directory.
+    threads: usize,
     buffer: Box<[MaybeUninit<u8>]>,
     attributes: AttributeReader,
 }
 
 impl<'a> Lister<'a> {
-    pub(super) fn new(root: &'a Root, filter: &'a Filter, reads_all: bool, reads_attributes: bool) -> Self {
+    pub(super) fn new(
+        root: &'a Root,
+        filter: &'a Filter,
+        (reads_all, reads_attributes): (bool, bool),
+        threads: usize,
+    ) -> Self {
         Self {
             root,
             filter,
             reads_all,
             reads_attributes,
+            threads,
             account: rustix::process::geteuid().as_raw(),
             buffer: vec![MaybeUninit::uninit(); READ_BYTES].into(),
             attributes: AttributeReader::new(fs::CWD),
@@ -113,7 +146,7 @@ impl<'a> Lister<'a> {
     pub(super) fn list(
         &mut self,
         task: &Task,
-        is_cancelled: &dyn Fn() -> bool,
+        is_cancelled: &(dyn Fn() -> bool + Sync),
     ) -> (Listing, Option<Arc<OwnedFd>>) {
         let mut listing = Listing::default();
         let directory = match self.open(task) {
@@ -124,10 +157,26 @@ impl<'a> Lister<'a> {
                 return (listing, None);
             }
         };
-        self.attributes.enter(directory.as_fd());
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let mut names = RawDir::new(&directory, &mut buffer);
-        while let Some(found) = names.next() {
+        let names = self.names(&directory, &mut listing, is_cancelled);
+        if names.all.len() < SHARED_NAMES || self.threads < 2 {
+            self.look_at(directory.as_fd(), task, &names, 0..names.all.len(), &mut listing);
+        } else {
+            self.share(directory.as_fd(), task, &names, is_cancelled, &mut listing);
+        }
+        listing.sort();
+        (listing, Some(Arc::new(directory)))
+    }
+
+    /// All names, by one thread: there is one position in a directory that is read.
+    fn names(
+        &mut self,
+        directory: &OwnedFd,
+        listing: &mut Listing,
+        is_cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Names {
+        let mut names = Names::default();
+        let mut told = RawDir::new(directory, &mut self.buffer);
+        while let Some(found) = told.next() {
             match found {
                 Err(Errno::NOENT) => break,
                 Err(error) => {
@@ -136,16 +185,68 @@ impl<'a> Lister<'a> {
                 }
                 Ok(found) if matches!(found.file_name().to_bytes(), b"." | b"..") => {}
                 Ok(found) => {
-                    self.take(directory.as_fd(), task, found.file_name(), found.file_type(), &mut listing);
+                    names.all.push((names.bytes.len(), found.file_type()));
+                    names.bytes.extend_from_slice(found.file_name().to_bytes_with_nul());
                 }
             }
             if is_cancelled() {
                 break;
             }
         }
-        self.buffer = buffer;
-        listing.sort();
-        (listing, Some(Arc::new(directory)))
+        names
+    }
+
+    /// What stands at some of the names.
+    fn look_at(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        task: &Task,
+        names: &Names,
+        part: Range<usize>,
+        listing: &mut Listing,
+    ) {
+        self.attributes.enter(directory);
+        for (start, kind) in &names.all[part] {
+            if let Ok(name) = CStr::from_bytes_until_nul(&names.bytes[*start..]) {
+                self.take(directory, task, name, *kind, listing);
+            }
+        }
+    }
+
+    /// The same for all names of a large directory, by as many threads as there are cores.
+    fn share(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        task: &Task,
+        names: &Names,
+        is_cancelled: &(dyn Fn() -> bool + Sync),
+        listing: &mut Listing,
+    ) {
+        let (root, filter, reads) = (self.root, self.filter, (self.reads_all, self.reads_attributes));
+        let (next, count, threads) = (AtomicUsize::new(0), names.all.len(), self.threads);
+        let work = |lister: &mut Lister<'_>| {
+            let mut part = Listing::default();
+            loop {
+                let start = next.fetch_add(SHARE, Ordering::Relaxed);
+                if start >= count || is_cancelled() {
+                    break;
+                }
+                lister.look_at(directory, task, names, start..count.min(start + SHARE), &mut part);
+            }
+            part.sort();
+            part
+        };
+        std::thread::scope(|scope| {
+            let helper = || scope.spawn(|| work(&mut Lister::new(root, filter, reads, 1)));
+            let helpers: Vec<_> = (1..threads).map(|_| helper()).collect();
+            listing.absorb(work(self));
+            for helper in helpers {
+                match helper.join() {
+                    Ok(part) => listing.absorb(part),
+                    Err(defect) => std::panic::resume_unwind(defect),
+                }
+            }
+        });
     }
 
     fn open(&self, task: &Task) -> io::Result<OwnedFd> {
@@ -232,5 +333,41 @@ pub(super) fn stamp_of(stat: &Stat) -> Stamp {
         inode: stat.st_ino,
         ctime_s: stat.st_ctime,
         ctime_ns: u32::try_from(stat.st_ctime_nsec).unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_names_are_found_in_their_order_by_however_many_threads() {
+        let here = tempfile::tempdir().unwrap();
+        for number in 0..SHARED_NAMES + 3 * SHARE + 7 {
+            // Scattered, so that no thread finds them in order.
+            let name = (number * 7919) % 100_003;
+            std::fs::write(here.path().join(name.to_string()), "").unwrap();
+        }
+        std::fs::create_dir(here.path().join("directory")).unwrap();
+        std::os::unix::fs::symlink("elsewhere", here.path().join("link")).unwrap();
+        let (root, filter) = (Root::open(here.path()).unwrap(), Filter::new(&["7*".to_owned()]).unwrap());
+        let list = |threads| {
+            let task = Task { number: 0, path: vec![], parent: None };
+            let mut lister = Lister::new(&root, &filter, (true, true), threads);
+            let (listing, _) = lister.list(&task, &|| false);
+            let told = listing.found.iter().map(|found| {
+                let kind = match &found.what {
+                    What::Entry { entry, .. } => format!("{:?}", entry.kind),
+                    What::Excluded => "excluded".to_owned(),
+                    What::Unreadable(why) => why.clone(),
+                };
+                (listing.name(found).to_vec(), kind)
+            });
+            told.collect::<Vec<_>>()
+        };
+        let (alone, together) = (list(1), list(5));
+        assert_eq!(alone.len(), SHARED_NAMES + 3 * SHARE + 9);
+        assert!(alone.is_sorted_by_key(|(name, _)| name.clone()));
+        assert!(alone.iter().any(|(_, kind)| kind == "excluded") && alone == together);
     }
 }

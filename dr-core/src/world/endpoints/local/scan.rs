@@ -62,7 +62,7 @@ impl Scan<'_> {
             for _ in 0..threads {
                 scope.spawn(|| {
                     let reads = (self.reads_all, self.reads_attributes);
-                    pool.work(&mut Lister::new(self.root, self.filter, reads.0, reads.1));
+                    pool.work(&mut Lister::new(self.root, self.filter, reads, threads));
                 });
             }
             let told = self.tell_all(&pool, sink);
