@@ -101,3 +101,30 @@ fn who_may_not_change_a_zone_and_who_is_not_there() {
     desk.exits(12, &words).has(&["refused"]);
     desk.exits(18, &["dns", "check", "shop.test"]).has(&["name its servers"]);
 }
+
+#[test]
+fn zones_come_from_a_file_and_everything_is_asked() {
+    let desk = Desk::new();
+    let zones = [Zone::new("a.test"), Zone::new("b.test")];
+    let named = dr_tests::bind::primary(Port::free(), &zones, &[], dr_tests::bind::Notify::Tuned);
+    let server = format!("ns1={}", named.addr());
+    let list = desk
+        .write("zones", &format!("# ours\na.test {server}\n\nb.test # with the servers of the command\n"));
+    let check = ["dns", "check", "--zones", &list, "--server", &server];
+    let quick = last(&desk.json(0, &[&check[..], &["--quick"]].concat()), "report").clone();
+    assert_eq!((&quick["title"], &quick["findings"]), (&"check 2 zones".into(), &serde_json::json!([])));
+    // Everything: the lab is on loopback, and lets us transfer.
+    let full = last(&desk.json(1, &check), "report")["findings"].to_string();
+    for code in
+        ["dns.address_not_public", "dns.servers_share_address", "dns.transfer_open", "dns.version_revealed"]
+    {
+        assert!(full.contains(code), "{code}: {full}");
+    }
+    assert!(full.contains("(2 zones)"), "what is about a server is said once: {full}");
+    // The same server as the parent has no delegation of the zone to give, and says what it knows of it.
+    let parent = named.addr().to_string();
+    desk.exits(1, &["dns", "check", "a.test", "--server", &server, "--parent", &parent]).has(&["a.test"]);
+    let wrong = desk.write("wrong", "a.test ns1=nowhere\nexa..mple ns1=192.0.2.1\n");
+    desk.exits(2, &["dns", "check", "--zones", &wrong]).has(&["line 1", "line 2"]);
+    desk.exits(18, &["dns", "check", "--zones", &desk.path("none")]).has(&["none"]);
+}

@@ -10,8 +10,8 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
 
 use crate::dns::{
-    Answer, Depth, Exchange, Fact, Probe, Question, Reply, Server, ZoneFacts, ZoneSpec, first_questions,
-    follow_up, questions,
+    Answer, Depth, Exchange, Fact, Probe, Question, Reply, Server, Transport, ZoneFacts, ZoneSpec,
+    first_questions, follow_up, questions,
 };
 use crate::estate::RecordKey;
 use crate::time::Tick;
@@ -53,7 +53,7 @@ impl<'w> Round<'w> {
 
     /// A round about many zones, gentle to each server.
     pub(super) fn of_many(world: &'w World) -> Self {
-        Self::new(world, 4)
+        Self::new(world, 8)
     }
 
     fn new(world: &'w World, window: usize) -> Self {
@@ -166,8 +166,12 @@ impl<'w> Round<'w> {
     }
 
     async fn ask(&self, server: SocketAddr, question: Question) -> Fact {
-        // The semaphore is never closed; if it were, asking without a permit would do no harm.
-        let _permit = self.open.acquire().await.ok();
+        // Questions over UDP share sockets, and wait for one another there. The semaphore is never closed; if it were, asking
+        // without a permit would do no harm.
+        let _permit = match question.transport {
+            Transport::Tcp => self.open.acquire().await.ok(),
+            Transport::Udp => None,
+        };
         let begun = self.world.clock.read().running;
         let answer = self.world.resolver.ask(server, &question, ASK_WITHIN).await;
         Fact { server, question, answer, took_us: self.microseconds_since(begun) }

@@ -4,6 +4,8 @@ mod gather;
 mod plan;
 mod steps;
 
+use std::collections::BTreeSet;
+
 use futures_util::{StreamExt, stream};
 
 use super::Toolkit;
@@ -18,7 +20,7 @@ use gather::Round;
 pub(super) use steps::{act, observe_agreement, observe_change};
 
 /// So many zones are asked about at a time.
-const ZONES_AT_ONCE: usize = 16;
+const ZONES_AT_ONCE: usize = 48;
 
 impl Toolkit {
     /// Asks every name server of a zone at once and says whether each of them would send visitors to the right host: who is
@@ -61,24 +63,32 @@ impl Toolkit {
         };
         let begun = self.world.clock.read();
         let round = Round::of_many(&self.world);
-        let thresholds = Thresholds::of(&self.estate.policy);
+        // All of them change at once when the site fails that they have in common.
+        let zones = u64::try_from(specs.len()).unwrap_or(u64::MAX);
+        let thresholds = Thresholds { zones, ..Thresholds::of(&self.estate.policy) };
         let gathered =
             stream::iter(specs.iter().map(|spec| round.zone(spec))).buffer_unordered(ZONES_AT_ONCE);
         let judging = async {
-            let mut reports = Vec::with_capacity(specs.len());
+            // What was examined is kept once, and of each zone only what was found: ten thousand zones fit.
+            let mut whole = Report::new(operation.as_str(), begun.wall);
+            let mut examined = BTreeSet::new();
+            let mut done = 0;
             let mut gathered = std::pin::pin!(gathered);
             while let Some(facts) = gathered.next().await {
-                let report = judge(&facts, &thresholds).judged(&self.estate.policy.severity);
+                let mut report = judge(&facts, &thresholds).judged(&self.estate.policy.severity);
                 for finding in &report.findings {
                     control.emit(&Event::Found(finding.clone()));
                 }
-                reports.push(report);
-                control.emit(&progress(reports.len(), specs.len()));
+                examined.extend(std::mem::take(&mut report.examined));
+                whole.absorb(report);
+                done += 1;
+                control.emit(&progress(done, specs.len()));
             }
-            Ok(reports)
+            whole.examined.extend(examined);
+            Ok(whole)
         };
-        let reports = control.run(&operation, judging).await?;
-        let mut report = summary(operation.as_str(), begun.wall, reports);
+        let whole = control.run(&operation, judging).await?;
+        let mut report = summary(operation.as_str(), begun.wall, vec![whole]);
         report.figures.insert("milliseconds".to_owned(), self.milliseconds_since(begun.running));
         Ok(report.judged(&self.estate.policy.severity))
     }

@@ -1,6 +1,6 @@
 //! The messages of one question: what goes out, and what may come in.
 
-use hickory_proto::op::{Edns, Header, Message, MessageType, OpCode, Query as Asked, ResponseCode};
+use hickory_proto::op::{Header, Message, MessageType, OpCode, Query as Asked, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType as WireType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
@@ -10,12 +10,17 @@ use crate::estate::{RecordSet, RecordType};
 
 /// The largest answer we take over UDP: what fits every path without fragments (RFC 9715).
 const UDP_PAYLOAD: u16 = 1232;
+/// The OPT record (RFC 6891 section 6.1.2): the root's name, the type, what we take over UDP; version 0, no flags, no options.
+const EDNS: [u8; 11] = {
+    let [high, low] = UDP_PAYLOAD.to_be_bytes();
+    [0, 0, 41, high, low, 0, 0, 0, 0, 0, 0]
+};
 /// A chain of aliases longer than this is no answer.
 const LONGEST_CHAIN: usize = 16;
 
 /// A question, ready to be sent.
 pub(super) struct Query {
-    id: u16,
+    pub(super) id: u16,
     name: Name,
     rtype: WireType,
     question: Question,
@@ -50,12 +55,11 @@ impl Query {
         let mut message = Message::new(id, MessageType::Query, OpCode::Query);
         message.metadata.recursion_desired = question.recursive;
         message.add_query(Asked::query(name.clone(), rtype));
-        let encode = |message: &Message| message.to_vec().map_err(|why| why.to_string());
-        let without_edns = encode(&message)?;
-        let mut edns = Edns::new();
-        edns.set_max_payload(UDP_PAYLOAD);
-        message.set_edns(edns);
-        let message = encode(&message)?;
+        let without_edns = message.to_vec().map_err(|why| why.to_string())?;
+        let mut message = without_edns.clone();
+        message.extend(EDNS);
+        // One additional record (ARCOUNT): the low octet of the last count of the header.
+        message[11] = 1;
         Ok(Self { id, name, rtype, question: question.clone(), message, without_edns })
     }
 
@@ -76,10 +80,24 @@ impl Query {
         if !bare && (header.counts.queries != 1 || !self.is_repeated_by(&mut decoder)) {
             return Heard::NotOurs("it does not repeat the question".to_owned());
         }
+        let is_plain = header.response_code == ResponseCode::NoError && !header.truncation;
+        if is_plain && let Some(answer) = self.found_at_once(&header, &mut decoder) {
+            return Heard::Answer(answer);
+        }
         match Message::from_vec(octets) {
             Ok(message) => self.read(&message),
             Err(_) if header.truncation => Heard::Truncated,
             Err(why) => Heard::Answer(Answer::Malformed { why: why.to_string() }),
+        }
+    }
+
+    /// The record set, if it is in the answer section: then nobody needs to read what comes after, which is most of the message.
+    fn found_at_once(&self, header: &Header, decoder: &mut BinDecoder<'_>) -> Option<Answer> {
+        let answers: Result<Vec<Record>, _> =
+            (0..header.counts.answers).map(|_| Record::read(decoder)).collect();
+        match self.find(&answers.ok()?, header.authoritative) {
+            Found::Answer(answer) => Some(answer),
+            Found::Nothing { .. } => None,
         }
     }
 
@@ -95,7 +113,10 @@ impl Query {
         let authoritative = message.metadata.authoritative;
         match message.metadata.response_code {
             ResponseCode::NoError if message.metadata.truncation => Heard::Truncated,
-            ResponseCode::NoError => Heard::Answer(self.find(message)),
+            ResponseCode::NoError => Heard::Answer(match self.find(&message.answers, authoritative) {
+                Found::Answer(answer) => answer,
+                Found::Nothing { last_alias } => self.without_records(message, last_alias),
+            }),
             ResponseCode::NXDomain => Heard::Answer(Answer::NxDomain { authoritative }),
             rcode => {
                 let failed = Answer::Failed { rcode: mnemonic(rcode) };
@@ -108,23 +129,23 @@ impl Query {
     }
 
     /// The record set that was asked for, behind aliases if there are any: only within this answer.
-    fn find(&self, message: &Message) -> Answer {
-        let authoritative = message.metadata.authoritative;
+    fn find<'r>(&self, answers: &'r [Record], authoritative: bool) -> Found<'r> {
         let mut at = &self.name;
         let mut last_alias: Option<&Record> = None;
         for _ in 0..LONGEST_CHAIN {
-            let set = records(message, at, self.rtype);
+            let set = records(answers, at, self.rtype);
             if !set.is_empty() {
-                return in_words(at, self.question.key.rtype, &set, authoritative);
+                return Found::Answer(self.in_words(at, self.question.key.rtype, &set, authoritative));
             }
-            let alias = records(message, at, WireType::CNAME).into_iter().next();
+            let alias = records(answers, at, WireType::CNAME).into_iter().next();
             let Some((record, RData::CNAME(target))) = alias.map(|record| (record, &record.data)) else {
-                return self.without_records(message, last_alias);
+                return Found::Nothing { last_alias };
             };
             last_alias = Some(record);
             at = &target.0;
         }
-        Answer::Malformed { why: "its aliases (CNAME) go round in a circle or without end".to_owned() }
+        let why = "its aliases (CNAME) go round in a circle or without end".to_owned();
+        Found::Answer(Answer::Malformed { why })
     }
 
     /// There is no such record set in the answer: does it exist elsewhere, or not at all?
@@ -134,33 +155,44 @@ impl Query {
         let negative = has(WireType::SOA);
         match last_alias {
             // The alias leads out of what this server knows: the alias itself is all it can say.
-            Some(alias) if !negative => in_words(&alias.name, RecordType::CNAME, &[alias], authoritative),
+            Some(alias) if !negative => {
+                self.in_words(&alias.name, RecordType::CNAME, &[alias], authoritative)
+            }
             _ if !authoritative && !negative && has(WireType::NS) => Answer::Referral,
             _ => Answer::NoData { authoritative },
         }
     }
+
+    fn in_words(&self, owner: &Name, rtype: RecordType, records: &[&Record], authoritative: bool) -> Answer {
+        let read = || {
+            let owner = if *owner == self.name { self.question.key.owner.clone() } else { dns_name(owner)? };
+            let data = records.iter().map(|record| rdata_text(rtype, &record.data));
+            let rdata = data.collect::<Result<_, String>>()?;
+            // Records of one set with several TTLs are an error; the lowest counts (RFC 2181 section 5.2).
+            let ttl = records.iter().map(|record| lifetime(record.ttl)).min().unwrap_or(0);
+            Ok(RecordSet { owner, rtype, ttl, rdata })
+        };
+        match read() {
+            Ok(set) => Answer::Records { set, authoritative },
+            Err(why) => Answer::Malformed { why },
+        }
+    }
 }
 
-fn records<'m>(message: &'m Message, owner: &Name, rtype: WireType) -> Vec<&'m Record> {
+/// What an answer section has.
+enum Found<'r> {
+    Answer(Answer),
+    /// Not the record set; perhaps the alias that leads out of it.
+    Nothing {
+        last_alias: Option<&'r Record>,
+    },
+}
+
+fn records<'m>(answers: &'m [Record], owner: &Name, rtype: WireType) -> Vec<&'m Record> {
     let wanted = |record: &&Record| {
         record.record_type() == rtype && record.dns_class == DNSClass::IN && record.name == *owner
     };
-    message.answers.iter().filter(wanted).collect()
-}
-
-fn in_words(owner: &Name, rtype: RecordType, records: &[&Record], authoritative: bool) -> Answer {
-    let read = || {
-        let owner = dns_name(owner)?;
-        let data = records.iter().map(|record| rdata_text(rtype, &record.data));
-        let rdata = data.collect::<Result<_, String>>()?;
-        // Records of one set with several TTLs are an error; the lowest counts (RFC 2181 section 5.2).
-        let ttl = records.iter().map(|record| lifetime(record.ttl)).min().unwrap_or(0);
-        Ok(RecordSet { owner, rtype, ttl, rdata })
-    };
-    match read() {
-        Ok(set) => Answer::Records { set, authoritative },
-        Err(why) => Answer::Malformed { why },
-    }
+    answers.iter().filter(wanted).collect()
 }
 
 /// A TTL with its highest bit set counts as zero (RFC 2181 section 8).

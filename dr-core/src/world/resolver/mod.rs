@@ -2,11 +2,13 @@
 
 mod exchange;
 mod inquire;
+mod lines;
 mod message;
 mod stub;
 pub(in crate::world) mod wire;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,10 +19,11 @@ pub use stub::StubResolver;
 use super::Resolver;
 use crate::dns::{Answer, Probe, Question, Reply, Transport};
 use crate::estate::ZoneName;
-use exchange::Udp;
+use lines::{Lines, Udp};
 use message::Query;
 
-/// Asks name servers directly, each question over a socket of its own with a random port and identifier.
+/// Asks name servers directly. Questions to one server share a socket while there are any, each with a random identifier; how many are
+/// on their way at a time follows what the server takes, so that thousands may be put at once.
 ///
 /// An answer counts only if it comes from the address that was asked and repeats identifier and question (RFC 5452 section 9);
 /// anything else is ignored until the time is up. A truncated answer is asked for again over TCP, and a server that does not
@@ -39,30 +42,32 @@ use message::Query;
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct WireResolver(());
+pub struct WireResolver {
+    lines: Lines,
+}
 
 impl WireResolver {
-    /// A resolver; it holds nothing open between questions.
+    /// A resolver; it holds nothing open when nothing was asked for a moment.
     #[must_use]
     pub fn new() -> Self {
-        Self(())
+        Self::default()
     }
 }
 
 #[async_trait]
 impl Resolver for WireResolver {
     async fn ask(&self, server: SocketAddr, question: &Question, within: Duration) -> Answer {
-        let deadline = Instant::now() + within;
         let query = match Query::new(question) {
-            Ok(query) => query,
+            Ok(query) => Arc::new(query),
             Err(why) => return Answer::Unreachable { why },
         };
+        let over_tcp = || exchange::over_tcp(server, &query, Instant::now() + within);
         if question.transport == Transport::Tcp {
-            return exchange::over_tcp(server, &query, deadline).await;
+            return over_tcp().await;
         }
-        match exchange::over_udp(server, &query, deadline).await {
+        match self.lines.ask(server, &query, within).await {
             Udp::Answer(answer) => answer,
-            Udp::Truncated => match exchange::over_tcp(server, &query, deadline).await {
+            Udp::Truncated => match over_tcp().await {
                 Answer::Silent => truncated("no answer in time"),
                 Answer::Unreachable { why } => truncated(&why),
                 answer => answer,

@@ -1,3 +1,4 @@
+use hickory_proto::op::Edns;
 use hickory_proto::rr::rdata;
 use proptest::prelude::*;
 
