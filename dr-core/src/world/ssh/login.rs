@@ -15,12 +15,8 @@ use super::access::Access;
 use super::agent::Agent;
 use super::fault;
 use super::identity::Identity;
-<<<<<<< HEAD
 use super::secret_key::SecretKey;
-use super::trust::{Shown, Trust};
-=======
 use super::trust::{CHECKABLE, Shown, Trust};
->>>>>>> 9ff5f0b
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::keys::{Certificate, PublicKey, Software, wire};
