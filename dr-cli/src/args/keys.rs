@@ -40,6 +40,16 @@ pub(crate) enum Ca {
         #[arg(long = "for", value_name = "SPAN", default_value = "90d")]
         good_for: Period,
     },
+    /// Bring a host its certificate (NAME-cert.pub), or the authority whose users it is to let in (NAME.pub), and have sshd use it
+    Install {
+        /// The file of the certificate, or of the authority's public key
+        file: PathBuf,
+        /// root at the host, or an account that may sudo -n, by the name that the certificate is for
+        remote: Remote,
+        /// After how long the host takes everything back, if nobody says that all is well
+        #[arg(long, value_name = "SPAN", default_value = "2m")]
+        after: Period,
+    },
     /// What an authority has signed
     List {
         /// The authority's private key, which is not opened

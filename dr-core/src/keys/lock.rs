@@ -62,6 +62,7 @@ impl Switch {
 ///     took_passwords: Some(true),
 ///     takes_passwords: Some(false),
 ///     revokes: None,
+///     says: None,
 /// };
 /// let back = lock.inverse().unwrap();
 /// assert_eq!((back.to, back.switch), (None, None));
@@ -89,6 +90,9 @@ pub struct SshdChange {
     /// The file is a list of revoked keys, or names one: what must be so of that list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revokes: Option<Revokes>,
+    /// Passwords are no matter: what sshd must say of its configuration afterwards, as lines of `sshd -T`, which may be none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub says: Option<Vec<String>>,
 }
 
 /// What ssh-keygen on the host must say of a list of revoked keys, before the list gets its name or sshd's configuration names it. sshd
@@ -118,6 +122,12 @@ impl Revokes {
 }
 
 impl SshdChange {
+    /// Whether whoever does it leaves a mark under its switch that sshd has read it: nothing else tells.
+    #[must_use]
+    pub fn is_marked(&self) -> bool {
+        self.revokes.is_some() || self.says.is_some()
+    }
+
     /// What opens again what this one closes. There is none of one that opens.
     #[must_use]
     pub fn inverse(&self) -> Option<Self> {
@@ -134,6 +144,7 @@ impl SshdChange {
             took_passwords: self.takes_passwords,
             takes_passwords: self.took_passwords,
             revokes,
+            says: self.says.as_ref().map(|_| vec![]),
             ..self.clone()
         })
     }
@@ -152,5 +163,28 @@ pub struct PasswordsRefused {
     /// The accounts.
     pub accounts: Vec<Remote>,
     /// How long the host may take to answer.
+    pub within: Period,
+}
+
+/// The step: see, over a fresh connection, that the host proves itself by a certificate of this authority, and by nothing else that is
+/// known of it.
+///
+/// ```
+/// use dr_core::{Period, keys::HostProof};
+/// let proof = HostProof {
+///     remote: "root@us.example.net".parse().unwrap(),
+///     authority: "ssh-ed25519 AAAA ca".into(),
+///     within: Period::from_secs(30),
+/// };
+/// assert_eq!(proof.remote.port, 22);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostProof {
+    /// The host, by the name that the certificate is for; any account of it.
+    pub remote: Remote,
+    /// The authority's public key, as it stands in a .pub file.
+    pub authority: String,
+    /// How long the host may take.
     pub within: Period,
 }

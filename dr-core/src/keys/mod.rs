@@ -34,7 +34,7 @@ pub use issued::Issued;
 pub(crate) use judge::RSA_BITS_MIN;
 pub use kind::KeyKind;
 pub use known_hosts::{KnownHosts, Place, Verdict};
-pub use lock::{PasswordsRefused, Revokes, SshdChange, Switch};
+pub use lock::{HostProof, PasswordsRefused, Revokes, SshdChange, Switch};
 #[cfg(feature = "world")]
 pub(crate) use options::shell_word;
 pub use options::{KeyOptions, MirrorBy};
@@ -44,8 +44,8 @@ pub use rights::{Expiry, Rights};
 pub use software::Software;
 #[cfg(feature = "world")]
 pub(crate) use sshd_config::{
-    DROP_IN, KEYWORDS, MAIN, REVOKED_DROP_IN, REVOKED_LIST, block, rehearsal, revoked_block, takes_passwords,
-    who_says_yes, with_block, with_revoked, without_block,
+    CERTIFICATES_DROP_IN, DROP_IN, KEYWORDS, MAIN, REVOKED_DROP_IN, REVOKED_LIST, block, rehearsal,
+    revoked_block, takes_passwords, who_says_yes, with_block, without_block,
 };
 pub use sshfp::{Sshfp, SshfpSeen};
 pub use steps::{AuthorizedKeysChange, Content, Proof};

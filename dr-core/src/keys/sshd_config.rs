@@ -16,6 +16,9 @@ pub(crate) const REVOKED_LIST: &str = "/etc/ssh/revoked_keys";
 /// Where the drop-in goes that names it.
 pub(crate) const REVOKED_DROP_IN: &str = "/etc/ssh/sshd_config.d/00-dr-revoked.conf";
 
+/// Where the drop-in goes that names certificates and authorities.
+pub(crate) const CERTIFICATES_DROP_IN: &str = "/etc/ssh/sshd_config.d/00-dr-certificates.conf";
+
 const BEGIN: &str = "# dr lock-down: begin. dr keys unlock takes these lines out again.";
 const END: &str = "# dr lock-down: end.";
 
@@ -30,11 +33,6 @@ pub(crate) fn revoked_block() -> String {
     format!(
         "# dr keys revoke: this file must stay and be readable, or sshd refuses every key.\nRevokedKeys {REVOKED_LIST}\n"
     )
-}
-
-/// The main file with that line at its top.
-pub(crate) fn with_revoked(main: &str) -> String {
-    format!("{}{main}", revoked_block())
 }
 
 /// The main file with our lines at its top.

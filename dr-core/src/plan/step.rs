@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Pause;
 use crate::dns::{Agreement, ZoneChange};
 use crate::failover::{Expect, Raise, RecordMirror, RoleChange, Tenure};
-use crate::keys::{AuthorizedKeysChange, PasswordsRefused, Proof, SshdChange, Switch};
+use crate::keys::{AuthorizedKeysChange, HostProof, PasswordsRefused, Proof, SshdChange, Switch};
 use crate::mirror::Transfer;
 
 /// One thing that dr can do. Each is compare-and-set and idempotent; those that only wait for something change nothing.
@@ -50,6 +50,8 @@ pub enum Step {
     ChangeSshd(SshdChange),
     /// See that a host takes no passwords.
     ProvePasswordsRefused(PasswordsRefused),
+    /// See that a host proves itself by a certificate.
+    ProveHost(HostProof),
 }
 
 /// What takes a step back.
@@ -115,7 +117,8 @@ impl Step {
             | Self::Pause(_)
             | Self::ProveKey(_)
             | Self::ProveKeyRefused(_)
-            | Self::ProvePasswordsRefused(_) => Inverse::Nothing { why: "it only waited or looked" },
+            | Self::ProvePasswordsRefused(_)
+            | Self::ProveHost(_) => Inverse::Nothing { why: "it only waited or looked" },
         }
     }
 
@@ -127,6 +130,7 @@ impl Step {
             Self::AwaitHealthy(expect) => Some(expect.within.as_duration()),
             Self::ProveKey(proof) | Self::ProveKeyRefused(proof) => Some(proof.within.as_duration()),
             Self::ProvePasswordsRefused(look) => Some(look.within.as_duration()),
+            Self::ProveHost(proof) => Some(proof.within.as_duration()),
             Self::Pause(pause) => Some(pause.span.as_duration()),
             Self::Mirror(_)
             | Self::ChangeZone(_)

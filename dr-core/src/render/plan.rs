@@ -111,6 +111,14 @@ fn step(page: &mut String, number: usize, planned: &Planned, style: Style) {
             let accounts: Vec<String> = look.accounts.iter().map(ToString::to_string).collect();
             detail(page, &format!("{}, within {}", accounts.join(", "), look.within), style);
         }
+        Step::ProveHost(proof) => {
+            let authority = clean(&proof.authority);
+            detail(
+                page,
+                &format!("{} by {authority}, within {}", proof.remote.authority(), proof.within),
+                style,
+            );
+        }
         Step::ProveKey(proof) | Step::ProveKeyRefused(proof) => {
             let key = clean(&proof.public_key);
             detail(page, &format!("{} with {key}, within {}", proof.remote, proof.within), style);
@@ -276,7 +284,9 @@ fn sshd(page: &mut String, change: &SshdChange, style: Style) {
     }
     lines_of(page, (&change.path, &change.remote.to_string()), (&change.from, &change.to), style);
     let accounts: Vec<&str> = change.accounts.iter().map(|account| account.user.as_str()).collect();
-    if let (Some(switch), None) = (&change.switch, &change.revokes) {
+    if let Some(says) = change.says.as_ref().filter(|says| !says.is_empty()) {
+        detail(page, &clean(&format!("kept only if sshd says '{}'", says.join("', '"))), style);
+    } else if let (Some(switch), None, None) = (&change.switch, &change.revokes, &change.says) {
         let kept = format!(
             "kept only if sshd says that it holds for {}; under switch {}",
             accounts.join(", "),

@@ -28,6 +28,7 @@ pub(super) async fn observe(
         Step::SetSwitch(switch) => keys::lock::observe_switch(world, switch, control).await,
         Step::ChangeSshd(change) => keys::lock::observe_sshd(world, change, control).await,
         Step::ProvePasswordsRefused(look) => keys::lock::observe_passwords(world, look).await,
+        Step::ProveHost(proof) => keys::bring::observe_host(world, proof).await,
         // The machine knows when the step began; the world has nothing to say about it.
         Step::Pause(_) => Ok(StepState::From),
     }
@@ -49,6 +50,7 @@ pub(super) async fn act(world: &World, hands: &Hands, step: &Step, control: &Con
         | Step::ProveKey(_)
         | Step::ProveKeyRefused(_)
         | Step::ProvePasswordsRefused(_)
+        | Step::ProveHost(_)
         | Step::Pause(_) => Err(Error::new(
             ErrorKind::Internal,
             "perform a step",

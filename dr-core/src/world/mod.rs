@@ -502,6 +502,9 @@ pub trait Shell: Send + Sync {
     /// The host keys that a host announces after a login and proves to hold, with what is known of each: a host that is known already
     /// vouches for its other keys, also for one that is to follow. Empty if it announces none.
     async fn announced_host_keys(&self, remote: &Remote) -> Result<Vec<HostKeyShown>>;
+    /// Whether the host proves itself, over a fresh connection, by a certificate of this authority for the name that it is reached by,
+    /// whatever else is known of it. `HostKey` if it does not.
+    async fn prove_host(&self, remote: &Remote, authority: &str) -> Result<()>;
     /// The methods by which the host lets this account in, as it names them, over a fresh connection. Nothing is offered.
     async fn offers(&self, remote: &Remote) -> Result<Vec<String>>;
     /// The public keys whose private halves are at hand, in the order in which they would be tried.

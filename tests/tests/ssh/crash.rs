@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::audit::{access_to, account};
 use super::install::toolkit_by;
-use super::{lock_down, revoke, *};
+use super::{bring, lock_down, revoke, *};
 use dr_core::Period;
 use dr_core::keys::{RevocationList, Software};
 use dr_core::run::Outcome;
@@ -71,6 +71,9 @@ impl Shell for Dying {
     }
     async fn announced_host_keys(&self, remote: &Remote) -> Said<Vec<HostKeyShown>> {
         self.inner.announced_host_keys(remote).await
+    }
+    async fn prove_host(&self, remote: &Remote, authority: &str) -> Said<()> {
+        self.inner.prove_host(remote, authority).await
     }
     async fn offers(&self, remote: &Remote) -> Said<Vec<String>> {
         self.inner.offers(remote).await
@@ -202,4 +205,39 @@ async fn locking(mut calls: usize) -> Vec<Outcome> {
         calls += LANES;
     }
     ends
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_is_brought_by_somebody_who_dies_locks_nobody_out() {
+    let (a, b, c, d) = tokio::join!(certifying(1), certifying(2), certifying(3), certifying(4));
+    ends_are_whole(&[a, b, c, d]);
+}
+
+async fn certifying(mut calls: usize) -> Vec<Outcome> {
+    let scene = bring::Scene::new("UsePAM no\nSubsystem sftp internal-sftp\nPasswordAuthentication no\n");
+    let certificate = scene.certificate(None, "127.0.0.1", 1).await.to_string();
+    let (before, mine) = (scene.files(), access_to(&scene.host, &scene.mine));
+    let mut ends = vec![];
+    loop {
+        let plan = scene.plan(&certificate, AFTER.as_secs()).await.unwrap();
+        let whole = apply_and_die(&plan, mine.clone(), &scene.desk, calls).await;
+        switch_is_quiet(&scene.host).await;
+        log_in(mine.clone(), &account(&scene.host, "root")).await.unwrap();
+        let run = scene.toolkit.runs().await.unwrap()[0].run;
+        let done = match &whole {
+            Some(applied) => applied.outcome,
+            None => scene.toolkit.resume(run, "test", &Control::silent()).await.unwrap().outcome,
+        };
+        ends.push(done);
+        assert_eq!(scene.is_believed().await, done == Outcome::New, "after {calls} calls: {done:?}");
+        if done == Outcome::New {
+            let undone = scene.toolkit.undo(run, "test", &Control::silent()).await.unwrap();
+            assert_eq!(undone.outcome, Outcome::Old, "after {calls} calls: {undone:?}");
+        }
+        assert_eq!(scene.files(), before, "after {calls} calls: {done:?}");
+        if whole.is_some() {
+            return ends;
+        }
+        calls += LANES;
+    }
 }

@@ -16,6 +16,7 @@ use dr_tests::{Login, Sshd};
 use tempfile::TempDir;
 
 mod audit;
+mod bring;
 mod certificates;
 mod commands;
 mod crash;

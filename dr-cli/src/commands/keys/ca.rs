@@ -4,13 +4,21 @@ use dr_core::keys::{Bearer, Issued, Permit};
 use dr_core::toolkit::CertifyOptions;
 use dr_core::{Estate, Result};
 
+use super::certificate_or_key;
 use crate::args::{Ca, Common, PermitWord, Signing};
+use crate::commands::show_and_apply;
 use crate::console::Console;
 use crate::context;
 
 pub(super) async fn run(common: &Common, console: &Console, estate: Estate, words: Ca) -> Result<u8> {
     let (bearer, key, signing, good_for, from, command, permit) = match words {
         Ca::List { ca } => return list(common, console, estate, &ca),
+        Ca::Install { file, remote, after } => {
+            let (toolkit, control) = (context::toolkit(common, estate)?, console.control());
+            let line = certificate_or_key(&file)?;
+            let plan = toolkit.plan_certificate_install(&remote, &line, after, &control).await?;
+            return show_and_apply(&toolkit, &plan, common, console, &control).await;
+        }
         Ca::User { key, signing, good_for, from, command, permit } => {
             (Bearer::User, key, signing, good_for, from, command, permit)
         }

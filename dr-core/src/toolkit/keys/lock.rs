@@ -155,6 +155,7 @@ impl Toolkit {
                 took_passwords: None,
                 takes_passwords: None,
                 revokes: None,
+                says: None,
             };
             let title = format!("take our lines out of {path}, and have sshd read it");
             steps.push(Planned::needed(title, Step::ChangeSshd(change)));
@@ -165,7 +166,7 @@ impl Toolkit {
 }
 
 /// Only OpenSSH has a configuration in which passwords can be switched off.
-async fn has_sshd(world: &World, remote: &Remote) -> Result<()> {
+pub(super) async fn has_sshd(world: &World, remote: &Remote) -> Result<()> {
     world.shell.software(remote).await?.has_sshd_config().map_err(|(why, hint)| {
         Error::new(
             ErrorKind::Unsupported,
@@ -177,7 +178,7 @@ async fn has_sshd(world: &World, remote: &Remote) -> Result<()> {
 }
 
 /// For every account a key that opens it, by a fresh login each.
-async fn proofs(world: &World, accounts: &[Remote]) -> Result<Vec<Proof>> {
+pub(super) async fn proofs(world: &World, accounts: &[Remote]) -> Result<Vec<Proof>> {
     let keys = world.shell.keys_at_hand().await?;
     let mut proofs = vec![];
     for account in accounts {
@@ -349,6 +350,7 @@ fn steps(
         took_passwords: Some(open),
         takes_passwords: Some(false),
         revokes: None,
+        says: None,
     };
     let refused = PasswordsRefused { accounts: accounts.to_vec(), within: WITHIN };
     let disarm = arm.inverse();
@@ -405,7 +407,7 @@ pub(in crate::toolkit) async fn observe_sshd(
         return Ok(StepState::Other(format!("somebody else changed {}", step.path)));
     }
     // The file is one thing, what sshd has read of it another.
-    if let (Some(_), Some(name)) = (&step.revokes, &step.switch) {
+    if let (true, Some(name)) = (step.is_marked(), &step.switch) {
         let said = script::as_root(world, &step.remote, &script::was_read(name), control).await?;
         return Ok(if said.answer("read").is_some() { StepState::To } else { StepState::Partial });
     }

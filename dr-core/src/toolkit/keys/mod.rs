@@ -2,6 +2,7 @@
 
 mod audit;
 mod authority;
+pub(super) mod bring;
 mod gather;
 pub(super) mod lock;
 mod place;

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::keys::{
     Content, Effective, MAIN, PublicKey, REVOKED_DROP_IN, REVOKED_LIST, RevocationList, Revoked, Revokes,
-    SshdChange, Switch, rehearsal, revoked_block, with_revoked,
+    SshdChange, Switch, rehearsal, revoked_block,
 };
 use crate::plan::{Planned, Step};
 use crate::time::{Period, Timestamp};
@@ -72,7 +72,10 @@ pub(super) async fn list(
             .hint("sshd refuses every key while it is: repair it, or take RevokedKeys out of sshd_config, from a console")
     })?;
     let new = list.add(revoked).map_err(|why| Error::new(ErrorKind::Usage, operation(), why))?;
-    let named = if named.is_some() { None } else { Some(place(world, remote).await?) };
+    let named = match named {
+        Some(_) => None,
+        None => Some(place(world, remote, REVOKED_DROP_IN, &revoked_block()).await?),
+    };
     if !new && named.is_none() {
         return Ok(None);
     }
@@ -81,14 +84,25 @@ pub(super) async fn list(
     Ok(Some(ListChange { path: path.to_owned(), from, to, named, switch }))
 }
 
-/// Where sshd is to learn of the list: in a drop-in where those are read, else at the top of the main file.
-async fn place(world: &World, remote: &Remote) -> Result<(&'static str, Option<Vec<u8>>, String)> {
+/// Where sshd is to learn of something, and that file before and after: in a drop-in where those are read, after what stands there
+/// already, else at the top of the main file.
+pub(super) async fn place(
+    world: &World,
+    remote: &Remote,
+    drop_in: &'static str,
+    lines: &str,
+) -> Result<(&'static str, Option<Vec<u8>>, String)> {
     let main = world.shell.read_file(remote, MAIN).await?.unwrap_or_default();
     let text = String::from_utf8_lossy(&main).into_owned();
     if rehearsal(&text, &[], "").is_none() {
-        return Ok((MAIN, Some(main), with_revoked(&text)));
+        return Ok((MAIN, Some(main), format!("{lines}{text}")));
     }
-    Ok((REVOKED_DROP_IN, world.shell.read_file(remote, REVOKED_DROP_IN).await?, revoked_block()))
+    let before = world.shell.read_file(remote, drop_in).await?;
+    let mut after = before.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
+    if !after.contains(lines) {
+        after.push_str(lines);
+    }
+    Ok((drop_in, before, after))
 }
 
 /// The list first, proven; then, under a dead-man's switch, the configuration that names it.
@@ -113,6 +127,7 @@ pub(super) fn steps(
         took_passwords: None,
         takes_passwords: None,
         revokes: Some(revokes),
+        says: None,
     };
     let mut steps = vec![];
     if from.as_deref() != Some(to.as_slice()) {

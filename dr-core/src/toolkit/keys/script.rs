@@ -140,7 +140,13 @@ pub(super) fn change(step: &SshdChange, from: &str, to: &str) -> String {
     );
     if step.switch.is_some() {
         script.push_str("\"$sshd\" -t || { put \"$file\" \"$from\"; echo 'dr broken-by-it'; exit 0; }\n");
-        if step.revokes.is_some() {
+        if let Some(says) = &step.says {
+            for line in says.iter().map(|line| shell_word(line)) {
+                script.push_str(&format!(
+                    "ask root 2>/dev/null | grep -iqxF {line} || {{ put \"$file\" \"$from\"; echo \"dr open\" not {line}; exit 0; }}\n"
+                ));
+            }
+        } else if step.revokes.is_some() {
             script.push_str(
                 "ask root 2>/dev/null | grep -iqE \"^revokedkeys (.* )?$list( |\\$)\" || \\\n\
                  { put \"$file\" \"$from\"; echo 'dr open: it names another list of revoked keys'; exit 0; }\n",
@@ -159,7 +165,7 @@ pub(super) fn change(step: &SshdChange, from: &str, to: &str) -> String {
             "\"$sshd\" -t || { echo 'dr broken'; exit 0; }\nreload || { echo 'dr no-reload'; exit 0; }\n",
         );
     }
-    if let (Some(_), Some(name)) = (&step.revokes, &step.switch) {
+    if let (true, Some(name)) = (step.is_marked(), &step.switch) {
         script.push_str(&format!(": > {}/read\n", place(name)));
     }
     // sshd takes a moment to start itself anew.
@@ -197,6 +203,11 @@ fi
 printf %s "$to" | base64 -d > "$file.dr-new" && chmod 644 "$file.dr-new" || { rm -f "$file.dr-new"; echo 'dr unwritten'; exit 0; }
 verdict "$file.dr-new" || { rm -f "$file.dr-new"; exit 0; }
 sync "$file.dr-new" 2>/dev/null; mv -f "$file.dr-new" "$file"; echo 'dr done'
+"#;
+
+/// Prints what sshd says of its configuration, and every host key of it: `key PATH LINE`.
+pub(super) const HOST_KEYS: &str = r#"ask root | sed 's/^/ /'; ask root | sed -n 's/^[Hh]ost[Kk]ey //p' | while read -r f; do
+  [ -r "$f.pub" ] && echo "dr key $f $(head -n 1 "$f.pub")"; done; echo 'dr end'
 "#;
 
 /// Whether sshd has read what a change under this switch wrote.

@@ -144,6 +144,10 @@ impl Shell for Process {
         Ok(vec![])
     }
 
+    async fn prove_host(&self, _: &Remote, _: &str) -> Result<()> {
+        Ok(())
+    }
+
     async fn software(&self, _: &Remote) -> Result<Software> {
         Ok(Software::parse("SSH-2.0-OpenSSH_10.0"))
     }

@@ -148,7 +148,11 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects and exchanges keys.
     pub(super) async fn open(access: &Access, remote: &Remote) -> Result<Self> {
-        let trust = Trust::gather(access, remote).await?;
+        Self::open_by(access, remote, Trust::gather(access, remote).await?).await
+    }
+
+    /// The same, where the host is judged by something else than what the access knows of it.
+    pub(super) async fn open_by(access: &Access, remote: &Remote, trust: Trust) -> Result<Self> {
         let config = Config {
             preferred: Preferred {
                 key: Cow::Owned(trust.algorithms()?),

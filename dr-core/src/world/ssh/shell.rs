@@ -18,6 +18,7 @@ use super::looking;
 use super::replace::{Swap, replace};
 use super::secret_key;
 use super::session::Session;
+use super::trust::Trust;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::keys::{PublicKey, Software};
@@ -259,6 +260,16 @@ impl Shell for SshShell {
 
     async fn announced_host_keys(&self, remote: &Remote) -> Result<Vec<HostKeyShown>> {
         self.connector.limited(remote, looking::announced(self.connector.access(), remote)).await
+    }
+
+    async fn prove_host(&self, remote: &Remote, authority: &str) -> Result<()> {
+        let trust = Trust::by_authority(remote, authority);
+        let prove = async {
+            let connection = Connection::open_by(self.connector.access(), remote, trust).await?;
+            self.part(connection).await;
+            Ok(())
+        };
+        self.connector.limited(remote, prove).await
     }
 
     async fn offers(&self, remote: &Remote) -> Result<Vec<String>> {

@@ -48,6 +48,13 @@ impl Trust {
         Ok(Self { remote: remote.clone(), pins, known, files })
     }
 
+    /// By certificates of this authority, and by nothing else.
+    pub(super) fn by_authority(remote: &Remote, authority: &str) -> Self {
+        let mut known = KnownHosts::default();
+        known.read("the authority", format!("@cert-authority * {authority}\n").as_bytes());
+        Self { remote: remote.clone(), pins: vec![], known, files: vec![] }
+    }
+
     /// Which kinds of host key to ask for: those that are known for this host, so that it proves itself by a key that can be
     /// judged; for a host of which nothing is known, every kind that this build can check.
     pub(super) fn algorithms(&self) -> Result<Vec<Algorithm>> {
