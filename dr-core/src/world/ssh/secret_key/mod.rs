@@ -151,6 +151,11 @@ impl SecretKey {
             }
         })
     }
+
+    /// Both halves as OpenSSH and its agent write them.
+    pub(super) fn wire(&self) -> &[u8] {
+        &self.pair.0
+    }
 }
 
 impl std::fmt::Debug for SecretKey {
