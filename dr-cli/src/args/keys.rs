@@ -166,6 +166,9 @@ pub(crate) enum Keys {
         /// Compare with the inventory in this file, then write the new one there
         #[arg(long, value_name = "FILE")]
         record: Option<PathBuf>,
+        /// Write a page for a browser here: one file that needs no other
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
         /// A certificate authority's private key: what it signed and has to be renewed is a finding (repeatable)
         #[arg(long, value_name = "FILE")]
         ca: Vec<PathBuf>,

@@ -46,8 +46,9 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
             };
             install(common, console, estate, &key, &remote, secret, options).await
         }
-        Keys::Audit { remotes, file, known, record, ca } => {
-            audit::run(common, console, estate, audit::Words { remotes, file, known, record, ca }).await
+        Keys::Audit { remotes, file, known, record, html, ca } => {
+            let words = audit::Words { remotes, file, known, record, html, ca };
+            audit::run(common, console, estate, words).await
         }
         Keys::Trust { remote, dns, update, yes } => {
             trust::run(common, console, estate, &remote, (dns, update), yes).await
