@@ -21,13 +21,9 @@ pub use trust::HostKeys;
 use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
-<<<<<<< HEAD
 use crate::keys::{
-    AuthorizedKeys, AuthorizedKeysChange, Content, Existing, KeyKind, KeyOptions, Proof, PublicKey, too_open,
+    AuthorizedKeys, AuthorizedKeysChange, Content, Existing, KeyKind, KeyOptions, Proof, PublicKey,
 };
-=======
-use crate::keys::{AuthorizedKeys, AuthorizedKeysChange, Content, Existing, KeyOptions, Proof, PublicKey};
->>>>>>> 9ff5f0b
 use crate::plan::{OnFailure, Plan, Planned, Step};
 use crate::report::{Finding, Report, Subject, Unexamined, code};
 use crate::run::StepState;
