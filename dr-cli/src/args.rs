@@ -13,7 +13,7 @@ use dr_core::failover::GuardName;
 use dr_core::{DnsName, HostId, Location, Period, RecordType, Remote, Severity, SiteId, ZoneName};
 
 pub(crate) use dns::DnsCheck;
-pub(crate) use keys::{Ca, KeyAllow, Keys, MirrorByWord, PermitWord, Signing};
+pub(crate) use keys::{AgentWords, Ca, KeyAllow, Keys, MirrorByWord, PermitWord, Signing};
 pub(crate) use many::{Many, Schedule};
 
 /// Disaster recovery for two or more web servers: mirror, DNS, failover and keys.

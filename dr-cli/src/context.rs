@@ -85,6 +85,14 @@ pub(crate) fn own_access() -> Access {
     }
 }
 
+/// The socket of the ssh-agent, for a command that cannot do without.
+pub(crate) fn agent_socket() -> Result<PathBuf> {
+    std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from).ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, "find the ssh-agent", "SSH_AUTH_SOCK is not set")
+            .hint("start one: eval $(ssh-agent)")
+    })
+}
+
 /// The known_hosts file to which new host keys are added: the first that was named, or the user's own.
 pub(crate) fn known_hosts(common: &Common) -> Option<PathBuf> {
     let own = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".ssh/known_hosts"));

@@ -76,6 +76,38 @@ pub(crate) struct Signing {
     /// Ask for the passphrase of the authority's key on the terminal
     #[arg(long)]
     pub(crate) ask_passphrase: bool,
+    /// The ssh-agent ($SSH_AUTH_SOCK) holds the authority's key and signs; --ca names its public half
+    #[arg(long, conflicts_with_all = ["passphrase_file", "ask_passphrase"])]
+    pub(crate) by_agent: bool,
+}
+
+/// `dr keys agent`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum AgentWords {
+    /// The keys that it holds
+    List,
+    /// Give it a private key
+    Add {
+        /// The private key's file
+        key: PathBuf,
+        /// It forgets the key after so long
+        #[arg(long = "for", value_name = "SPAN")]
+        lifetime: Option<Period>,
+        /// It asks a person before each use
+        #[arg(long)]
+        confirm: bool,
+        /// The file whose first line is the key's passphrase [default: it has none]
+        #[arg(long, value_name = "FILE", conflicts_with = "ask_passphrase")]
+        passphrase_file: Option<PathBuf>,
+        /// Ask for the key's passphrase on the terminal
+        #[arg(long)]
+        ask_passphrase: bool,
+    },
+    /// Let it forget a key
+    Remove {
+        /// The public key's file
+        key: PathBuf,
+    },
 }
 
 /// What a user's certificate may allow.
@@ -144,6 +176,9 @@ pub(crate) enum Keys {
         /// Compare with the inventory in this file, then write the new one there
         #[arg(long, value_name = "FILE")]
         record: Option<PathBuf>,
+        /// Write a page for a browser here: one file that needs no other
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
         /// A certificate authority's private key: what it signed and has to be renewed is a finding (repeatable)
         #[arg(long, value_name = "FILE")]
         ca: Vec<PathBuf>,
@@ -173,6 +208,9 @@ pub(crate) enum Keys {
     /// Certificates: sign one for a user or a host, or list what was signed
     #[command(subcommand)]
     Ca(Ca),
+    /// The ssh-agent of $SSH_AUTH_SOCK: what it holds, give it a key, let it forget one
+    #[command(subcommand)]
+    Agent(AgentWords),
     /// Switch passwords off on a host, once every account is proved to open by a key; it takes itself back if that fails
     LockDown {
         /// The account to do it with, root or one that may sudo: user@host

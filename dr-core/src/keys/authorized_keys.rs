@@ -203,7 +203,14 @@ impl AuthorizedKeys {
 
 impl Line {
     fn parse(raw: &[u8]) -> Self {
-        Self { raw: raw.to_vec(), content: Content::parse(raw) }
+        let content = match Meant::parse(raw) {
+            Meant::Nothing => Content::Nothing,
+            Meant::Broken(why) => Content::Broken(why),
+            Meant::Key { options, key, rights } => {
+                Content::Key { options: options.to_vec(), key, authority: rights.authority }
+            }
+        };
+        Self { raw: raw.to_vec(), content }
     }
 
     fn is_for(&self, wanted: &PublicKey) -> bool {
@@ -211,9 +218,21 @@ impl Line {
     }
 }
 
-impl Content {
+/// What sshd makes of a line.
+pub(super) enum Meant<'a> {
+    Nothing,
+    Key { options: &'a [u8], key: PublicKey, rights: Rights },
+    Broken(&'static str),
+}
+
+/// Every line of a file in turn, without keeping any: files of 100,000 lines are audited.
+pub(super) fn meant(content: &[u8]) -> impl Iterator<Item = Meant<'_>> {
+    content.split_inclusive(|byte| *byte == b'\n').map(Meant::parse)
+}
+
+impl<'a> Meant<'a> {
     /// As `auth_check_authkey_line` in OpenSSH.
-    fn parse(raw: &[u8]) -> Self {
+    fn parse(raw: &'a [u8]) -> Self {
         let line = raw.strip_suffix(b"\n").unwrap_or(raw);
         // The C string that sshd works on ends at a NUL.
         let line = skip_blanks(line.split(|byte| *byte == 0).next().unwrap_or_default());
@@ -221,7 +240,7 @@ impl Content {
             return Self::Nothing;
         }
         if let Some(key) = PublicKey::read(line) {
-            return Self::Key { options: vec![], key, authority: false };
+            return Self::Key { options: &[], key, rights: Rights::default() };
         }
         let Some((options, rest)) = rights::split(line) else {
             return Self::Broken("a quote is not closed");
@@ -230,7 +249,7 @@ impl Content {
             return Self::Broken("there is no key that sshd could read");
         };
         match Rights::parse(options) {
-            Ok(found) => Self::Key { options: options.to_vec(), key, authority: found.authority },
+            Ok(rights) => Self::Key { options, key, rights },
             Err(why) => Self::Broken(why),
         }
     }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::authorized_keys::AuthorizedKeys;
+use super::authorized_keys::{Meant, meant};
 use super::effective::Effective;
 use super::rights::Rights;
 use super::strict::{Group, PathSeen, StrictModes, User};
@@ -200,6 +200,9 @@ pub struct AccountLogin {
     /// A program that is asked for further keys, which are not seen here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys_command: Option<String>,
+    /// Its shell, where that is one with which nobody can do anything (`nologin`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shut_by: Option<String>,
 }
 
 impl Inventory {
@@ -241,26 +244,32 @@ impl Inventory {
         strict_modes: StrictModes,
     ) {
         let (host, account, path) = place;
-        let file = AuthorizedKeys::parse(content);
         let before = self.access.len();
-        self.access.extend(file.entries().map(|entry| Access {
-            host: host.to_owned(),
-            account: account.to_owned(),
-            file: path.to_owned(),
-            line: entry.line,
-            key: entry.key.fingerprint(),
-            algorithm: entry.key.algorithm().to_owned(),
-            bits: entry.key.bits(),
-            comment: entry.key.comment().to_owned(),
-            expires: entry.rights.expires.map(|expiry| expiry.at(zone_minutes)),
-            rights: entry.rights,
-        }));
+        let mut broken = vec![];
+        for (line, meant) in (1..).zip(meant(content)) {
+            match meant {
+                Meant::Nothing => {}
+                Meant::Broken(why) => broken.push(BrokenLine { line, why: why.to_owned() }),
+                Meant::Key { key, rights, .. } => self.access.push(Access {
+                    host: host.to_owned(),
+                    account: account.to_owned(),
+                    file: path.to_owned(),
+                    line,
+                    key: key.fingerprint(),
+                    algorithm: key.algorithm().to_owned(),
+                    bits: key.bits(),
+                    comment: key.comment().to_owned(),
+                    expires: rights.expires.map(|expiry| expiry.at(zone_minutes)),
+                    rights,
+                }),
+            }
+        }
         self.files.push(KeyFile {
             host: host.to_owned(),
             account: account.to_owned(),
             file: path.to_owned(),
             keys: self.access.len() - before,
-            broken: file.broken().map(|(line, why)| BrokenLine { line, why: why.to_owned() }).collect(),
+            broken,
             strict_modes,
         });
     }
@@ -278,5 +287,11 @@ fn login(host: &HostSeen, seen: &AccountSeen, user: Option<&User>, effective: &E
             .value("authorizedkeyscommand")
             .filter(|command| *command != "none")
             .map(str::to_owned),
+        shut_by: user.map(|user| &user.shell).filter(|shell| is_shut(shell)).cloned(),
     }
+}
+
+/// Whether a shell ends at once, whoever comes.
+fn is_shut(shell: &str) -> bool {
+    matches!(shell.rsplit('/').next(), Some("nologin" | "false" | "sync" | "shutdown" | "halt"))
 }

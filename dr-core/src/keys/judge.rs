@@ -38,6 +38,7 @@ impl Inventory {
         }
         self.shared(&mut findings);
         self.logins(&mut findings);
+        self.left_over(&known, &mut findings);
         findings
     }
 
@@ -122,6 +123,30 @@ impl Inventory {
                 let message = format!("sshd lets it in with a password (by {keyword})");
                 findings.push(Finding::new(code, subject.clone(), message).with("keyword", keyword));
             }
+        }
+    }
+
+    /// Keys of accounts in which nobody can do anything, and keys that are expected and open nothing.
+    fn left_over(&self, known: &BTreeSet<&str>, findings: &mut Vec<Finding>) {
+        let shut = self.accounts.iter().filter_map(|account| Some((account, account.shut_by.as_ref()?)));
+        for (account, shell) in shut {
+            let of = |line: &&Access| (&line.host, &line.account) == (&account.host, &account.account);
+            let lines: Vec<&Access> = self.access.iter().filter(of).collect();
+            if !lines.is_empty() {
+                let said = format!(
+                    "its shell is {shell}, so they run nothing, and forward connections unless restricted"
+                );
+                let subject = subject(&account.host, &account.account, "");
+                findings.push(grouped(code::KEY_ORPHANED, subject, &lines, &said, |line| placed(line)));
+            }
+        }
+        let mut unused = known.clone();
+        for line in &self.access {
+            unused.remove(line.key.as_str());
+        }
+        for key in unused {
+            let message = "it is expected, and opens nothing that was looked at";
+            findings.push(Finding::new(code::KEY_ORPHANED, Subject::new("key", key), message));
         }
     }
 
@@ -262,5 +287,45 @@ fn shown(line: &Access) -> String {
             let comment: String = comment.chars().filter(|c| !c.is_control()).take(60).collect();
             format!("{} ({comment}, {kind})", line.key)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::{AccountSeen, Effective, FileSeen, HostSeen, User};
+
+    const ANN: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ ann";
+
+    #[test]
+    fn keys_that_are_left_over_are_found() {
+        let user = |name: &str, shell: &str| {
+            User::parse(&format!("{name}:x:1000:1000::/home/{name}:{shell}")).unwrap()
+        };
+        let account = |name: &str| AccountSeen {
+            account: name.into(),
+            effective: Some(Effective::parse("passwordauthentication no\n")),
+            files: vec![FileSeen { path: "keys".into(), content: ANN.into(), ..FileSeen::default() }],
+        };
+        let host = HostSeen {
+            host: "uk".into(),
+            users: vec![user("web", "/usr/sbin/nologin"), user("ann", "/bin/bash")],
+            accounts: vec![account("web"), account("ann")],
+            ..HostSeen::default()
+        };
+        let inventory = Inventory::of(&[host], Timestamp::default());
+        let left_over = |known: &[String]| -> Vec<String> {
+            let found =
+                inventory.findings(known).into_iter().filter(|finding| finding.code == code::KEY_ORPHANED);
+            found.map(|finding| format!("{} {}", finding.subject.name, finding.message)).collect()
+        };
+        let found = left_over(&[]);
+        assert!(
+            found.len() == 1 && found[0].starts_with("web on uk its shell is /usr/sbin/nologin"),
+            "{found:?}"
+        );
+        let gone = "SHA256:gone".to_owned();
+        let found = left_over(&[inventory.access[0].key.clone(), gone]);
+        assert!(found.len() == 2 && found[1].starts_with("SHA256:gone it is expected"), "{found:?}");
     }
 }

@@ -49,6 +49,12 @@ impl PublicKey {
     /// ```
     #[must_use]
     pub fn from_blob(blob: &[u8]) -> Option<Self> {
+        let algorithm = Self::judge(blob)?;
+        Some(Self { algorithm, blob: blob.to_vec(), comment: String::new() })
+    }
+
+    /// The kind of key that these bytes are.
+    fn judge(blob: &[u8]) -> Option<&'static str> {
         let mut fields = Fields(blob);
         let name = fields.next()?;
         let (algorithm, count) = KINDS.iter().find(|kind| kind.0.as_bytes() == name)?;
@@ -60,7 +66,7 @@ impl PublicKey {
         }
         let whole = fields.0.is_empty() && rest == *count;
         let sized = *algorithm != "ssh-ed25519" || last.len() == 32;
-        (whole && sized).then(|| Self { algorithm, blob: blob.to_vec(), comment: String::new() })
+        (whole && sized).then_some(*algorithm)
     }
 
     /// Reads `kind base64 [comment]` from the start of a line; what follows the base64 is the comment.
@@ -79,12 +85,9 @@ impl PublicKey {
         } else {
             BASE64.decode(text)
         };
-        let mut key = Self::from_blob(&blob.ok()?)?;
-        if kind != key.algorithm.as_bytes() {
-            return None;
-        }
-        key.comment = String::from_utf8_lossy(comment).trim().to_owned();
-        Some(key)
+        let blob = blob.ok()?;
+        let algorithm = Self::judge(&blob).filter(|algorithm| kind == algorithm.as_bytes())?;
+        Some(Self { algorithm, blob, comment: String::from_utf8_lossy(comment).trim().to_owned() })
     }
 
     /// The number of fields in the blob of a kind of key, its name included.
@@ -150,7 +153,10 @@ impl PublicKey {
     /// The fingerprint as `ssh-keygen -l` shows it: `SHA256:` and the digest of the bytes in base64 without padding.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        format!("SHA256:{}", BASE64_NOPAD.encode(&Sha256::digest(&self.blob)))
+        let mut text = String::with_capacity(50);
+        text.push_str("SHA256:");
+        BASE64_NOPAD.encode_append(&Sha256::digest(&self.blob), &mut text);
+        text
     }
 }
 

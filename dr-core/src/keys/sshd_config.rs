@@ -162,4 +162,24 @@ mod tests {
         )];
         assert_eq!(who_says_yes(&files), ["/a:2: passwordauthentication=\"yes\""]);
     }
+
+    proptest::proptest! {
+        /// Whatever an sshd_config holds, our lines come and go, and what sshd is asked of a copy of it is made in time.
+        #[test]
+        fn no_file_does_harm(pieces in proptest::collection::vec(proptest::prop_oneof![
+            proptest::prelude::Just("\n".to_owned()), proptest::prelude::Just("Include ".to_owned()),
+            proptest::prelude::Just("/etc/ssh/sshd_config.d/*.conf".to_owned()),
+            proptest::prelude::Just("Match User a\n".to_owned()),
+            proptest::prelude::Just("PasswordAuthentication yes\n".to_owned()),
+            proptest::prelude::Just("=\"\0\r".to_owned()), proptest::prelude::any::<String>(),
+        ], 0..16)) {
+            let main = pieces.concat();
+            let foreign = without_block(&main);
+            proptest::prop_assert_eq!(without_block(&with_block(&foreign)), foreign.as_str());
+            let _ = rehearsal(&main, &["/etc/ssh/sshd_config.d/00.conf".to_owned()], "/tmp/beside");
+            let _ = who_says_yes(&[("sshd_config".to_owned(), main.clone())]);
+            let effective = crate::keys::Effective::parse(&main);
+            let _ = (effective.takes_passwords(true), effective.key_files("ann", 1000, "/home/ann"));
+        }
+    }
 }

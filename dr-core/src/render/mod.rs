@@ -3,6 +3,7 @@
 //!
 //! Whatever came from outside is escaped, so that no server's answer and no file's name can command the terminal.
 
+mod access_page;
 mod error;
 mod event;
 mod layout;
@@ -12,6 +13,7 @@ mod plan;
 mod report;
 mod schedule;
 
+pub use access_page::access_page;
 pub use error::error;
 pub use event::event;
 pub use memo::memo;

@@ -335,6 +335,9 @@ codes! {
     KEY_FORWARDS_AGENT = "keys.forwards_agent", Info,
         "A key may bring an ssh-agent along, which root on that host can then use",
         "Add no-agent-forwarding or restrict to the line, or AllowAgentForwarding no to sshd_config";
+    KEY_ORPHANED = "keys.orphaned", Notice,
+        "A key is left over: its account has no shell to log in with, or it is expected and opens nothing",
+        "Take its line out with dr keys revoke, or take it off the list of known keys";
     KEY_CHANGED = "keys.changed", Notice,
         "Who can log in is not what it was at the last audit",
         "If nobody meant to change it, treat the host as broken into";

@@ -168,6 +168,16 @@ fn an_audit_lists_every_key_and_what_is_wrong() {
     let said =
         desk.exits(1, &["keys", "audit", "--file", file, "--record", &record, "--fail-on", "notice", "-n"]);
     said.has(&["keys.changed", "may do something else", "keys.twice"]);
+    let page = desk.path("page.html");
+    desk.exits(0, &["keys", "audit", "--file", file, "--html", &page, "--dry-run"]);
+    assert!(!Path::new(&page).exists(), "a dry run writes nothing");
+    desk.exits(0, &["keys", "audit", "--file", file, "--html", &page]);
+    let html = fs::read_to_string(&page).unwrap();
+    assert!(
+        html.contains("SHA256:") && html.contains("keys.not_restricted") && html.ends_with("</html>\n"),
+        "{html}"
+    );
+    assert!(!html.contains("http://") && !html.contains("https://") && !html.contains("<script"), "{html}");
     desk.exits(18, &["keys", "audit", "--file", &desk.path("none")]).has(&["none"]);
     let not_keys = desk.write("not_keys", "hello\n");
     desk.exits(2, &["keys", "audit", "--file", file, "--known", &not_keys]).has(&["line 1"]);

@@ -311,13 +311,13 @@ async fn a_line_that_dies_in_a_session_is_unreachable_and_the_next_call_connects
 }
 
 /// OpenSSH's ssh-agent, ended when dropped.
-struct Agent {
-    socket: PathBuf,
+pub(super) struct Agent {
+    pub(super) socket: PathBuf,
     process: std::process::Child,
 }
 
 impl Agent {
-    fn start(desk: &Desk) -> Self {
+    pub(super) fn start(desk: &Desk) -> Self {
         let socket = desk.path("agent");
         let mut command = Command::new("ssh-agent");
         let process = command.arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn().unwrap();
@@ -325,7 +325,7 @@ impl Agent {
         Self { socket, process }
     }
 
-    fn add(&self, key: &Path) {
+    pub(super) fn add(&self, key: &Path) {
         run(Command::new("ssh-add").arg("-q").arg(key).env("SSH_AUTH_SOCK", &self.socket));
     }
 }

@@ -18,6 +18,7 @@ pub(super) struct Words {
     pub(super) file: Option<PathBuf>,
     pub(super) known: Option<PathBuf>,
     pub(super) record: Option<PathBuf>,
+    pub(super) html: Option<PathBuf>,
     pub(super) ca: Vec<PathBuf>,
 }
 
@@ -31,10 +32,17 @@ pub(super) async fn run(common: &Common, console: &Console, estate: Estate, word
         Some(file) => toolkit.audit_key_file(&file, &options)?,
         None => toolkit.audit_keys(&words.remotes, &options, &console.control()).await?,
     };
-    if !console.is_monitoring() {
+    if let Some(path) = words.html.filter(|_| !common.dry_run) {
+        let page = dr_core::render::access_page(&inventory, &report);
+        std::fs::write(&path, page).map_err(|why| Error::io(format!("write {}", path.display()), why))?;
+    }
+    if console.is_json() {
         let value = serde_json::to_value(&inventory)
             .map_err(|why| Error::new(ErrorKind::Internal, "write the inventory as JSON", why.to_string()))?;
-        console.result(&table(&inventory, common.verbose), &value);
+        console.result("", &value);
+    } else if !console.is_monitoring() {
+        // A file of 100,000 lines is not written as JSON for nobody.
+        console.result(&table(&inventory, common.verbose), &serde_json::Value::Null);
     }
     Ok(console.report(&report))
 }

@@ -24,13 +24,15 @@ pub(super) async fn run(common: &Common, console: &Console, estate: Estate, word
         }
         Ca::Host { key, signing, good_for } => (Bearer::Host, key, signing, good_for, vec![], None, vec![]),
     };
-    let Signing { ca, names, id, passphrase_file, ask_passphrase } = signing;
+    let Signing { ca, names, id, passphrase_file, ask_passphrase, by_agent } = signing;
+    let by_agent = by_agent.then(context::agent_socket).transpose()?;
     let permits = permit.into_iter().map(|word| match word {
         PermitWord::Terminal => Permit::Terminal,
         PermitWord::Ports => Permit::Ports,
         PermitWord::Agent => Permit::Agent,
     });
-    let options = CertifyOptions { bearer, names, good_for, id, from, command, permits: permits.collect() };
+    let options =
+        CertifyOptions { bearer, names, good_for, id, from, command, permits: permits.collect(), by_agent };
     if common.dry_run {
         let text = format!(
             "would sign a {bearer}'s certificate for {}, good for {good_for}",

@@ -1,5 +1,6 @@
 //! `dr keys`: one function a verb.
 
+mod agent;
 mod audit;
 mod ca;
 mod trust;
@@ -45,13 +46,15 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
             };
             install(common, console, estate, &key, &remote, secret, options).await
         }
-        Keys::Audit { remotes, file, known, record, ca } => {
-            audit::run(common, console, estate, audit::Words { remotes, file, known, record, ca }).await
+        Keys::Audit { remotes, file, known, record, html, ca } => {
+            let words = audit::Words { remotes, file, known, record, html, ca };
+            audit::run(common, console, estate, words).await
         }
         Keys::Trust { remote, dns, update, yes } => {
             trust::run(common, console, estate, &remote, (dns, update), yes).await
         }
         Keys::Sshfp { name, keys } => trust::sshfp(console, &name, &keys),
+        Keys::Agent(words) => agent::run(common, console, words).await,
         Keys::Ca(words) => ca::run(common, console, estate, words).await,
         Keys::LockDown { remote, account, after } => {
             let (toolkit, control) = (context::toolkit(common, estate)?, console.control());
@@ -162,12 +165,15 @@ fn certificate_or_key(path: &Path) -> Result<String> {
 }
 
 fn public_line(path: &Path) -> Result<String> {
+    public_key(path).map(|key| key.to_string())
+}
+
+fn public_key(path: &Path) -> Result<PublicKey> {
     let operation = || format!("read the public key {}", path.display());
     let text = std::fs::read_to_string(path).map_err(|why| Error::io(operation(), why))?;
-    let key = text.trim().parse::<PublicKey>().map_err(|why| {
+    text.trim().parse().map_err(|why: String| {
         Error::new(ErrorKind::Usage, operation(), why).hint("name the .pub file, with one key in it")
-    })?;
-    Ok(key.to_string())
+    })
 }
 
 fn asked_twice() -> Result<Secret> {

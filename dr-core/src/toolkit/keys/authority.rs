@@ -7,8 +7,8 @@ use crate::keys::{Bearer, Certificate, Issued, Permit, PublicKey, Terms};
 use crate::secret::Secret;
 use crate::time::Period;
 use crate::toolkit::Toolkit;
-use crate::world::ssh::Authority;
 use crate::world::ssh::register::{self, Register};
+use crate::world::ssh::{Authority, SshAgent};
 
 /// What a certificate shall say.
 ///
@@ -33,6 +33,8 @@ pub struct CertifyOptions {
     pub command: Option<String>,
     /// What is allowed beside commands.
     pub permits: Vec<Permit>,
+    /// The socket of an ssh-agent that holds the authority's key; it signs, and only the public half of the authority is read.
+    pub by_agent: Option<PathBuf>,
 }
 
 impl CertifyOptions {
@@ -41,7 +43,16 @@ impl CertifyOptions {
     pub fn new(bearer: Bearer, names: Vec<String>) -> Self {
         let hours = if bearer == Bearer::User { 8 } else { 90 * 24 };
         let good_for = Period::from_secs(hours * 3600);
-        Self { bearer, names, good_for, id: None, from: vec![], command: None, permits: vec![] }
+        Self {
+            bearer,
+            names,
+            good_for,
+            id: None,
+            from: vec![],
+            command: None,
+            permits: vec![],
+            by_agent: None,
+        }
     }
 }
 
@@ -97,14 +108,18 @@ impl Toolkit {
         terms
             .check()
             .map_err(|why| Error::new(ErrorKind::Refused, operation(), why).hint("nothing was signed"))?;
-        let authority_key = Authority::load(authority, passphrase).await?;
-        if *authority_key.public() == terms.key {
+        let mut signer = Signer::open(authority, passphrase, options.by_agent.as_deref()).await?;
+        if *signer.public() == terms.key {
             return Err(Error::new(ErrorKind::Refused, operation(), "this is the authority's own key"));
         }
-        let mut register = Register::open(authority)?;
+        let mut register = Register::open(&private_path(authority))?;
         terms.serial = register.next();
         register.write(&Issued::of(&terms))?;
-        let certificate = authority_key.certify(&terms)?.with_comment(terms.key.comment());
+        let certificate = match &mut signer {
+            Signer::File(authority) => authority.certify(&terms)?,
+            Signer::Agent(agent, authority) => agent.certify(authority, &terms).await?,
+        };
+        let certificate = certificate.with_comment(terms.key.comment());
         let path = certificate_path(public_key);
         put(&path, &format!("{certificate}\n")).map_err(|error| Error::io(operation(), error))?;
         Ok((certificate, path))
@@ -115,8 +130,50 @@ impl Toolkit {
     /// # Errors
     /// `NotFound` if it has signed nothing yet, or what the disk says.
     pub fn issued_certificates(&self, authority: &Path) -> Result<Vec<Issued>> {
-        register::issued(authority)
+        register::issued(&private_path(authority))
     }
+}
+
+/// Where the authority's private key is.
+enum Signer {
+    File(Authority),
+    Agent(SshAgent, PublicKey),
+}
+
+impl Signer {
+    async fn open(authority: &Path, passphrase: Option<&Secret>, agent: Option<&Path>) -> Result<Self> {
+        let Some(socket) = agent else {
+            return Ok(Self::File(Authority::load(authority, passphrase).await?));
+        };
+        let mut path = private_path(authority).into_os_string();
+        path.push(".pub");
+        let path = PathBuf::from(path);
+        let operation = || format!("use the authority {}", path.display());
+        let text = std::fs::read_to_string(&path).map_err(|error| Error::io(operation(), error))?;
+        let public: PublicKey =
+            text.trim().parse().map_err(|why: String| Error::new(ErrorKind::Usage, operation(), why))?;
+        let mut agent = SshAgent::open(socket).await?;
+        // Before a number is used up for it.
+        if !agent.list().await?.iter().any(|held| held.key == public) {
+            let why = format!("the ssh-agent does not hold {}", public.fingerprint());
+            return Err(Error::new(ErrorKind::NotFound, operation(), why)
+                .hint("dr keys agent add FILE gives it to the agent"));
+        }
+        Ok(Self::Agent(agent, public))
+    }
+
+    fn public(&self) -> &PublicKey {
+        match self {
+            Self::File(authority) => authority.public(),
+            Self::Agent(_, public) => public,
+        }
+    }
+}
+
+/// The private key's file, whichever half was named: the register lies beside it.
+fn private_path(authority: &Path) -> PathBuf {
+    let public = authority.extension().is_some_and(|extension| extension == "pub");
+    if public { authority.with_extension("") } else { authority.to_owned() }
 }
 
 /// `ann-cert.pub` for `ann.pub`, where ssh and sshd look for it.

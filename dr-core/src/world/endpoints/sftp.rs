@@ -21,9 +21,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OnceCell;
 
 use self::client::{Client, Fault};
-use self::wire::{Attrs, Fields, Reply, Request, op, status};
+use self::wire::{Attrs, Reply, Request, op, status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Location;
+use crate::keys::wire::Fields;
 use crate::mirror::{Bytes, Carries, Change, Entry, Filter, Kind, Options, Owner, RelPath, Snapshot};
 use crate::world::{Content, Control, Endpoint, Way};
 
@@ -360,7 +361,7 @@ async fn statvfs(client: &Client, path: &[u8]) -> Option<Space> {
     let mut fields = Fields(&said);
     let mut numbers = [0; 10];
     for number in &mut numbers {
-        *number = fields.long()?;
+        *number = fields.u64()?;
     }
     let [_, _, _, _, blocks_available, inodes, _, inodes_available, file_system, flags] = numbers;
     // File systems without a fixed number of inodes say 0 of 0.

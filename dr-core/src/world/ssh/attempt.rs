@@ -3,7 +3,7 @@
 use russh::{MethodKind, MethodSet};
 
 use super::access::Access;
-use super::agent::Agent;
+use super::agent::{HeldKey, SshAgent};
 use super::identity::Identity;
 use super::login::{Connection, Knock};
 use crate::error::{Error, ErrorKind, Result};
@@ -105,8 +105,8 @@ impl Attempt {
             return Ok(false);
         }
         let opened = async {
-            let mut agent = Agent::open(socket, connection.handle.agent_session_binding()).await?;
-            let keys = agent.keys(socket).await?;
+            let mut agent = SshAgent::bound(socket, connection.handle.agent_session_binding()).await?;
+            let keys = agent.list().await?;
             Ok((agent, keys))
         };
         let (mut agent, keys) = match opened.await {
@@ -116,11 +116,11 @@ impl Attempt {
                 return Ok(false);
             }
         };
-        for (public, key) in keys {
+        for HeldKey { key, .. } in keys.into_iter().filter(|held| held.certificate.is_none()) {
             if !self.wants(MethodKind::PublicKey) {
                 break;
             }
-            let name = format!("the agent's {} ({})", public.comment(), public.fingerprint());
+            let name = format!("the agent's {} ({})", key.comment(), key.fingerprint());
             self.tried.push(name);
             match connection.offer_agent(&mut agent, &key).await? {
                 Some(knock) => {

@@ -1,7 +1,8 @@
-//! A certificate authority: a private key that signs certificates.
+//! A certificate authority: a private key that signs certificates, from a file or in an ssh-agent.
 
 use std::path::Path;
 
+use super::agent::SshAgent;
 use super::identity::Identity;
 use super::secret_key::fill;
 use crate::error::{Error, ErrorKind, Result};
@@ -59,14 +60,35 @@ impl Authority {
     /// # Errors
     /// `Refused` if the terms give away too much, `Internal` if the kernel gives no randomness or the key does not sign.
     pub fn certify(&self, terms: &Terms) -> Result<Certificate> {
-        let operation = "sign a certificate";
-        let mut nonce = [0; 32];
-        fill(&mut nonce)?;
-        let bytes = terms
-            .to_sign(self.public(), &nonce)
-            .map_err(|why| Error::new(ErrorKind::Refused, operation, why).hint("nothing was signed"))?;
+        let bytes = unsigned(terms, self.public())?;
         let signature = self.identity.key.sign(&bytes)?;
-        Certificate::signed(bytes, &signature)
-            .ok_or_else(|| Error::new(ErrorKind::Internal, operation, "the key does not sign"))
+        signed(bytes, &signature)
     }
+}
+
+impl SshAgent {
+    /// Signs a certificate with a key that the agent holds: its private half leaves the agent no more than for a login.
+    ///
+    /// # Errors
+    /// As [`Authority::certify`], and as [`SshAgent::sign`].
+    pub async fn certify(&mut self, authority: &PublicKey, terms: &Terms) -> Result<Certificate> {
+        let bytes = unsigned(terms, authority)?;
+        let signature = self.sign(authority, &bytes).await?;
+        signed(bytes, &signature)
+    }
+}
+
+const OPERATION: &str = "sign a certificate";
+
+fn unsigned(terms: &Terms, authority: &PublicKey) -> Result<Vec<u8>> {
+    let mut nonce = [0; 32];
+    fill(&mut nonce)?;
+    terms
+        .to_sign(authority, &nonce)
+        .map_err(|why| Error::new(ErrorKind::Refused, OPERATION, why).hint("nothing was signed"))
+}
+
+fn signed(bytes: Vec<u8>, signature: &[u8]) -> Result<Certificate> {
+    Certificate::signed(bytes, signature)
+        .ok_or_else(|| Error::new(ErrorKind::Internal, OPERATION, "the key does not sign"))
 }

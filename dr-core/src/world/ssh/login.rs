@@ -12,7 +12,7 @@ use russh::{AlgorithmKind, MethodKind, MethodSet, Names, Preferred, cipher};
 use tokio::net::TcpStream;
 
 use super::access::Access;
-use super::agent::Agent;
+use super::agent::SshAgent;
 use super::fault;
 use super::identity::Identity;
 use super::secret_key::SecretKey;
@@ -201,8 +201,7 @@ impl Connection {
 
     /// Offers a key.
     pub(super) async fn offer(&mut self, identity: &Identity) -> Result<Knock> {
-        let public = russh::keys::key::parse_public_key(identity.key.public().blob())
-            .map_err(|error| self.broken(error.into()))?;
+        let public = self.library_key(identity.key.public())?;
         let (user, hash) = (self.remote.user.as_str(), hash_for(public.algorithm().is_rsa()));
         let mut signer = Signing(&identity.key);
         match self.handle.authenticate_publickey_with(user, public, hash, &mut signer).await {
@@ -228,12 +227,13 @@ impl Connection {
     /// Offers a key that an agent holds.
     pub(super) async fn offer_agent(
         &mut self,
-        agent: &mut Agent,
-        key: &russh::keys::PublicKey,
+        agent: &mut SshAgent,
+        key: &PublicKey,
     ) -> Result<Option<Knock>> {
+        let key = self.library_key(key)?;
         let hash = hash_for(key.algorithm().is_rsa());
         let user = self.remote.user.as_str();
-        match self.handle.authenticate_publickey_with(user, key.clone(), hash, &mut agent.client).await {
+        match self.handle.authenticate_publickey_with(user, key, hash, agent).await {
             Ok(answer) => self.understand(Ok(answer)).map(Some),
             // The agent would not sign; the host has not refused anything.
             Err(_) if !self.handle.is_closed() => Ok(None),
@@ -274,6 +274,11 @@ impl Connection {
         })?;
         let read = |key: &russh::keys::PublicKey| PublicKey::from_blob(&key.to_bytes().ok()?);
         Ok(keys.iter().filter_map(read).collect())
+    }
+
+    /// A key as the library takes it.
+    fn library_key(&self, key: &PublicKey) -> Result<russh::keys::PublicKey> {
+        russh::keys::key::parse_public_key(key.blob()).map_err(|error| self.broken(error.into()))
     }
 
     /// Says goodbye.

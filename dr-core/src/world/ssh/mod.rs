@@ -23,6 +23,7 @@ mod shell;
 mod trust;
 
 pub use access::Access;
+pub use agent::{AgentTerms, HeldKey, SshAgent};
 pub use authority::Authority;
 pub use connector::Connector;
 pub use secret_key::SecretKey;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use russh::MethodKind;
 
 use super::access::Access;
-use super::agent::Agent;
+use super::agent::SshAgent;
 use super::attempt::{log_in, method_names};
 use super::connector::Connector;
 use super::files;
@@ -178,15 +178,14 @@ impl SshShell {
 }
 
 async fn held_by_agent(socket: &Path, public: &PublicKey) -> Result<Option<Half>> {
-    let mut agent = Agent::open(socket, None).await?;
-    let keys = agent.keys(socket).await?;
-    let found = keys.into_iter().find(|(held, _)| held == public);
-    Ok(found.map(|(_, key)| Half::Agent(agent, key)))
+    let mut agent = SshAgent::open(socket).await?;
+    let held = agent.list().await?.into_iter().any(|held| held.certificate.is_none() && held.key == *public);
+    Ok(held.then(|| Half::Agent(agent, public.clone())))
 }
 
 enum Half {
     File(Identity),
-    Agent(Agent, russh::keys::PublicKey),
+    Agent(SshAgent, PublicKey),
 }
 
 /// Whether a session that was let in stays so. That a key may only run one command, or none, is no refusal; that the host
@@ -282,10 +281,11 @@ impl Shell for SshShell {
         let mut keys: Vec<PublicKey> =
             access.identities.iter().filter_map(|path| secret_key::public_of(path).ok()).collect();
         if let Some(socket) = &access.use_agent
-            && let Ok(mut agent) = Agent::open(socket, None).await
+            && let Ok(mut agent) = SshAgent::open(socket).await
         {
-            let held = agent.keys(socket).await.unwrap_or_default().into_iter().map(|(key, _)| key);
-            let new: Vec<PublicKey> = held.filter(|key| !keys.contains(key)).collect();
+            let held = agent.list().await.unwrap_or_default().into_iter();
+            let plain = held.filter(|held| held.certificate.is_none()).map(|held| held.key);
+            let new: Vec<PublicKey> = plain.filter(|key| !keys.contains(key)).collect();
             keys.extend(new);
         }
         Ok(keys.iter().map(ToString::to_string).collect())

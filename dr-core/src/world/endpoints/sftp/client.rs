@@ -8,8 +8,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::wire::{self, Attrs, Fields, MAX_PACKET_BYTES, Reply, Request, op, status};
+use super::wire::{self, Attrs, MAX_PACKET_BYTES, Reply, Request, op, status};
 use crate::error::{Error, ErrorKind, Result};
+use crate::keys::wire::Fields;
 use crate::world::agent::line::Crossed;
 
 /// How long a server may take for one request: a loaded disk is slow, a dead one is not waited for.
@@ -241,7 +242,7 @@ async fn next_reply(reader: &mut (impl AsyncRead + Unpin), crossed: &Crossed) ->
 /// The answer to `limits@openssh.com`: packet, read and write length, and handles; zero means "not said".
 fn limits_from(said: &[u8]) -> Option<Limits> {
     let mut fields = Fields(said);
-    let [packet, read, write, handles] = [fields.long()?, fields.long()?, fields.long()?, fields.long()?];
+    let [packet, read, write, handles] = [fields.u64()?, fields.u64()?, fields.u64()?, fields.u64()?];
     let packet = if packet == 0 { u64::from(PLAIN_CHUNK_BYTES) + 1024 } else { packet };
     // Room for the request around the data.
     let most = packet.min(MAX_PACKET_BYTES as u64).saturating_sub(1024).max(1024);

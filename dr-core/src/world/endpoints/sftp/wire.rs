@@ -3,6 +3,8 @@
 //! Written out because names and handles are bytes: a library that makes text of them cannot mirror every file, and loses its
 //! handles when OpenSSH has more than 127 of them open.
 
+use crate::keys::wire::Fields;
+
 /// No packet is longer: OpenSSH's own limit.
 pub(super) const MAX_PACKET_BYTES: usize = 256 * 1024;
 
@@ -136,7 +138,7 @@ impl Request {
 pub(super) fn parse(packet: &[u8]) -> Option<(u32, Reply)> {
     let mut fields = Fields(packet);
     let kind = fields.byte()?;
-    let id = fields.number()?;
+    let id = fields.u32()?;
     let reply = match kind {
         2 => {
             let mut extensions = vec![];
@@ -146,7 +148,7 @@ pub(super) fn parse(packet: &[u8]) -> Option<(u32, Reply)> {
             Reply::Version { extensions }
         }
         101 => {
-            let code = fields.number()?;
+            let code = fields.u32()?;
             // Servers of version 3 give a message, some older ones do not.
             let message = fields.string().unwrap_or_default();
             Reply::Status { code, message: String::from_utf8_lossy(message).into_owned() }
@@ -154,73 +156,45 @@ pub(super) fn parse(packet: &[u8]) -> Option<(u32, Reply)> {
         102 => Reply::Handle(fields.string()?.to_vec()),
         103 => Reply::Data(fields.string()?.to_vec()),
         104 => {
-            let count = fields.number()?;
+            let count = fields.u32()?;
             let mut names = vec![];
             for _ in 0..count {
                 let name = fields.string()?.to_vec();
                 fields.string()?;
-                names.push((name, fields.attrs()?));
+                names.push((name, attrs(&mut fields)?));
             }
             Reply::Names(names)
         }
-        105 => Reply::Attrs(fields.attrs()?),
+        105 => Reply::Attrs(attrs(&mut fields)?),
         201 => Reply::Extended(fields.0.to_vec()),
         _ => return None,
     };
     Some((id, reply))
 }
 
-/// What is still to be read of a packet.
-pub(super) struct Fields<'a>(pub(super) &'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
+fn attrs(fields: &mut Fields<'_>) -> Option<Attrs> {
+    let flags = fields.u32()?;
+    let mut attrs = Attrs::default();
+    if flags & 1 != 0 {
+        attrs.size = Some(fields.u64()?);
     }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.take(1).map(|taken| taken[0])
+    if flags & 2 != 0 {
+        attrs.owner = Some((fields.u32()?, fields.u32()?));
     }
-
-    pub(super) fn number(&mut self) -> Option<u32> {
-        Some(u32::from_be_bytes(self.take(4)?.try_into().ok()?))
+    if flags & 4 != 0 {
+        attrs.mode = Some(fields.u32()?);
     }
-
-    pub(super) fn long(&mut self) -> Option<u64> {
-        Some(u64::from_be_bytes(self.take(8)?.try_into().ok()?))
+    if flags & 8 != 0 {
+        fields.u32()?;
+        attrs.mtime = Some(fields.u32()?);
     }
-
-    fn string(&mut self) -> Option<&'a [u8]> {
-        let length = self.number()?;
-        self.take(usize::try_from(length).ok()?)
-    }
-
-    fn attrs(&mut self) -> Option<Attrs> {
-        let flags = self.number()?;
-        let mut attrs = Attrs::default();
-        if flags & 1 != 0 {
-            attrs.size = Some(self.long()?);
+    if flags & 0x8000_0000 != 0 {
+        for _ in 0..fields.u32()? {
+            fields.string()?;
+            fields.string()?;
         }
-        if flags & 2 != 0 {
-            attrs.owner = Some((self.number()?, self.number()?));
-        }
-        if flags & 4 != 0 {
-            attrs.mode = Some(self.number()?);
-        }
-        if flags & 8 != 0 {
-            self.number()?;
-            attrs.mtime = Some(self.number()?);
-        }
-        if flags & 0x8000_0000 != 0 {
-            for _ in 0..self.number()? {
-                self.string()?;
-                self.string()?;
-            }
-        }
-        Some(attrs)
     }
+    Some(attrs)
 }
 
 #[cfg(test)]

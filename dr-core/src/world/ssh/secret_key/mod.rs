@@ -151,6 +151,11 @@ impl SecretKey {
             }
         })
     }
+
+    /// Both halves as OpenSSH and its agent write them.
+    pub(super) fn wire(&self) -> &[u8] {
+        &self.pair.0
+    }
 }
 
 impl std::fmt::Debug for SecretKey {
@@ -285,4 +290,65 @@ pub(super) fn fill(bytes: &mut [u8]) -> Result<()> {
     getrandom::fill(bytes).map_err(|error| {
         Error::new(ErrorKind::Internal, "generate a key", "the kernel gave no randomness").caused_by(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Pieces that key files are made of.
+    fn file() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            Just("-----BEGIN OPENSSH PRIVATE KEY-----\n".to_owned()),
+            Just("-----END OPENSSH PRIVATE KEY-----\n".to_owned()),
+            Just("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\n".to_owned()),
+            Just("-----END RSA PRIVATE KEY-----".to_owned()),
+            Just("-----BEGIN ENCRYPTED PRIVATE KEY-----\n".to_owned()),
+            Just("-----BEGIN PRIVATE KEY-----\n".to_owned()),
+            Just("-----END PRIVATE KEY-----\n".to_owned()),
+            Just("b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\n".to_owned()),
+            Just("PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: aes256-cbc\nComment: x\n".to_owned()),
+            Just("Key-Derivation: Argon2id\nArgon2-Memory: 4294967295\nArgon2-Passes: 4294967295\nArgon2-Parallelism: 1\nArgon2-Salt: 00\n".to_owned()),
+            Just("Public-Lines: 1\nAAAA\nPrivate-Lines: 4294967295\n".to_owned()),
+            Just("Private-Lines: 1\nAAAAAAAAAAAAAAAAAAAAAA==\nPrivate-MAC: 00\n".to_owned()),
+            "[A-Za-z0-9+/]{0,80}\n",
+            ".{0,20}",
+        ];
+        proptest::collection::vec(piece, 0..10).prop_map(|pieces| pieces.concat())
+    }
+
+    fn judged_soon(text: &str) {
+        let begun = Instant::now();
+        for passphrase in [None, Some("sesame")] {
+            let _ = SecretKey::parse(text, passphrase);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{text:?} took {:?}", begun.elapsed());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_does_harm(text in file()) {
+            judged_soon(&text);
+        }
+
+        /// A key in which one byte is another, or the end is missing, is no key or still that one.
+        #[test]
+        fn a_damaged_key_is_never_another_one(at in 0_usize..600, byte: u8, cut in 0_usize..600, kind in 0_usize..2) {
+            let kind = [KeyKind::Ed25519, KeyKind::EcdsaP256][kind];
+            let key = SecretKey::generate_kind(kind, "x").unwrap();
+            let text = key.to_text(None).unwrap();
+            let (at, cut) = (at % text.len(), cut % text.len());
+            let mut bytes = text.as_bytes().to_vec();
+            bytes[at] = byte;
+            for damaged in [bytes.as_slice(), &text.as_bytes()[..cut]] {
+                if let Ok(read) = SecretKey::parse(&String::from_utf8_lossy(damaged), None) {
+                    prop_assert_eq!(read.public(), key.public());
+                }
+            }
+        }
+    }
 }

@@ -66,7 +66,7 @@ impl SecretKey {
 
     /// The file's text (PROTOCOL.key in OpenSSH's sources). Not by the library: it writes numbers that begin with zeros as they are, which PuTTY
     /// does not take.
-    fn to_text(&self, passphrase: Option<&Secret>) -> Result<Zeroizing<String>> {
+    pub(super) fn to_text(&self, passphrase: Option<&Secret>) -> Result<Zeroizing<String>> {
         let mut check = [0; 4];
         fill(&mut check)?;
         let mut private =
