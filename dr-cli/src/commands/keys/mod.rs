@@ -7,7 +7,7 @@ mod trust;
 
 use std::path::Path;
 
-use dr_core::keys::{Certificate, KeyOptions, MirrorBy, PublicKey};
+use dr_core::keys::{Certificate, KeyKind, KeyOptions, MirrorBy, PublicKey};
 use dr_core::toolkit::{InstallOptions, LockOptions, RevokeOptions, RotateOptions};
 use dr_core::{Error, ErrorKind, Estate, Period, Remote, Result, Secret, Timestamp};
 
@@ -30,12 +30,7 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
                 (false, Some(file)) => Some(context::secret_file(&file)?),
                 (false, None) => Some(asked_twice()?),
             };
-            let toolkit = context::toolkit(common, estate)?;
-            let public = toolkit.generate_key(&path, kind, &comment, passphrase.as_ref()).await?;
-            let fingerprint = public.fingerprint();
-            let text = format!("{} and {}.pub\n{fingerprint}", path.display(), path.display());
-            console.result(&text, &serde_json::json!({ "path": path, "fingerprint": fingerprint }));
-            Ok(0)
+            generate(common, console, estate, &path, (kind, &comment), passphrase.as_ref()).await
         }
         Keys::Install { key, remote, password_file, password, allow, replace, file } => {
             let options = InstallOptions { allow: options(allow)?, replace, path: file };
@@ -87,6 +82,21 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
             Ok(console.report(&report))
         }
     }
+}
+
+async fn generate(
+    common: &Common,
+    console: &Console,
+    estate: Estate,
+    path: &Path,
+    (kind, comment): (KeyKind, &str),
+    passphrase: Option<&Secret>,
+) -> Result<u8> {
+    let toolkit = context::toolkit(common, estate)?;
+    let fingerprint = toolkit.generate_key(path, kind, comment, passphrase).await?.fingerprint();
+    let text = format!("{} and {}.pub\n{fingerprint}", path.display(), path.display());
+    console.result(&text, &serde_json::json!({ "path": path, "fingerprint": fingerprint }));
+    Ok(0)
 }
 
 async fn install(
