@@ -81,8 +81,10 @@ impl Effective {
     /// ```
     #[must_use]
     pub fn key_files(&self, account: &str, uid: u32, home: &str) -> Vec<String> {
-        let patterns =
-            self.value("authorizedkeysfile").unwrap_or(".ssh/authorized_keys .ssh/authorized_keys2");
+        // OpenSSH 10.5 says nothing of it where it is none, and of everything else.
+        let said_all = self.value("pubkeyauthentication").is_some();
+        let usual = if said_all { "none" } else { ".ssh/authorized_keys .ssh/authorized_keys2" };
+        let patterns = self.value("authorizedkeysfile").unwrap_or(usual);
         let patterns = patterns.split_ascii_whitespace().filter(|pattern| *pattern != "none");
         let paths = patterns.map(|pattern| {
             let path = expand(pattern, account, uid, home);
@@ -134,5 +136,6 @@ mod tests {
         assert_eq!(files("authorizedkeysfile none"), [""; 0]);
         assert_eq!(files("authorizedkeysfile %h/k /k/%U%%"), ["/home/ann/k", "/k/7%"]);
         assert_eq!(files("usepam no").len(), 2);
+        assert_eq!(files("PubkeyAuthentication yes\nUsePAM no"), [""; 0], "as 10.5 says it");
     }
 }
