@@ -63,9 +63,10 @@ fn fold(path: &[u8], to: &mut Vec<u8>) {
 /// else the first. The others are held, with everything below them and whatever would be removed there.
 ///
 /// ```
-/// use dr_core::mirror::{Change, Difference, Entries, RelPath, hold_folded};
+/// use dr_core::mirror::{Change, Difference, Entries, Entry, Kind, RelPath, hold_folded};
 /// let path = |name: &[u8]| RelPath::new(name).unwrap();
-/// let change = |name| Change { path: path(name), from: None, to: None };
+/// let entry = Entry { kind: Kind::Fifo, mode: 0o644, mtime_s: 0, mtime_ns: 0, owner: None, xattrs: None };
+/// let change = |name| Change { path: path(name), from: None, to: Some(entry.clone()) };
 /// let mut difference = Difference { changes: vec![change(b"A"), change(b"a"), change(b"a/b")], ..Difference::default() };
 /// hold_folded(&[vec![path(b"A"), path(b"a")]], &Entries::default(), &mut difference);
 /// assert_eq!((difference.changes.len(), difference.held[0].path.clone()), (1, path(b"a")));
