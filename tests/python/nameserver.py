@@ -31,6 +31,8 @@ class NameServer:
             (zone, 2): [_name(f"ns1.{zone}"), _name(f"ns2.{zone}")],
             (zone, 1): [socket.inet_aton(address)],
             (f"www.{zone}", 1): [socket.inet_aton(address)],
+            (f"ns1.{zone}", 1): [socket.inet_aton("192.0.2.1")],
+            (f"ns2.{zone}", 1): [socket.inet_aton("198.51.100.1")],
         }
         self.zone = zone
 
