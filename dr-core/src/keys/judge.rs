@@ -90,7 +90,7 @@ impl Inventory {
 
     /// Keys that open more than one host: whoever holds one of them holds all.
     fn shared(&self, findings: &mut Vec<Finding>) {
-        if self.access.windows(2).all(|pair| pair[0].host == pair[1].host) {
+        if self.files.windows(2).all(|pair| pair[0].host == pair[1].host) {
             return;
         }
         let mut first: HashMap<&str, &str> = HashMap::with_capacity(self.access.len());
@@ -141,7 +141,7 @@ impl Inventory {
             }
         }
         let mut unused = known.clone();
-        for line in &self.access {
+        for line in self.access.iter().filter(|_| !known.is_empty()) {
             unused.remove(line.key.as_str());
         }
         for key in unused {
@@ -181,33 +181,45 @@ fn of_file(file: &KeyFile, findings: &mut Vec<Finding>) {
     }
 }
 
+type Question<'a> = (Code, &'static str, &'a dyn Fn(&Access) -> bool);
+
 /// The lines of one account.
 fn of_lines(lines: &[Access], inventory: &Inventory, known: &BTreeSet<&str>, findings: &mut Vec<Finding>) {
     let Some(first) = lines.first() else { return };
     let at = inventory.at;
     let subject =
         subject(&first.host, &first.account, if first.account.is_empty() { &first.file } else { "" });
-    let mut say = |code: Code, said: &str, wanted: &dyn Fn(&Access) -> bool| {
-        let items: Vec<&Access> = lines.iter().filter(|line| wanted(line)).collect();
+    let forwards = inventory.forwards_agents(&first.host, &first.account);
+    // What is said of a line that is so. All at once: there may be 100,000 lines, and memory is slower than all these questions.
+    let questions: [Question<'_>; 6] = [
+        (code::KEY_WEAK, "too weak", &is_weak),
+        (code::KEY_EXPIRED, "past its time", &|line| line.is_expired(at)),
+        (code::KEY_EXPIRES_SOON, "at its end within two weeks", &|line| {
+            line.expires.is_some_and(|expires| expires > at && expires <= at + SOON)
+        }),
+        (code::KEY_UNKNOWN, "not among the known ones", &|line| {
+            !known.is_empty() && !known.contains(line.key.as_str())
+        }),
+        (code::KEY_NOT_RESTRICTED, "allowed to do everything the account may", &|line| {
+            !line.rights.is_limited()
+        }),
+        (code::KEY_FORWARDS_AGENT, "allowed to bring an agent along", &|line| {
+            forwards && line.rights.agent_forwarding && !line.rights.authority
+        }),
+    ];
+    let mut items: [Vec<&Access>; 6] = Default::default();
+    for line in lines {
+        for ((_, _, wanted), items) in questions.iter().zip(&mut items) {
+            if wanted(line) {
+                items.push(line);
+            }
+        }
+    }
+    for ((code, said, _), items) in questions.into_iter().zip(items) {
         if !items.is_empty() {
             findings.push(grouped(code, subject.clone(), &items, said, |line| placed(line)));
         }
-    };
-    say(code::KEY_WEAK, "too weak", &is_weak);
-    say(code::KEY_EXPIRED, "past its time", &|line| line.is_expired(at));
-    say(code::KEY_EXPIRES_SOON, "at its end within two weeks", &|line| {
-        line.expires.is_some_and(|expires| expires > at && expires <= at + SOON)
-    });
-    say(code::KEY_UNKNOWN, "not among the known ones", &|line| {
-        !known.is_empty() && !known.contains(line.key.as_str())
-    });
-    say(code::KEY_NOT_RESTRICTED, "allowed to do everything the account may", &|line| {
-        !line.rights.is_limited()
-    });
-    let forwards = inventory.forwards_agents(&first.host, &first.account);
-    say(code::KEY_FORWARDS_AGENT, "allowed to bring an agent along", &|line| {
-        forwards && line.rights.agent_forwarding && !line.rights.authority
-    });
+    }
     twins(lines, at, &subject, findings);
 }
 
