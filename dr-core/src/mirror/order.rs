@@ -1,5 +1,7 @@
 //! Calls that are sent without waiting for the answers to those before, and done in their order all the same.
 
+use std::collections::BTreeMap;
+
 /// The place of a call among the calls of one landing. They may arrive in any order, on any line.
 ///
 /// ```
@@ -65,7 +67,9 @@ pub enum Turn {
 #[derive(Clone, Debug, Default)]
 pub struct Turns {
     landing: u64,
-    finished: u64,
+    /// How many calls of each stage are over, by where it begins. A call may be given up long before its turn: it is nothing to
+    /// those before it.
+    finished: BTreeMap<u64, u64>,
     /// Where the first stage begins in which something did not land.
     spoiled: Option<u64>,
     is_over: bool,
@@ -85,7 +89,7 @@ impl Turns {
         let is_known = order.landing == self.landing && !self.is_over;
         if !is_known || self.spoiled.is_some_and(|spoiled| spoiled < order.needs) {
             Turn::Never
-        } else if self.finished < order.after {
+        } else if self.finished.range(..order.after).map(|(_, calls)| calls).sum::<u64>() < order.after {
             Turn::Later
         } else {
             Turn::Now
@@ -97,7 +101,7 @@ impl Turns {
         if order.landing != self.landing {
             return;
         }
-        self.finished += 1;
+        *self.finished.entry(order.after).or_default() += 1;
         if !has_landed {
             self.spoiled = Some(self.spoiled.map_or(order.needs, |spoiled| spoiled.min(order.needs)));
         }
@@ -172,6 +176,20 @@ mod tests {
         turns.finish(waits, true);
         turns.finish(waits, true);
         assert_eq!(turns.turn(order(5)), Turn::Never);
+    }
+
+    #[test]
+    fn what_is_given_up_before_its_turn_is_nothing_to_those_before_it() {
+        let mut turns = Turns::default();
+        turns.arrive(order(0));
+        turns.finish(order(0), true);
+        // Of two files one has landed, and the line ends: removals and what is behind them are given up first.
+        turns.finish(order(1), true);
+        turns.finish(order(4), false);
+        turns.finish(order(5), false);
+        assert_eq!((turns.turn(order(1)), turns.turn(order(3))), (Turn::Now, Turn::Later));
+        turns.finish(order(1), false);
+        assert_eq!((turns.turn(order(3)), turns.turn(order(6))), (Turn::Never, Turn::Never));
     }
 
     #[test]

@@ -164,6 +164,26 @@ async fn a_file_that_never_holds_still_is_reported_and_left_as_it_was() {
     assert_eq!(std::fs::read_to_string(scene.path("to/other")).unwrap(), "x");
 }
 
+/// What is set at one name shows at all of them: the old content must not get the time of the new one.
+#[tokio::test]
+async fn other_names_of_a_file_that_never_holds_still_are_left_too() {
+    let scene = Scene::new(&[("page", "a"), ("other", "x")]);
+    std::fs::write(scene.path("to/page"), "what visitors saw before").unwrap();
+    for side in ["from", "to"] {
+        std::fs::hard_link(scene.path(side).join("page"), scene.path(side).join("same page")).unwrap();
+    }
+    let modified = || std::fs::metadata(scene.path("to/page")).unwrap().modified().unwrap();
+    let (plan, before) = (scene.plan().await, modified());
+    for content in ["ab", "abc", "abcd", "abcde", "abcdef", "abcdefg", "abcdefgh", "abcdefghi"] {
+        scene.rewrite_on_read(&scene.path("from/page"), content);
+    }
+    let (outcome, found) = apply(&scene, &plan).await;
+    assert_eq!(outcome, Outcome::New);
+    assert_eq!(found, [code::MIRROR_FILE_CHANGED.name(), code::MIRROR_FILE_NOT_WRITTEN.name()]);
+    assert_eq!(std::fs::read_to_string(scene.path("to/same page")).unwrap(), "what visitors saw before");
+    assert_eq!(modified(), before);
+}
+
 #[tokio::test]
 async fn a_file_that_vanishes_is_reported() {
     let scene = Scene::new(&[("page", "a"), ("other", "x")]);

@@ -258,7 +258,10 @@ fn report_left(transfer: &Transfer, ledger: &Ledger, world: &World, control: &Co
         let finding = Finding::new(found[at].0, Subject::new("file", path), message);
         found[at].1.push(match reason {
             Some(reason) => finding.with("reason", reason),
-            None => finding.with("reason", "what it is in, or what is in it, could not be changed"),
+            None => finding.with(
+                "reason",
+                "what it is in, what is in it, or what it is another name of, could not be changed",
+            ),
         });
     }
     let [changed, unreadable, unwritten] = found;

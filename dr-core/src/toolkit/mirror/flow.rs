@@ -55,7 +55,7 @@ pub(super) struct Flow<'a> {
 pub(super) struct Ledger {
     /// Not done, each with the reason.
     pub(super) left: Vec<(Change, Left)>,
-    /// Those of them that nothing below can be done without.
+    /// Those of them that others cannot be done without.
     blocked: BTreeSet<RelPath>,
     /// Done: as the target says it is now.
     pub(super) landed: Vec<Change>,
@@ -93,7 +93,7 @@ pub(super) enum Left {
     Kept(Kept),
     /// The target could not.
     Failed(String),
-    /// What it is in, or what is in it, was left.
+    /// What it is in, what is in it, or what it is another name of, was left.
     Blocked,
 }
 
@@ -384,12 +384,18 @@ impl Ledger {
         false
     }
 
-    /// What is below a path that was left, and a directory that would have to go although something in it stays.
+    /// What is below a path that was left, a directory that would have to go although something in it stays, and another name of a
+    /// file that was left: what is set at one name shows at all, and the old content would look like the new one.
     fn blocks(&self, change: &Change) -> bool {
         let goes = change.from.as_ref().is_some_and(Entry::is_directory)
             && !change.to.as_ref().is_some_and(Entry::is_directory);
         let above = std::iter::successors(change.path.parent(), RelPath::parent);
+        let first = change.to.as_ref().and_then(|to| match &to.kind {
+            Kind::HardLink { first } => Some(first),
+            _ => None,
+        });
         above.into_iter().any(|above| self.blocked.contains(&above))
+            || first.is_some_and(|first| self.blocked.contains(first))
             || goes && self.blocked.iter().any(|left| left.is_below(&change.path))
     }
 }
