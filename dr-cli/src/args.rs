@@ -349,15 +349,42 @@ pub(crate) struct Probe {
     /// An HTTP GET: NAME[:PORT][/PATH]
     #[arg(long, value_name = "NAME", group = "what")]
     pub(crate) http: Option<String>,
+    /// The same over TLS, with a certificate for the name
+    #[arg(long, value_name = "NAME", group = "what")]
+    pub(crate) https: Option<String>,
+    /// A TLS handshake, with a certificate for the name: NAME:PORT
+    #[arg(long, value_name = "NAME:PORT", group = "what")]
+    pub(crate) tls: Option<String>,
+    /// A mail server on this port: greeting and EHLO
+    #[arg(long, value_name = "PORT", group = "what")]
+    pub(crate) smtp: Option<u16>,
+    /// An IMAP server on this port: its greeting
+    #[arg(long, value_name = "PORT", group = "what")]
+    pub(crate) imap: Option<u16>,
+    /// An SSH server on this port: what it says it is
+    #[arg(long, value_name = "PORT", group = "what")]
+    pub(crate) ssh: Option<u16>,
     /// A name server: the SOA of this zone, with authority
     #[arg(long, value_name = "ZONE", group = "what")]
     pub(crate) dns: Option<ZoneName>,
     /// The port for --dns
     #[arg(long, default_value_t = 53)]
     pub(crate) port: u16,
-    /// Text that the HTTP body must contain
-    #[arg(long, requires = "http")]
+    /// Text that the body of --http or --https must contain
+    #[arg(long)]
     pub(crate) contains: Option<String>,
+    /// With --smtp or --imap: STARTTLS, with a certificate for this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) starttls: Option<DnsName>,
+    /// With --ssh: a host key that it must have, as in a .pub file (repeatable)
+    #[arg(long, value_name = "LINE", requires = "ssh")]
+    pub(crate) host_key: Vec<String>,
+    /// The certificates of the authorities that count, PEM [default: those of the system]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authorities: Option<PathBuf>,
+    /// A certificate that ends sooner counts as degraded
+    #[arg(long, value_name = "PERIOD", default_value = "14d")]
+    pub(crate) renew_before: Period,
     /// How long to wait
     #[arg(long, default_value = "5s")]
     pub(crate) within: Period,

@@ -10,6 +10,7 @@
 //! | [`Sshd`] | OpenSSH, dropbear or tinyssh, one login (the user running the tests), a home directory of its own |
 //! | [`SshHost`] | OpenSSH with an `/etc/ssh`, accounts, passwords and PAM of its own (for root) |
 //! | [`Nginx`] | a web server with named sites, one directory each |
+//! | [`mail::postfix`], [`mail::dovecot`] | a mail server and an IMAP server with a certificate (for root) |
 //! | [`bind::primary`] | the primary name server, changed by TSIG-signed dynamic updates |
 //! | [`bind::secondary`], [`nsd`], [`knot`], [`pdns`], [`yadifa`] | the five secondaries |
 //! | [`DnsLab`] | the primary and the five, following it |
@@ -30,6 +31,7 @@ pub mod bind;
 mod command;
 mod dns;
 pub mod knot;
+pub mod mail;
 mod nginx;
 pub mod nsd;
 pub mod pdns;

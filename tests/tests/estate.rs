@@ -2,8 +2,8 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use dr_core::estate::{
-    Estate, Health, Host, MaxDelete, Mirrors, NameServer, Policy, ProbeSpec, Site, Tree, TsigAlgorithm,
-    TsigKey, Zone,
+    Certified, Estate, Health, Host, MaxDelete, Mirrors, NameServer, Policy, ProbeSpec, Site, Tree,
+    TsigAlgorithm, TsigKey, Zone,
 };
 use dr_core::{Error, ErrorKind, Period, RecordKey, RecordSet, RecordType, Severity};
 use proptest::prelude::*;
@@ -302,6 +302,22 @@ fn estates() -> impl Strategy<Value = Estate> {
                 status: 204,
                 contains: Some(text.clone()),
             },
+            ProbeSpec::Https {
+                host: "www.example.org".parse().ok()?,
+                path: "/".to_owned(),
+                port,
+                status: 200,
+                contains: None,
+                certificate: Certified { authorities: Some(path.clone().into()), renew_before: rpo },
+            },
+            ProbeSpec::Tls { host: "www.example.org".parse().ok()?, port, certificate: Certified::default() },
+            ProbeSpec::Smtp {
+                port,
+                starttls: Some("mail.example.org".parse().ok()?),
+                certificate: Certified::default(),
+            },
+            ProbeSpec::Imap { port, starttls: None, certificate: Certified::default() },
+            ProbeSpec::Ssh { port, host_keys: vec![] },
         ];
         let it = Site {
             trees: vec![Tree::same("/var/www"), Tree { path: path.clone(), on_standby: Some(text.clone()) }],

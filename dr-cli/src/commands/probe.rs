@@ -1,6 +1,6 @@
 //! `dr probe`: look at a service once.
 
-use dr_core::estate::ProbeSpec;
+use dr_core::estate::{Certified, DnsName, ProbeSpec};
 use dr_core::failover::Sight;
 use dr_core::{Error, ErrorKind, Result};
 
@@ -30,23 +30,59 @@ pub(super) async fn run(common: &Common, console: &Console, words: Probe) -> Res
 }
 
 fn spec(words: &Probe) -> Result<ProbeSpec> {
-    if let Some(port) = words.tcp {
-        return Ok(ProbeSpec::Tcp { port });
+    let certificate =
+        || Certified { authorities: words.authorities.clone(), renew_before: words.renew_before };
+    let starttls = words.starttls.clone();
+    if words.contains.is_some() && words.http.is_none() && words.https.is_none() {
+        return Err(usage("--contains is for --http and --https".to_owned()));
     }
-    if let Some(zone) = &words.dns {
-        return Ok(ProbeSpec::Dns { port: words.port, zone: zone.clone() });
+    if starttls.is_some() && words.smtp.is_none() && words.imap.is_none() {
+        return Err(usage("--starttls is for --smtp and --imap".to_owned()));
     }
-    let usage = |why: String| Error::new(ErrorKind::Usage, "probe", why);
-    let Some(http) = &words.http else {
-        return Err(usage("say what to look at: --tcp PORT, --http NAME[:PORT][/PATH] or --dns ZONE".into()));
-    };
-    let (authority, path) = http.find('/').map_or((http.as_str(), "/"), |slash| http.split_at(slash));
-    let (host, port) = authority.split_once(':').unwrap_or((authority, "80"));
-    Ok(ProbeSpec::Http {
-        host: host.parse().map_err(|why: dr_core::estate::NameError| usage(why.to_string()))?,
-        path: path.to_owned(),
-        port: port.parse().map_err(|_| usage(format!("'{port}' is no port")))?,
-        status: 200,
-        contains: words.contains.clone(),
+    Ok(match words {
+        Probe { tcp: Some(port), .. } => ProbeSpec::Tcp { port: *port },
+        Probe { dns: Some(zone), .. } => ProbeSpec::Dns { port: words.port, zone: zone.clone() },
+        Probe { http: Some(page), .. } => {
+            let (host, port, path) = page_of(page, Some(80))?;
+            ProbeSpec::Http { host, path, port, status: 200, contains: words.contains.clone() }
+        }
+        Probe { https: Some(page), .. } => {
+            let (host, port, path) = page_of(page, Some(443))?;
+            let contains = words.contains.clone();
+            ProbeSpec::Https { host, path, port, status: 200, contains, certificate: certificate() }
+        }
+        Probe { tls: Some(place), .. } => {
+            let (host, port, _) = page_of(place, None)?;
+            ProbeSpec::Tls { host, port, certificate: certificate() }
+        }
+        Probe { smtp: Some(port), .. } => {
+            ProbeSpec::Smtp { port: *port, starttls, certificate: certificate() }
+        }
+        Probe { imap: Some(port), .. } => {
+            ProbeSpec::Imap { port: *port, starttls, certificate: certificate() }
+        }
+        Probe { ssh: Some(port), .. } => ProbeSpec::Ssh { port: *port, host_keys: words.host_key.clone() },
+        _ => {
+            return Err(usage(
+                "say what to look at: --tcp PORT, --http or --https NAME[:PORT][/PATH], --tls NAME:PORT, --smtp PORT, \
+                 --imap PORT, --ssh PORT, or --dns ZONE"
+                    .to_owned(),
+            ));
+        }
     })
+}
+
+/// `NAME[:PORT][/PATH]`.
+fn page_of(text: &str, usual_port: Option<u16>) -> Result<(DnsName, u16, String)> {
+    let (authority, path) = text.find('/').map_or((text, "/"), |slash| text.split_at(slash));
+    let (host, port) = match authority.split_once(':') {
+        Some((host, port)) => (host, port.parse().map_err(|_| usage(format!("'{port}' is no port")))?),
+        None => (authority, usual_port.ok_or_else(|| usage(format!("'{text}' names no port")))?),
+    };
+    let host = host.parse().map_err(|why: dr_core::estate::NameError| usage(why.to_string()))?;
+    Ok((host, port, path.to_owned()))
+}
+
+fn usage(why: String) -> Error {
+    Error::new(ErrorKind::Usage, "probe", why)
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::mistake::{Path, nearest};
 use super::names::{DnsName, HostId, SiteId, ZoneName};
 use super::policy::Policy;
+use super::probe::ProbeSpec;
 use super::read::{Note, Notes};
-use super::site::{ProbeSpec, Site};
+use super::site::Site;
 use super::zone::Zone;
 use super::{Estate, Host};
 use crate::report::Code;
@@ -151,17 +152,37 @@ impl Check<'_> {
             ProbeSpec::Tcp { port } => ("tcp", *port),
             ProbeSpec::Dns { port, .. } => ("dns", *port),
             ProbeSpec::Http { path: page, port, status, .. } => {
-                if !page.starts_with('/') || page.chars().any(|c| c.is_control() || c == ' ') {
-                    self.wrong(path.key("http").key("path"), "a path begins with a slash and has no spaces");
-                }
-                if !(100..=599).contains(status) {
-                    self.wrong(path.key("http").key("status"), format!("{status} is no HTTP status"));
-                }
+                self.page(page, *status, &path.key("http"));
                 ("http", *port)
+            }
+            ProbeSpec::Https { path: page, port, status, .. } => {
+                self.page(page, *status, &path.key("https"));
+                ("https", *port)
+            }
+            ProbeSpec::Tls { port, .. } => ("tls", *port),
+            ProbeSpec::Smtp { port, .. } => ("smtp", *port),
+            ProbeSpec::Imap { port, .. } => ("imap", *port),
+            ProbeSpec::Ssh { port, host_keys } => {
+                let place = path.key("ssh").key("host_keys");
+                for (number, key) in host_keys.iter().enumerate() {
+                    if let Err(why) = public_key(key) {
+                        self.wrong(place.index(number), why);
+                    }
+                }
+                ("ssh", *port)
             }
         };
         if port == 0 {
             self.wrong(path.key(sort).key("port"), "there is no port 0");
+        }
+    }
+
+    fn page(&mut self, page: &str, status: u16, path: &Path) {
+        if !page.starts_with('/') || page.chars().any(|c| c.is_control() || c == ' ') {
+            self.wrong(path.key("path"), "a path begins with a slash and has no spaces");
+        }
+        if !(100..=599).contains(&status) {
+            self.wrong(path.key("status"), format!("{status} is no HTTP status"));
         }
     }
 

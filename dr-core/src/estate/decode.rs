@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use super::mistake::Path;
-use super::node::{Node, Value};
+use super::node::Node;
 use super::policy::{Health, MaxDelete, Mirrors, Policy};
-use super::read::{Notes, Read, Reader, expected, text_as, word_of};
+use super::read::{Notes, Read, Reader, text_as, word_of};
 use super::record::{RecordKey, RecordSet};
-use super::site::{ProbeSpec, Site, Tree};
+use super::site::{Site, Tree};
 use super::zone::{NameServer, TsigAlgorithm, TsigKey, Zone, server_address};
 use super::{Estate, Host};
 use crate::severity::Severity;
@@ -74,53 +74,6 @@ impl Read for Tree {
         table.close();
         Some(tree)
     }
-}
-
-impl Read for ProbeSpec {
-    fn read(node: &Node, path: &Path, notes: &mut Notes) -> Option<Self> {
-        let Value::Table(entries) = &node.value else {
-            expected("a table", node, path, notes);
-            return None;
-        };
-        if let [(sort, inner)] = entries.as_slice() {
-            let below = path.key(sort);
-            match sort.as_str() {
-                "tcp" => return tcp(inner, &below, notes),
-                "http" => return http(inner, &below, notes),
-                "dns" => return dns(inner, &below, notes),
-                _ => {}
-            }
-        }
-        notes.add(path.clone(), "a probe has exactly one of the keys tcp, http and dns", None);
-        None
-    }
-}
-
-fn tcp(node: &Node, path: &Path, notes: &mut Notes) -> Option<ProbeSpec> {
-    let mut table = Reader::open(node, path, notes)?;
-    let port = table.required("port", "");
-    table.close();
-    Some(ProbeSpec::Tcp { port: port? })
-}
-
-fn http(node: &Node, path: &Path, notes: &mut Notes) -> Option<ProbeSpec> {
-    let mut table = Reader::open(node, path, notes)?;
-    let probe = ProbeSpec::Http {
-        host: table.required("host", "unknown")?,
-        path: table.or("path", "/".to_owned()),
-        port: table.or("port", 80),
-        status: table.or("status", 200),
-        contains: table.optional("contains"),
-    };
-    table.close();
-    Some(probe)
-}
-
-fn dns(node: &Node, path: &Path, notes: &mut Notes) -> Option<ProbeSpec> {
-    let mut table = Reader::open(node, path, notes)?;
-    let probe = ProbeSpec::Dns { port: table.or("port", 53), zone: table.required("zone", "unknown")? };
-    table.close();
-    Some(probe)
 }
 
 impl Read for Zone {

@@ -12,6 +12,7 @@ mod names;
 mod node;
 mod parse;
 mod policy;
+mod probe;
 mod read;
 mod record;
 mod remote;
@@ -30,9 +31,10 @@ pub use host::Host;
 pub use mistake::{Mistake, Mistakes, Place};
 pub use names::{Account, DnsName, Epoch, HostId, NameError, NameServerId, ObserverId, SiteId, ZoneName};
 pub use policy::{Health, MaxDelete, Mirrors, Policy};
+pub use probe::{Certified, ProbeSpec};
 pub use record::{RecordKey, RecordSet, RecordType};
 pub use remote::{Location, Remote};
-pub use site::{ProbeSpec, Site, Tree};
+pub use site::{Site, Tree};
 pub use zone::{NameServer, TsigAlgorithm, TsigKey, Zone, server_address};
 
 /// Everything the operator owns, by the names the operator gives.

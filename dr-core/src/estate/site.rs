@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::names::{DnsName, HostId};
+use super::probe::ProbeSpec;
 use crate::time::Period;
 
 /// A website and everything that has to move with it.
@@ -104,61 +105,6 @@ impl Tree {
     }
 }
 
-/// How the health of a site is seen from outside. The address is always that of the host in question, never a looked-up one.
-///
-/// ```
-/// use dr_core::estate::ProbeSpec;
-/// let probe: ProbeSpec = serde_json::from_str(r#"{"http": {"host": "www.example.org", "path": "/health"}}"#).unwrap();
-/// assert!(matches!(probe, ProbeSpec::Http { port: 80, .. }));
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum ProbeSpec {
-    /// A TCP connection succeeds.
-    Tcp {
-        /// The port.
-        port: u16,
-    },
-    /// An HTTP GET answers with the expected status.
-    Http {
-        /// The Host header.
-        host: DnsName,
-        /// The path and query.
-        #[serde(default = "root_path")]
-        path: String,
-        /// The port.
-        #[serde(default = "http_port")]
-        port: u16,
-        /// The expected status code.
-        #[serde(default = "ok_status")]
-        status: u16,
-        /// Text that the body must contain.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        contains: Option<String>,
-    },
-    /// A name server answers authoritatively for a zone.
-    Dns {
-        /// The port.
-        #[serde(default = "dns_port")]
-        port: u16,
-        /// The zone whose SOA is asked for.
-        zone: super::names::ZoneName,
-    },
-}
-
 fn yes() -> bool {
     true
-}
-fn root_path() -> String {
-    "/".to_owned()
-}
-fn http_port() -> u16 {
-    80
-}
-fn ok_status() -> u16 {
-    200
-}
-fn dns_port() -> u16 {
-    53
 }

@@ -3,7 +3,7 @@
 use super::Style;
 use super::layout::{Tone, bytes, clean, count, paint, wrap};
 use crate::dns::{Agreement, SetChange, ZoneChange};
-use crate::estate::{ProbeSpec, RecordSet};
+use crate::estate::{DnsName, ProbeSpec, RecordSet};
 use crate::failover::{RoleChange, Standing, Tenure};
 use crate::keys::{AuthorizedKeysChange, Content, SshdChange, Switch};
 use crate::mirror::{Change, Entry, Kind, Summary, Transfer, Verdict};
@@ -259,8 +259,21 @@ fn probe(spec: &ProbeSpec) -> String {
     match spec {
         ProbeSpec::Tcp { port } => format!("TCP port {port}"),
         ProbeSpec::Http { host, path, port, .. } => format!("http://{host}:{port}{}", clean(path)),
+        ProbeSpec::Https { host, path, port, .. } => format!("https://{host}:{port}{}", clean(path)),
+        ProbeSpec::Tls { host, port, .. } => format!("TLS on port {port}, with a certificate for {host}"),
         ProbeSpec::Dns { port, zone } => format!("SOA of {zone} on port {port}"),
+        ProbeSpec::Smtp { port, starttls, .. } => {
+            format!("SMTP on port {port}{}", over_tls(starttls.as_ref()))
+        }
+        ProbeSpec::Imap { port, starttls, .. } => {
+            format!("IMAP on port {port}{}", over_tls(starttls.as_ref()))
+        }
+        ProbeSpec::Ssh { port, .. } => format!("SSH on port {port}"),
     }
+}
+
+fn over_tls(starttls: Option<&DnsName>) -> String {
+    starttls.map(|name| format!(", with a certificate for {name}")).unwrap_or_default()
 }
 
 fn authorized_keys(page: &mut String, change: &AuthorizedKeysChange, style: Style) {

@@ -18,6 +18,7 @@ pub mod resolver;
 pub mod sim;
 mod sqlite;
 pub mod ssh;
+mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -9,10 +9,12 @@ use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, Response, body::Incoming, header};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Looked, down, judge, tcp, unknown, wrong};
-use crate::estate::DnsName;
+use super::{Looked, down, judge, tcp, tls, unknown, wrong};
+use crate::estate::{Certified, DnsName};
 use crate::failover::{DownKind, Sight};
+use crate::world::tls::Authorities;
 
 /// So much of a body is searched for the expected text.
 const BODY_BYTES: usize = 1 << 20;
@@ -24,9 +26,38 @@ pub(super) struct Wanted<'a> {
     pub(super) contains: Option<&'a str>,
 }
 
-pub(super) async fn look(address: SocketAddr, host: &DnsName, path: &str, wanted: Wanted<'_>) -> Looked {
-    let request = request(address, host, path).map_err(unknown)?;
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Page<'a> {
+    pub(super) host: &'a DnsName,
+    pub(super) path: &'a str,
+    pub(super) wanted: Wanted<'a>,
+}
+
+pub(super) async fn look(address: SocketAddr, page: Page<'_>) -> Looked {
     let stream = tcp::connect(address).await?;
+    ask(address, stream, page, 80).await
+}
+
+/// The same over TLS.
+pub(super) async fn look_securely(
+    address: SocketAddr,
+    page: Page<'_>,
+    certified: &Certified,
+    authorities: &Authorities,
+) -> Looked {
+    let stream = tcp::connect(address).await?;
+    let (stream, late) = tls::secured(stream, address, page.host, certified, authorities).await?;
+    ask(address, stream, page, 443).await?;
+    late.map_or(Ok(()), Err)
+}
+
+async fn ask<S>(address: SocketAddr, stream: S, page: Page<'_>, usual_port: u16) -> Looked
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let Page { host, path, wanted } = page;
+    let request = request(address, host, path, usual_port).map_err(unknown)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|why| seen(address, &why))?;
@@ -44,9 +75,14 @@ pub(super) async fn look(address: SocketAddr, host: &DnsName, path: &str, wanted
     }
 }
 
-fn request(address: SocketAddr, host: &DnsName, path: &str) -> Result<Request<Empty<Bytes>>, String> {
+fn request(
+    address: SocketAddr,
+    host: &DnsName,
+    path: &str,
+    usual_port: u16,
+) -> Result<Request<Empty<Bytes>>, String> {
     let port = address.port();
-    let host = if port == 80 { host.to_string() } else { format!("{host}:{port}") };
+    let host = if port == usual_port { host.to_string() } else { format!("{host}:{port}") };
     Request::get(path)
         .header(header::HOST, host)
         .header(header::USER_AGENT, "dr-probe")

@@ -6,7 +6,10 @@
 
 mod dns;
 mod http;
+mod mail;
+mod ssh;
 mod tcp;
+mod tls;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +22,7 @@ use tokio::time::Instant;
 use crate::estate::ProbeSpec;
 use crate::failover::{DownKind, Sight};
 use crate::world::Probe;
+use crate::world::tls::Authorities;
 
 /// Looks at real services from this machine.
 ///
@@ -33,14 +37,52 @@ use crate::world::Probe;
 /// assert!(sight.is_up());
 /// # });
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NetProbe;
+#[derive(Clone, Default)]
+pub struct NetProbe {
+    authorities: Authorities,
+}
+
+impl std::fmt::Debug for NetProbe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NetProbe { .. }")
+    }
+}
 
 impl NetProbe {
     /// It needs nothing but a network.
     #[must_use]
     pub fn new() -> Self {
-        Self
+        Self::default()
+    }
+
+    async fn judge(&self, address: IpAddr, spec: &ProbeSpec, within: Duration) -> Looked {
+        let at = |port: &u16| SocketAddr::new(address, *port);
+        let authorities = &self.authorities;
+        match spec {
+            ProbeSpec::Tcp { port } => tcp::look(at(port)).await,
+            ProbeSpec::Http { host, path, port, status, contains } => {
+                let wanted = http::Wanted { status: *status, contains: contains.as_deref() };
+                http::look(at(port), http::Page { host, path, wanted }).await
+            }
+            ProbeSpec::Https { host, path, port, status, contains, certificate } => {
+                let wanted = http::Wanted { status: *status, contains: contains.as_deref() };
+                let page = http::Page { host, path, wanted };
+                http::look_securely(at(port), page, certificate, authorities).await
+            }
+            ProbeSpec::Tls { host, port, certificate } => {
+                tls::look(at(port), host, certificate, authorities).await
+            }
+            ProbeSpec::Dns { port, zone } => dns::look(at(port), zone, within).await,
+            ProbeSpec::Smtp { port, starttls, certificate: wanted } => {
+                let secured = starttls.as_ref().map(|host| mail::Secured { host, wanted, authorities });
+                mail::smtp(at(port), secured).await
+            }
+            ProbeSpec::Imap { port, starttls, certificate: wanted } => {
+                let secured = starttls.as_ref().map(|host| mail::Secured { host, wanted, authorities });
+                mail::imap(at(port), secured).await
+            }
+            ProbeSpec::Ssh { port, host_keys } => ssh::look(at(port), host_keys).await,
+        }
     }
 }
 
@@ -48,19 +90,7 @@ impl NetProbe {
 impl Probe for NetProbe {
     async fn look(&self, address: IpAddr, spec: &ProbeSpec, within: Duration) -> Sight {
         let begun = Instant::now();
-        let looking = async {
-            match spec {
-                ProbeSpec::Tcp { port } => tcp::look(SocketAddr::new(address, *port)).await,
-                ProbeSpec::Http { host, path, port, status, contains } => {
-                    let wanted = http::Wanted { status: *status, contains: contains.as_deref() };
-                    http::look(SocketAddr::new(address, *port), host, path, wanted).await
-                }
-                ProbeSpec::Dns { port, zone } => {
-                    dns::look(SocketAddr::new(address, *port), zone, within).await
-                }
-            }
-        };
-        match tokio::time::timeout(within, looking).await {
+        match tokio::time::timeout(within, self.judge(address, spec, within)).await {
             Ok(Ok(())) => {
                 Sight::Up { took_us: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX) }
             }

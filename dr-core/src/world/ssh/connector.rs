@@ -127,6 +127,15 @@ impl Connector {
         .await
     }
 
+    /// Goes as far as the host's proof that it has a key which is trusted, and no further.
+    pub(in crate::world) async fn greet(&self, remote: &Remote) -> Result<()> {
+        let greet = async {
+            Connection::open(&self.access, remote).await?.close().await;
+            Ok(())
+        };
+        self.limited(remote, greet).await
+    }
+
     /// A host that accepts the connection and then says nothing must not hold us up.
     pub(super) async fn limited<T>(
         &self,
