@@ -8,11 +8,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use dr_core::dns::Server;
 use dr_core::failover::GuardName;
-use dr_core::{DnsName, HostId, Location, Period, RecordType, Remote, Severity, SiteId, ZoneName};
+use dr_core::{DnsName, HostId, Location, Period, Remote, Severity, SiteId, ZoneName};
 
-pub(crate) use dns::DnsCheck;
+pub(crate) use dns::{DnsChange, DnsCheck, DnsDelete, DnsSet, Zones};
 pub(crate) use keys::{AgentWords, Ca, KeyAllow, Keys, MirrorByWord, PermitWord, Signing};
 pub(crate) use many::{Many, Schedule};
 
@@ -298,44 +297,14 @@ pub(crate) enum Dns {
     /// Ask every name server of the zones everything, and compare
     Check(DnsCheck),
     /// Replace one record set on the primary, and wait until every name server shows it
-    Set {
-        /// The zone
-        zone: ZoneName,
-        /// The owner name, absolute
-        owner: DnsName,
-        /// The type: A, AAAA, CNAME, MX, TXT, …
-        rtype: RecordType,
-        /// The data of each record; none removes the record set
-        rdata: Vec<String>,
-        /// Time to live in seconds [default: as it is, or 300]
-        #[arg(long)]
-        ttl: Option<u32>,
-        /// A name server: NAME=ADDRESS or ADDRESS, with :PORT if it is not 53 (repeatable; the first is the primary)
-        #[arg(long = "server", value_name = "NAME=ADDR")]
-        servers: Vec<Server>,
-        /// The TSIG key's name, when it is not in the estate
-        #[arg(long, requires = "key_file")]
-        key: Option<DnsName>,
-        /// The file with its secret in base64, mode 0600
-        #[arg(long, requires = "key")]
-        key_file: Option<PathBuf>,
-        /// Its algorithm
-        #[arg(long, default_value = "hmac-sha256", value_parser = tsig_algorithm)]
-        key_algorithm: dr_core::estate::TsigAlgorithm,
-        /// How long to wait for all name servers
-        #[arg(long, default_value = "60s")]
-        within: Period,
-    },
+    Set(DnsSet),
+    /// Remove one record set on the primary, and wait until no name server has it
+    Delete(DnsDelete),
 }
 
 fn guard(text: &str) -> Result<GuardName, String> {
     serde_json::from_value(serde_json::Value::String(text.to_owned()))
         .map_err(|_| "no guard is called so; dr failover status names them".to_owned())
-}
-
-fn tsig_algorithm(text: &str) -> Result<dr_core::estate::TsigAlgorithm, String> {
-    serde_json::from_value(serde_json::Value::String(text.to_owned()))
-        .map_err(|_| "one of hmac-sha256, hmac-sha384, hmac-sha512".to_owned())
 }
 
 /// `dr probe`.

@@ -4,11 +4,13 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use dr_core::dns::Prediction;
 use dr_core::estate::Policy;
 use dr_core::mirror::Verdict;
 use dr_core::render::{self, Style};
 use dr_core::report::Report;
 use dr_core::run::Event;
+use dr_core::toolkit::Applied;
 use dr_core::world::Control;
 use dr_core::{Error, Plan, Severity};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -234,6 +236,29 @@ impl Console {
             self.line(&JsonLine::Guards(verdicts));
         } else if !self.nagios {
             self.print(&render::guards(verdicts, self.out));
+        }
+    }
+
+    /// Says how long a change of records will take.
+    pub(crate) fn foretell(&self, prediction: &Prediction) {
+        if self.json {
+            self.line(&JsonLine::Result(&serde_json::json!({ "prediction": prediction })));
+        }
+        self.story(&prediction.to_string());
+    }
+
+    /// Says what a run has proved about the records that it changed.
+    pub(crate) fn proof(&self, applied: &Applied) {
+        if self.json && applied.verified.is_some() {
+            let proof = serde_json::json!({ "verified": applied.verified, "settled": applied.settled });
+            self.line(&JsonLine::Result(&proof));
+        }
+        if let Some(verified) = &applied.verified {
+            let servers = verified.servers().len();
+            self.story(&format!("verified: all {servers} name servers show it since {}", verified.at()));
+        }
+        if let Some(settled) = &applied.settled {
+            self.story(&format!("settled: resolvers have forgotten what was before since {}", settled.at()));
         }
     }
 

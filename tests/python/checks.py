@@ -60,6 +60,16 @@ def what_is_expected_is_compared():
 
 
 @check
+def records_are_planned_and_nothing_is_claimed():
+    address = NameServer("example.org", "192.0.2.10").start()
+    wanted = [{"owner": "www.@", "type": "A", "rdata": ["198.51.100.7"]}]
+    planned = dr.change_records("example.org", wanted, servers={"ns1": address}, dry_run=True)
+    assert planned.changed and planned.plan["steps"] and planned.verified is None and planned.prediction["zones"] == 1
+    same = [{"owner": "www.@", "type": "A", "rdata": ["192.0.2.10"]}]
+    assert not dr.change_records(["example.org"], same, servers=[address], dry_run=True).changed
+
+
+@check
 def nobody_there_is_a_finding_and_no_exception():
     report = dr.check_zone("example.org", ["127.0.0.1:9"])
     assert report.verdict == "failed" and "dns.no_server_answers" in [finding.code for finding in report.findings]

@@ -13,13 +13,13 @@ use dr_core::dns::{
 use dr_core::estate::TsigAlgorithm;
 use dr_core::report::{Finding, Report, Verdict};
 use dr_core::run::{Event, Outcome};
-use dr_core::toolkit::Toolkit;
+use dr_core::toolkit::{ChangeOptions, Toolkit};
 use dr_core::world::clock::SystemClock;
 use dr_core::world::providers::rfc2136::Rfc2136;
 use dr_core::world::resolver::WireResolver;
 use dr_core::world::sim::SimWorld;
 use dr_core::world::{Control, Resolver, World};
-use dr_core::{DnsName, ErrorKind, RecordKey, RecordSet, RecordType, Secret};
+use dr_core::{DnsName, ErrorKind, Plan, RecordKey, RecordSet, RecordType, Secret};
 use dr_tests::bind::{self, Notify};
 use dr_tests::{DnsLab, Port, Tsig, Zone};
 
@@ -58,9 +58,14 @@ fn www(zone: &str, ttl: u32, data: &[&str]) -> RecordSet {
     RecordSet::new(owner, RecordType::A, ttl, data.iter().copied())
 }
 
+async fn planned(toolkit: &Toolkit, spec: &ZoneSpec, wishes: &[Wish]) -> dr_core::Result<Plan> {
+    let wishes = [(spec.clone(), wishes.to_vec())];
+    Ok(toolkit.plan_change(&wishes, &ChangeOptions::default(), &Control::silent()).await?.plan)
+}
+
 /// Plans and applies; gives how it ended and the report.
 async fn set(toolkit: &Toolkit, spec: &ZoneSpec, wishes: &[Wish]) -> (Outcome, Report) {
-    let plan = toolkit.plan_records(spec, wishes).await.unwrap();
+    let plan = planned(toolkit, spec, wishes).await.unwrap();
     let applied = toolkit.apply(&plan, "test", &Control::silent()).await.unwrap();
     (applied.outcome, applied.report)
 }
@@ -98,7 +103,7 @@ async fn one_zone_through_good_and_bad_days() {
             server.name()
         );
     }
-    let nothing = toolkit.plan_records(&spec, &[Wish::Have(there.clone())]).await.unwrap();
+    let nothing = planned(&toolkit, &spec, &[Wish::Have(there.clone())]).await.unwrap();
     assert!(nothing.is_empty(), "{nothing:?}");
 
     what_must_not_happen(&toolkit, &spec, &there).await;
@@ -140,7 +145,7 @@ async fn what_must_not_happen(toolkit: &Toolkit, spec: &ZoneSpec, there: &Record
     assert_eq!(has().await, *there);
 
     // The zone changed after the plan was made: a conflict, and the other change stays.
-    let plan = toolkit.plan_records(spec, std::slice::from_ref(&back)).await.unwrap();
+    let plan = planned(toolkit, spec, std::slice::from_ref(&back)).await.unwrap();
     let meanwhile = www("day.test", 60, &["198.51.100.3"]);
     assert_eq!(set(toolkit, spec, &[Wish::Have(meanwhile.clone())]).await.0, Outcome::New);
     let applied = toolkit.apply(&plan, "test", &Control::silent()).await.unwrap();
@@ -149,7 +154,7 @@ async fn what_must_not_happen(toolkit: &Toolkit, spec: &ZoneSpec, there: &Record
 
     // Beside an alias a primary would ignore the record without a word.
     let blog = RecordSet::new("blog.day.test".parse().unwrap(), RecordType::A, 60, ["192.0.2.1"]);
-    let refused = toolkit.plan_records(spec, &[Wish::Have(blog.clone())]).await.unwrap_err();
+    let refused = planned(toolkit, spec, &[Wish::Have(blog.clone())]).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Refused, "{refused:?}");
     let alias = RecordKey::new(blog.owner.clone(), RecordType::CNAME);
     let (outcome, report) = set(toolkit, spec, &[Wish::Have(blog), Wish::Remove(alias)]).await;
@@ -161,13 +166,13 @@ async fn what_must_not_happen(toolkit: &Toolkit, spec: &ZoneSpec, there: &Record
         (Wish::Have(www("day.test", 60, &[])), "no data"),
         (Wish::Remove(spec.soa_key()), "cannot be without"),
     ] {
-        let error = toolkit.plan_records(spec, &[wish]).await.unwrap_err();
+        let error = planned(toolkit, spec, &[wish]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage);
         assert!(error.message().contains(says), "{error:?}");
     }
     // Undone, the TTL comes back too.
     let (typed, usual) = (www("day.test", 60, &["198.51.100.1", " 198.51.100.2 "]), has().await);
-    let plan = toolkit.plan_records(spec, &[Wish::Have(typed)]).await.unwrap();
+    let plan = planned(toolkit, spec, &[Wish::Have(typed)]).await.unwrap();
     let applied = toolkit.apply(&plan, "test", &Control::silent()).await.unwrap();
     assert_eq!((applied.outcome, has().await), (Outcome::New, there.clone()));
     let undone = toolkit.undo(applied.run, "test", &Control::silent()).await.unwrap();
@@ -206,8 +211,7 @@ async fn nobody_sees_a_gap_while_records_change() {
         .collect();
     for change in 1..=50_u8 {
         let address = Ipv4Addr::new(198, 51, 100, change).to_string();
-        let plan =
-            toolkit.plan_records(&spec, &[Wish::Have(www("gap.test", 60, &[&address]))]).await.unwrap();
+        let plan = planned(&toolkit, &spec, &[Wish::Have(www("gap.test", 60, &[&address]))]).await.unwrap();
         let dr_core::plan::Step::ChangeZone(step) = &plan.steps[0].step else { panic!("{plan:?}") };
         let commit = toolkit.world.provider.commit(step).await.unwrap();
         assert_eq!(commit, dr_core::world::Commit::Applied);
@@ -247,7 +251,7 @@ async fn a_secondary_that_was_not_told_and_one_that_was_never_configured() {
 
     // The change itself succeeds; that a server does not follow is found, not hidden.
     let plan =
-        toolkit.plan_records(&both, &[Wish::Have(www("late.test", 300, &["198.51.100.9"]))]).await.unwrap();
+        planned(&toolkit, &both, &[Wish::Have(www("late.test", 300, &["198.51.100.9"]))]).await.unwrap();
     let dr_core::plan::Step::ChangeZone(step) = &plan.steps[0].step else { panic!("{plan:?}") };
     assert_eq!(toolkit.world.provider.commit(step).await.unwrap(), dr_core::world::Commit::Applied);
     let findings = check(&toolkit, &both, &["dns.record_set_differs", "dns.serial_differs"]).await;

@@ -2,7 +2,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use dr_core::estate::{
-    Certified, Estate, Health, Host, MaxDelete, Mirrors, NameServer, Policy, ProbeSpec, Site, Tree,
+    Certified, Estate, Health, Host, MaxDelete, Mirrors, NameServer, Notify, Policy, ProbeSpec, Site, Tree,
     TsigAlgorithm, TsigKey, Zone,
 };
 use dr_core::{Error, ErrorKind, Period, RecordKey, RecordSet, RecordType, Severity};
@@ -94,7 +94,7 @@ fn mistakes_of_form_are_found_with_place_and_suggestion() {
         "[{ http = { host = \"www.example.org\" } }]",
         "[{ ping = {} }, { tcp = { port = 99999 } }]",
         &[
-            "15:11: sites.shop.probes[0]: a probe has exactly one of the keys tcp, http and dns",
+            "15:11: sites.shop.probes[0]: a probe has exactly one of the keys tcp, http, https, tls, dns, smtp, imap and ssh",
             "15:43: sites.shop.probes[1].tcp.port: 99999 is not between 0 and 65535",
         ],
     );
@@ -270,6 +270,37 @@ fn mirrors(every: Period, at_once: u32) -> Mirrors {
     Mirrors { every: Some(every), at_once, seal_file, ..Mirrors::default() }
 }
 
+/// A probe of every kind.
+fn probes(port: u16, text: &str, path: &str, rpo: Period) -> Option<Vec<ProbeSpec>> {
+    Some(vec![
+        ProbeSpec::Tcp { port },
+        ProbeSpec::Dns { port, zone: "example.org".parse().ok()? },
+        ProbeSpec::Http {
+            host: "www.example.org".parse().ok()?,
+            path: "/health".to_owned(),
+            port,
+            status: 204,
+            contains: Some(text.to_owned()),
+        },
+        ProbeSpec::Https {
+            host: "www.example.org".parse().ok()?,
+            path: "/".to_owned(),
+            port,
+            status: 200,
+            contains: None,
+            certificate: Certified { authorities: Some(path.into()), renew_before: rpo },
+        },
+        ProbeSpec::Tls { host: "www.example.org".parse().ok()?, port, certificate: Certified::default() },
+        ProbeSpec::Smtp {
+            port,
+            starttls: Some("mail.example.org".parse().ok()?),
+            certificate: Certified::default(),
+        },
+        ProbeSpec::Imap { port, starttls: None, certificate: Certified::default() },
+        ProbeSpec::Ssh { port, host_keys: vec![] },
+    ])
+}
+
 /// Two hosts, one site, one zone with two servers: names and values as they come.
 fn estates() -> impl Strategy<Value = Estate> {
     let labels = (names::<dr_core::HostId>(), names::<dr_core::SiteId>(), names::<dr_core::NameServerId>());
@@ -292,33 +323,7 @@ fn estates() -> impl Strategy<Value = Estate> {
         let other = Host { addresses: vec!["2001:db8::1".parse().ok()?], ..Host::new("us".parse().ok()?) };
         estate.hosts.insert(host.clone(), home);
         estate.hosts.insert("other-host".parse().ok()?, other);
-        let probes = vec![
-            ProbeSpec::Tcp { port },
-            ProbeSpec::Dns { port, zone: "example.org".parse().ok()? },
-            ProbeSpec::Http {
-                host: "www.example.org".parse().ok()?,
-                path: "/health".to_owned(),
-                port,
-                status: 204,
-                contains: Some(text.clone()),
-            },
-            ProbeSpec::Https {
-                host: "www.example.org".parse().ok()?,
-                path: "/".to_owned(),
-                port,
-                status: 200,
-                contains: None,
-                certificate: Certified { authorities: Some(path.clone().into()), renew_before: rpo },
-            },
-            ProbeSpec::Tls { host: "www.example.org".parse().ok()?, port, certificate: Certified::default() },
-            ProbeSpec::Smtp {
-                port,
-                starttls: Some("mail.example.org".parse().ok()?),
-                certificate: Certified::default(),
-            },
-            ProbeSpec::Imap { port, starttls: None, certificate: Certified::default() },
-            ProbeSpec::Ssh { port, host_keys: vec![] },
-        ];
+        let probes = probes(port, &text, &path, rpo)?;
         let it = Site {
             trees: vec![Tree::same("/var/www"), Tree { path: path.clone(), on_standby: Some(text.clone()) }],
             names: vec!["www.example.org".parse().ok()?],
@@ -351,8 +356,9 @@ fn estates() -> impl Strategy<Value = Estate> {
         let rto = Period::from_secs(1_000_000);
         let mirrors = mirrors(rpo, fall);
         let severity = [("dns.server_silent".to_owned(), Severity::Notice)].into();
-        estate.policy =
-            Policy { rpo, rto, fail_on: Severity::Critical, severity, health, max_delete, mirrors };
+        let notify = Notify { per_second: fall, delay: interval };
+        let fail_on = Severity::Critical;
+        estate.policy = Policy { rpo, rto, fail_on, severity, health, max_delete, mirrors, notify };
         Some(estate)
     })
 }

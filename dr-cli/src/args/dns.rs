@@ -1,10 +1,95 @@
-//! `dr dns check`.
+//! `dr dns`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
 use dr_core::dns::Server;
-use dr_core::{DnsName, ZoneName};
+use dr_core::estate::TsigAlgorithm;
+use dr_core::{DnsName, Period, RecordType, ZoneName};
+
+/// One zone, or the zones of a file.
+#[derive(Clone, Debug)]
+pub(crate) enum Zones {
+    One(ZoneName),
+    Listed(PathBuf),
+}
+
+impl FromStr for Zones {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix('@') {
+            Some(file) => Ok(Self::Listed(PathBuf::from(file))),
+            None => text.parse().map(Self::One).map_err(|why| format!("{why}")),
+        }
+    }
+}
+
+/// Replace one record set on the primary, and wait until every name server shows it
+#[derive(Args, Debug)]
+pub(crate) struct DnsSet {
+    /// The zone; @FILE for all zones of a file, one a line as with dr dns check --zones
+    pub(crate) zone: Zones,
+    /// The owner name: absolute, or with @ for the zone (@, www.@)
+    pub(crate) owner: String,
+    /// The type: A, AAAA, CNAME, MX, TXT, …
+    pub(crate) rtype: RecordType,
+    /// The data of each record
+    #[arg(required = true)]
+    pub(crate) rdata: Vec<String>,
+    /// Time to live in seconds [default: as it is, or 300]
+    #[arg(long)]
+    pub(crate) ttl: Option<u32>,
+    #[command(flatten)]
+    pub(crate) how: DnsChange,
+}
+
+/// Remove one record set on the primary, and wait until no name server has it
+#[derive(Args, Debug)]
+pub(crate) struct DnsDelete {
+    /// The zone; @FILE for all zones of a file, one a line as with dr dns check --zones
+    pub(crate) zone: Zones,
+    /// The owner name: absolute, or with @ for the zone (@, www.@)
+    pub(crate) owner: String,
+    /// The type: A, AAAA, CNAME, MX, TXT, …
+    pub(crate) rtype: RecordType,
+    #[command(flatten)]
+    pub(crate) how: DnsChange,
+}
+
+/// Where and how records are changed.
+#[derive(Args, Debug)]
+pub(crate) struct DnsChange {
+    /// A name server: NAME=ADDRESS or ADDRESS, with :PORT if it is not 53 (repeatable; the first is the primary)
+    #[arg(long = "server", value_name = "NAME=ADDR")]
+    pub(crate) servers: Vec<Server>,
+    /// The TSIG key's name, when it is not in the estate
+    #[arg(long, requires = "key_file")]
+    pub(crate) key: Option<DnsName>,
+    /// The file with its secret in base64, mode 0600
+    #[arg(long, requires = "key")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Its algorithm
+    #[arg(long, default_value = "hmac-sha256", value_parser = tsig_algorithm)]
+    pub(crate) key_algorithm: TsigAlgorithm,
+    /// How long to wait for all name servers [default: twice what is predicted, and 2m at least]
+    #[arg(long)]
+    pub(crate) within: Option<Period>,
+    /// Afterwards wait until no resolver can remember what was before
+    #[arg(long)]
+    pub(crate) settle: bool,
+    /// A resolver to be asked at the end of that (repeatable; means --settle too)
+    #[arg(long = "resolver", value_name = "ADDR")]
+    pub(crate) resolvers: Vec<Server>,
+    /// Of many zones so many a second at most
+    #[arg(long, value_name = "ZONES")]
+    pub(crate) per_second: Option<u32>,
+}
+
+fn tsig_algorithm(text: &str) -> Result<TsigAlgorithm, String> {
+    serde_json::from_value(serde_json::Value::String(text.to_owned()))
+        .map_err(|_| "one of hmac-sha256, hmac-sha384, hmac-sha512".to_owned())
+}
 
 /// Ask every name server of the zones everything, and compare
 #[derive(Args, Debug)]

@@ -1,43 +1,86 @@
 //! `dr dns`: check zones, change a record set.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use dr_core::dns::{Depth, Server, Wish, ZoneSpec};
-use dr_core::plan::Step;
-use dr_core::{DnsName, Error, ErrorKind, Estate, RecordKey, RecordSet, RecordType, Result, ZoneName};
+use dr_core::toolkit::{ChangeOptions, WantedSet};
+use dr_core::{Error, ErrorKind, Estate, RecordKey, RecordType, Result, ZoneName};
 
-use super::show_and_apply;
-use crate::args::{Common, Dns, DnsCheck};
+use super::finish;
+use crate::args::{Common, Dns, DnsChange, DnsCheck, Zones};
 use crate::console::Console;
 use crate::context::{self, TsigKeys};
-
-/// The TTL of a new record set, in seconds, where nobody said another.
-const TTL_SECONDS: u32 = 300;
 
 pub(super) async fn run(common: &Common, console: &Console, words: Dns) -> Result<u8> {
     match words {
         Dns::Check(words) => check(common, console, &words).await,
-        Dns::Set { zone, owner, rtype, rdata, ttl, servers, key, key_file, key_algorithm, within } => {
-            let mut keys = TsigKeys::new();
-            let estate = context::estate(common)?.unwrap_or_default();
-            let mut spec = spec(&estate, &zone, &servers)?;
-            spec.primary = spec.primary.or_else(|| servers.first().map(|server| server.address));
-            if let (Some(name), Some(file)) = (key, key_file) {
-                keys.insert(name.clone(), (key_algorithm, context::secret_file(&file)?));
-                spec.update_key = Some(name);
-            }
-            let toolkit = context::toolkit_with(common, estate, vec![], keys)?;
-            let control = console.control();
-            let wish = wish(&toolkit, &spec, owner, rtype, rdata, ttl).await?;
-            let mut plan = toolkit.plan_records(&spec, &[wish]).await?;
-            for planned in &mut plan.steps {
-                if let Step::AwaitAgreement(agreement) = &mut planned.step {
-                    agreement.within = within;
-                }
-            }
-            show_and_apply(&toolkit, &plan, common, console, &control).await
+        Dns::Set(words) => {
+            let rdata = words.rdata.into_iter().collect();
+            let set = WantedSet { owner: words.owner, rtype: words.rtype, ttl: words.ttl, rdata };
+            change(common, console, &words.zone, &set, words.how).await
+        }
+        Dns::Delete(words) => {
+            let set = WantedSet { owner: words.owner, rtype: words.rtype, ttl: None, rdata: [].into() };
+            change(common, console, &words.zone, &set, words.how).await
         }
     }
+}
+
+/// Plans, says how long it will take, changes, and says what is proved.
+async fn change(
+    common: &Common,
+    console: &Console,
+    zones: &Zones,
+    set: &WantedSet,
+    how: DnsChange,
+) -> Result<u8> {
+    let estate = context::estate(common)?.unwrap_or_default();
+    let console = &console.under(&estate.policy);
+    let mut keys = TsigKeys::new();
+    if let (Some(name), Some(file)) = (&how.key, &how.key_file) {
+        keys.insert(name.clone(), (how.key_algorithm, context::secret_file(file)?));
+    }
+    let zones = match zones {
+        Zones::One(zone) => vec![(zone.clone(), how.servers.clone())],
+        Zones::Listed(file) => listed_zones(file, &how.servers)?,
+    };
+    let mut wishes: Vec<(ZoneSpec, Vec<Wish>)> = Vec::with_capacity(zones.len());
+    for (zone, servers) in zones {
+        let mut spec = spec(&estate, &zone, &servers)?;
+        spec.primary = spec.primary.or_else(|| servers.first().map(|server| server.address));
+        spec.update_key = how.key.clone().or(spec.update_key);
+        let wish = set.wish(&zone).map_err(|why| Error::new(ErrorKind::Usage, "change records", why))?;
+        wishes.push((spec, vec![wish]));
+    }
+    let options = ChangeOptions {
+        within: how.within,
+        settle: how.settle,
+        resolvers: how.resolvers.iter().map(|resolver| resolver.address).collect(),
+        per_second: how.per_second,
+    };
+    let toolkit = context::toolkit_with(common, estate, vec![], keys)?;
+    let control = console.control();
+    let planned = toolkit.plan_change(&wishes, &options, &control).await?;
+    if common.dry_run || planned.plan.is_empty() {
+        console.plan(&planned.plan);
+    }
+    if !planned.plan.is_empty() {
+        console.foretell(&planned.prediction);
+    }
+    if common.dry_run || planned.plan.is_empty() {
+        return Ok(0);
+    }
+    console.follow(&planned.plan);
+    let mut applied = toolkit.apply(&planned.plan, &context::asked_by(), &control).await?;
+    if applied.verified.is_none() && !control.cancel.is_cancelled() {
+        let servers = wishes.iter().flat_map(|(spec, _)| &spec.servers);
+        let names: BTreeMap<SocketAddr, String> =
+            servers.map(|server| (server.address, server.name.clone())).collect();
+        applied.report.findings.extend(toolkit.stragglers(&planned.plan, &names).await);
+    }
+    Ok(finish(console, &applied, &control))
 }
 
 async fn check(common: &Common, console: &Console, words: &DnsCheck) -> Result<u8> {
@@ -97,28 +140,4 @@ fn spec(estate: &Estate, zone: &ZoneName, servers: &[Server]) -> Result<ZoneSpec
         return ZoneSpec::from_estate(estate, zone);
     }
     Ok(ZoneSpec::new(zone.clone(), servers.to_vec()))
-}
-
-/// What is wished for; with no TTL given, the present one stays.
-async fn wish(
-    toolkit: &dr_core::toolkit::Toolkit,
-    spec: &ZoneSpec,
-    owner: DnsName,
-    rtype: RecordType,
-    rdata: Vec<String>,
-    ttl: Option<u32>,
-) -> Result<Wish> {
-    let key = RecordKey::new(owner.clone(), rtype);
-    if rdata.is_empty() {
-        return Ok(Wish::Remove(key));
-    }
-    let ttl = match (ttl, spec.primary) {
-        (Some(ttl), _) => ttl,
-        (None, None) => TTL_SECONDS,
-        (None, Some(primary)) => {
-            let now = toolkit.world.provider.read(&spec.zone, primary, &[key]).await?;
-            now.into_iter().flatten().next().map_or(TTL_SECONDS, |set| set.ttl)
-        }
-    };
-    Ok(Wish::Have(RecordSet::new(owner, rtype, ttl, rdata)))
 }

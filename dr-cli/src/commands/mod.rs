@@ -61,6 +61,7 @@ pub(crate) async fn show_and_apply(
 /// The exit code after a run: its report's, or when it did not reach what was planned that of the step that failed.
 pub(crate) fn finish(console: &Console, applied: &Applied, control: &Control) -> u8 {
     let code = console.report(&applied.report);
+    console.proof(applied);
     if console.is_monitoring() || matches!(applied.outcome, Outcome::New | Outcome::NewDegraded) {
         return code;
     }

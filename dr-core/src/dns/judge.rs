@@ -10,7 +10,7 @@ use super::probe::Exchange;
 use super::rules::{FULL_RULES, RULES};
 use super::seen::Seen;
 use super::spec::{Depth, ZoneSpec};
-use crate::estate::Policy;
+use crate::estate::{Notify, Policy};
 use crate::report::{Finding, Report, Subject};
 use crate::time::{Period, Timestamp};
 
@@ -55,10 +55,8 @@ pub struct Thresholds {
     pub detect: Period,
     /// How many zones a failover changes at once.
     pub zones: u64,
-    /// How many NOTIFY messages a second the primary sends (BIND's `notify-rate`, 20 if not set).
-    pub notifies_per_second: u64,
-    /// How long it holds back the first (BIND's `notify-delay`, 5 s if not set).
-    pub notify_delay: Period,
+    /// How the primary tells its secondaries.
+    pub notify: Notify,
     /// How long before their end signatures must have been renewed.
     pub signatures: Period,
 }
@@ -75,8 +73,7 @@ impl Thresholds {
             expire: Period::from_secs(14 * 24 * 3600),
             detect: look.saturating_add(confirm).into(),
             zones: 1,
-            notifies_per_second: 20,
-            notify_delay: Period::from_secs(5),
+            notify: policy.notify.clone(),
             signatures: Period::from_secs(3 * 24 * 3600),
         }
     }

@@ -1,8 +1,8 @@
 //! DNS: whether every name server would send visitors to the right host, and changing records so that no one sees a gap.
 //!
 //! A [`ZoneSpec`] gives the [`questions`]; what the servers say becomes [`ZoneFacts`], which [`judge`] turns into a report: one
-//! rule a topic, all of them in one list. A [`ZoneChange`] takes record sets from one state to another in one message, and an
-//! [`Agreement`] waits until every server shows it. The words are those of RFC 9499. Nothing here touches a socket.
+//! rule a topic, all of them in one list. A [`ZoneChange`] takes record sets from one state to another in one message, an
+//! [`Agreement`] waits until every server shows it, and [`predict`] says beforehand how long that takes. The words are those of RFC 9499. Nothing here touches a socket.
 
 mod change;
 mod facts;
@@ -16,8 +16,9 @@ mod seen;
 mod serial;
 mod soa;
 mod spec;
+mod spread;
 
-pub use change::{Agreement, SetChange, Wish, ZoneChange};
+pub use change::{Agreement, Agreements, SetChange, Wish, ZoneChange, ZoneChanges, owner_in, remembered};
 pub use facts::{Answer, Fact, Question, Transport};
 pub use follow::follow_up;
 pub use judge::{Thresholds, ZoneFacts, judge, summary};
@@ -30,3 +31,4 @@ pub use soa::Soa;
 #[cfg(feature = "world")]
 pub(crate) use spec::canonical_set;
 pub use spec::{Depth, Server, ZoneSpec, first_questions, questions};
+pub use spread::{Prediction, predict};

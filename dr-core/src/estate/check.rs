@@ -256,6 +256,12 @@ impl Check<'_> {
                 self.wrong(path.key("mirrors").key(key), "with none at a time nothing is ever mirrored");
             }
         }
+        if policy.notify.per_second == 0 {
+            self.wrong(
+                path.key("notify").key("per_second"),
+                "with none a second no secondary ever hears of a change",
+            );
+        }
         for name in policy.severity.keys().filter(|name| Code::find(name).is_none()) {
             let meant = nearest(name, Code::all().map(Code::name));
             let message = "no finding has this code (docs/findings.md lists them)".to_owned();

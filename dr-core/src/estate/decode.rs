@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::mistake::Path;
 use super::node::Node;
-use super::policy::{Health, MaxDelete, Mirrors, Policy};
+use super::policy::{Health, MaxDelete, Mirrors, Notify, Policy};
 use super::read::{Notes, Read, Reader, text_as, word_of};
 use super::record::{RecordKey, RecordSet};
 use super::site::{Site, Tree};
@@ -178,9 +178,23 @@ impl Read for Policy {
             health: table.or("health", usual.health),
             max_delete: table.or("max_delete", usual.max_delete),
             mirrors: table.or("mirrors", usual.mirrors),
+            notify: table.or("notify", usual.notify),
         };
         table.close();
         Some(policy)
+    }
+}
+
+impl Read for Notify {
+    fn read(node: &Node, path: &Path, notes: &mut Notes) -> Option<Self> {
+        let mut table = Reader::open(node, path, notes)?;
+        let usual = Self::default();
+        let notify = Self {
+            per_second: table.or("per_second", usual.per_second),
+            delay: table.or("delay", usual.delay),
+        };
+        table.close();
+        Some(notify)
     }
 }
 

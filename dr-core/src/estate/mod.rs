@@ -30,7 +30,7 @@ use crate::time::Period;
 pub use host::Host;
 pub use mistake::{Mistake, Mistakes, Place};
 pub use names::{Account, DnsName, Epoch, HostId, NameError, NameServerId, ObserverId, SiteId, ZoneName};
-pub use policy::{Health, MaxDelete, Mirrors, Policy};
+pub use policy::{Health, MaxDelete, Mirrors, Notify, Policy};
 pub use probe::{Certified, ProbeSpec};
 pub use record::{RecordKey, RecordSet, RecordType};
 pub use remote::{Location, Remote};

@@ -437,7 +437,8 @@ fn agreements(now: &ZoneNow, change: &ZoneChange) -> Vec<Planned> {
         now.servers.iter().copied().partition(|server| now.silent.contains(server));
     let expect: Vec<_> = change.sets.iter().map(|set| (set.key.clone(), set.to.clone())).collect();
     let step = |servers, within| {
-        Step::AwaitAgreement(Agreement { zone: now.zone.clone(), servers, expect: expect.clone(), within })
+        let (zone, expect) = (now.zone.clone(), expect.clone());
+        Step::AwaitAgreement(Agreement { zone, servers, expect, within, resolvers: false })
     };
     let mut steps = vec![];
     if !answering.is_empty() {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Pause;
-use crate::dns::{Agreement, ZoneChange};
+use crate::dns::{Agreement, Agreements, ZoneChange, ZoneChanges};
 use crate::failover::{Expect, Raise, RecordMirror, RoleChange, Tenure};
 use crate::keys::{AuthorizedKeysChange, HostProof, PasswordsRefused, Proof, SshdChange, Switch};
 use crate::mirror::Transfer;
@@ -26,8 +26,12 @@ pub enum Step {
     Mirror(Transfer),
     /// Change record sets of a zone.
     ChangeZone(ZoneChange),
+    /// Change record sets of many zones, each by itself.
+    ChangeZones(ZoneChanges),
     /// Wait until every name server shows record sets.
     AwaitAgreement(Agreement),
+    /// Wait until the name servers of many zones show record sets.
+    AwaitAgreements(Agreements),
     /// Change who holds a site.
     RaiseEpoch(Raise),
     /// Tell a host what it is for a site.
@@ -78,6 +82,7 @@ impl Step {
     pub fn inverse(&self) -> Inverse {
         match self {
             Self::ChangeZone(change) => Inverse::Step(Box::new(Self::ChangeZone(change.inverse()))),
+            Self::ChangeZones(changes) => Inverse::Step(Box::new(Self::ChangeZones(changes.inverse()))),
             Self::RaiseEpoch(raise) => match &raise.from {
                 // An epoch never goes back: taking back means raising it once more, to the old home.
                 Some(from) => Inverse::Step(Box::new(Self::RaiseEpoch(Raise {
@@ -113,6 +118,7 @@ impl Step {
                 },
             },
             Self::AwaitAgreement(_)
+            | Self::AwaitAgreements(_)
             | Self::AwaitHealthy(_)
             | Self::Pause(_)
             | Self::ProveKey(_)
@@ -127,6 +133,7 @@ impl Step {
     pub fn patience(&self) -> Option<std::time::Duration> {
         match self {
             Self::AwaitAgreement(agreement) => Some(agreement.within.as_duration()),
+            Self::AwaitAgreements(all) => Some(all.within.as_duration()),
             Self::AwaitHealthy(expect) => Some(expect.within.as_duration()),
             Self::ProveKey(proof) | Self::ProveKeyRefused(proof) => Some(proof.within.as_duration()),
             Self::ProvePasswordsRefused(look) => Some(look.within.as_duration()),
@@ -134,6 +141,7 @@ impl Step {
             Self::Pause(pause) => Some(pause.span.as_duration()),
             Self::Mirror(_)
             | Self::ChangeZone(_)
+            | Self::ChangeZones(_)
             | Self::RaiseEpoch(_)
             | Self::ChangeRole(_)
             | Self::RecordMirror(_)

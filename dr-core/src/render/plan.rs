@@ -2,7 +2,7 @@
 
 use super::Style;
 use super::layout::{Tone, bytes, clean, count, paint, wrap};
-use crate::dns::{Agreement, SetChange, ZoneChange};
+use crate::dns::{Agreement, Agreements, SetChange, ZoneChange, ZoneChanges};
 use crate::estate::{DnsName, ProbeSpec, RecordSet};
 use crate::failover::{RoleChange, Standing, Tenure};
 use crate::keys::{AuthorizedKeysChange, Content, SshdChange, Switch};
@@ -13,6 +13,8 @@ use crate::plan::{Need, OnFailure, Plan, Planned, Step};
 const LISTED_PATHS: usize = 12;
 /// Of a file's lines so many are listed, unless the style asks for all.
 const LISTED_LINES: usize = 8;
+/// Of many zones so many are listed, unless the style asks for all.
+const LISTED_ZONES: usize = 5;
 
 /// A plan: every step with what is there and what will be there.
 ///
@@ -81,7 +83,9 @@ fn step(page: &mut String, number: usize, planned: &Planned, style: Style) {
     match &planned.step {
         Step::Mirror(transfer) => mirror(page, transfer, style),
         Step::ChangeZone(change) => zone(page, change, style),
+        Step::ChangeZones(changes) => zones(page, changes, style),
         Step::AwaitAgreement(agreement) => await_agreement(page, agreement, style),
+        Step::AwaitAgreements(all) => await_agreements(page, all, style),
         Step::RaiseEpoch(raise) => {
             let (from, to) =
                 (raise.from.as_ref().map_or_else(|| "nobody".to_owned(), tenure), tenure(&raise.to));
@@ -228,6 +232,26 @@ fn zone(page: &mut String, change: &ZoneChange, style: Style) {
             }
         }
     }
+}
+
+fn zones(page: &mut String, changes: &ZoneChanges, style: Style) {
+    let limit = if style.full { usize::MAX } else { LISTED_ZONES };
+    for change in changes.zones.iter().take(limit) {
+        detail(page, change.zone.as_str(), style);
+        zone(page, change, style);
+    }
+    if let Some(more) = changes.zones.len().checked_sub(limit).filter(|more| *more > 0) {
+        detail(page, &paint(&format!("... and {more} more zones"), Tone::Quiet, style), style);
+    }
+    if let Some(rate) = changes.per_second {
+        detail(page, &format!("{rate} zones a second at most"), style);
+    }
+}
+
+fn await_agreements(page: &mut String, all: &Agreements, style: Style) {
+    let servers: std::collections::BTreeSet<_> = all.zones.iter().flat_map(|zone| &zone.servers).collect();
+    let (servers, zones) = (count(servers.len(), "server"), count(all.zones.len(), "zone"));
+    detail(page, &format!("{servers}, {zones}, within {}", all.within), style);
 }
 
 fn await_agreement(page: &mut String, agreement: &Agreement, style: Style) {

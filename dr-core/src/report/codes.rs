@@ -430,6 +430,9 @@ codes! {
     RUN_UNFINISHED = "run.unfinished", Error,
         "A plan was begun and is neither finished nor undone",
         "dr failover resume finishes it, dr failover undo takes it back";
+    RUN_CHANGE_NOT_SHOWN = "run.change_not_shown", Error,
+        "The primary took a change, and a name server does not show it",
+        "Look at NOTIFY and transfers between the primary and that server; dr dns check says how far behind it is";
     RUN_STEP_SKIPPED = "run.step_skipped", Warning,
         "A step that was wanted but not needed could not be done",
         "Do it by hand when the host is back, or run dr check";

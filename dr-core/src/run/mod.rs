@@ -9,6 +9,7 @@ pub(crate) mod defect;
 mod event;
 mod fold;
 mod machine;
+mod proof;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -16,4 +17,5 @@ mod tests;
 pub use account::account;
 pub use event::{Direction, Event, Line, Outcome, RunId};
 pub use machine::{Deed, Machine, Next, Perform, Reply, TRIES};
+pub use proof::{Settled, Verified};
 pub use state::StepState;

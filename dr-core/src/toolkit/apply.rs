@@ -6,7 +6,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Plan;
 use crate::report::{Finding, Report, Subject, code};
 use crate::run::{
-    Deed, Direction, Event, Line, Machine, Next, Outcome, Perform, Reply, RunId, account, chain,
+    Deed, Direction, Event, Line, Machine, Next, Outcome, Perform, Reply, RunId, Settled, Verified, account,
+    chain,
 };
 use crate::time::Timestamp;
 use crate::world::{Claim, Control, Reading, RunSummary, World};
@@ -35,6 +36,10 @@ pub struct Applied {
     pub report: Report,
     /// Everything recorded about the run, with times; earlier attempts included.
     pub lines: Vec<Line>,
+    /// Proof that every name server shows the records that the run changed; none if it changed none, or if one does not.
+    pub verified: Option<Verified>,
+    /// Proof that resolvers had the time to forget what was before.
+    pub settled: Option<Settled>,
 }
 
 impl Toolkit {
@@ -234,8 +239,10 @@ impl<'a> Drive<'a> {
     }
 
     fn applied(self, outcome: Outcome) -> Applied {
-        let report = account(self.run, self.machine.plan(), &self.lines, self.clocks.wall);
-        Applied { run: self.run, outcome, report, lines: self.lines }
+        let plan = self.machine.plan();
+        let report = account(self.run, plan, &self.lines, self.clocks.wall);
+        let (verified, settled) = (Verified::by(plan, &self.lines), Settled::by(plan, &self.lines));
+        Applied { run: self.run, outcome, report, lines: self.lines, verified, settled }
     }
 }
 

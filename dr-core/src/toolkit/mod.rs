@@ -20,9 +20,10 @@ mod perform;
 pub use apply::Applied;
 pub use blocking::blocking;
 pub use call::{
-    CheckZone, Generations, MirrorSites, MirrorTrees, Mirrored, OPERATIONS, Operation, RollBack,
-    ToolkitSettings,
+    ChangeRecords, CheckZone, Generations, MirrorSites, MirrorTrees, Mirrored, OPERATIONS, Operation,
+    RecordsChanged, RollBack, ToolkitSettings, WantedSet,
 };
+pub use dns::{ChangeOptions, ChangePlan};
 pub use failover::{FailoverOptions, Watch};
 pub use keys::{
     AuditOptions, CertifyOptions, HostKeys, InstallOptions, LockOptions, RevokeOptions, RotateOptions,

@@ -17,7 +17,9 @@ pub(super) async fn observe(
     match step {
         Step::Mirror(transfer) => mirror::observe(world, hands, transfer, control).await,
         Step::ChangeZone(change) => dns::observe_change(world, change).await,
+        Step::ChangeZones(changes) => dns::observe_changes(world, changes).await,
         Step::AwaitAgreement(agreement) => dns::observe_agreement(world, agreement).await,
+        Step::AwaitAgreements(all) => dns::observe_agreements(world, all, control).await,
         Step::RaiseEpoch(raise) => failover::observe_raise(world, raise).await,
         Step::ChangeRole(change) => failover::observe_role(world, change).await,
         Step::RecordMirror(record) => failover::observe_record(world, record).await,
@@ -39,6 +41,7 @@ pub(super) async fn act(world: &World, hands: &Hands, step: &Step, control: &Con
     match step {
         Step::Mirror(transfer) => mirror::act(world, hands, transfer, control).await,
         Step::ChangeZone(change) => dns::act(world, change).await,
+        Step::ChangeZones(changes) => dns::act_on_many(world, changes, control).await,
         Step::RaiseEpoch(raise) => failover::act_raise(world, raise).await,
         Step::ChangeRole(change) => failover::act_role(world, change).await,
         Step::RecordMirror(record) => failover::act_record(world, record).await,
@@ -46,6 +49,7 @@ pub(super) async fn act(world: &World, hands: &Hands, step: &Step, control: &Con
         Step::SetSwitch(switch) => keys::lock::act_switch(world, switch, control).await,
         Step::ChangeSshd(change) => keys::lock::act_sshd(world, change, control).await,
         Step::AwaitAgreement(_)
+        | Step::AwaitAgreements(_)
         | Step::AwaitHealthy(_)
         | Step::ProveKey(_)
         | Step::ProveKeyRefused(_)

@@ -6,7 +6,7 @@
 """
 
 from ._dr import operations, version
-from .dns import check_zone
+from .dns import RecordsChanged, change_records, check_zone
 from .errors import (
     AlreadyExistsError,
     AuthenticationError,
@@ -71,6 +71,7 @@ __all__ = [
     "PermissionDeniedError",
     "ProtocolError",
     "ReadOnlyError",
+    "RecordsChanged",
     "RefusedError",
     "RejectedError",
     "Report",
@@ -80,6 +81,7 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "__version__",
+    "change_records",
     "check_zone",
     "generations",
     "mirror",

@@ -2,11 +2,87 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Iterable, Sequence
 
 from ._calls import call
 from .report import Report
+
+
+@dataclass(frozen=True)
+class RecordsChanged:
+    """What a change of records did, or would do."""
+
+    changed: bool
+    """Whether anything was, or with ``dry_run`` would be, changed."""
+    prediction: Mapping[str, Any]
+    """How long it was predicted to take: ``zones``, and ``apply``, ``spread`` and ``settle`` as periods."""
+    report: Report
+    """What was found on the way; a finding for each name server that does not show it."""
+    run: str | None
+    """Which run of the journal it was; none if nothing was done."""
+    outcome: str | None
+    """How that run ended: ``"new"``, ``"new_degraded"``, ``"old"`` or ``"stopped"``."""
+    verified: Mapping[str, Any] | None
+    """The proof that every name server shows it: ``zones``, ``servers`` and ``at``. None while it is not so."""
+    settled: Mapping[str, Any] | None
+    """The proof that resolvers had the time to forget what was before: ``resolvers`` and ``at``."""
+    plan: Mapping[str, Any] | None
+    """The plan, with ``dry_run``."""
+
+
+def change_records(
+    zones: str | Sequence[str],
+    sets: Iterable[Mapping[str, Any]],
+    *,
+    servers: Mapping[str, str] | Sequence[str] = (),
+    primary: str | None = None,
+    update_key: str | None = None,
+    dry_run: bool = False,
+    within: str | None = None,
+    settle: bool = False,
+    resolvers: Iterable[str] = (),
+    per_second: int | None = None,
+    by: str | None = None,
+    estate: Mapping[str, Any] | None = None,
+    journal: str | os.PathLike[str] | None = None,
+) -> RecordsChanged:
+    """Change record sets of one zone or many, and wait until every name server shows it.
+
+    ``sets`` are what is wanted in each zone: ``{"owner": "www.@", "type": "A", "rdata": ["198.51.100.1"]}``, with ``ttl`` if it is not
+    to stay as it is; without ``rdata`` the record set is removed. ``@`` stands for the zone.
+
+    Servers, primary and key are the estate's unless they are named. The secrets of TSIG keys are in files that the estate names under
+    ``tsig_keys``. ``settle`` waits until no resolver can remember what was before, and then asks ``resolvers``.
+
+    A name server that does not follow is a finding, not an exception: look at ``verified``.
+    """
+    named = [f"{name}={address}" for name, address in servers.items()] if isinstance(servers, Mapping) else list(servers)
+    request = {
+        "zones": [zones] if isinstance(zones, str) else list(zones),
+        "sets": [dict(record_set) for record_set in sets],
+        "servers": named,
+        "primary": primary,
+        "update_key": update_key,
+        "dry_run": dry_run,
+        "within": within,
+        "settle": settle,
+        "resolvers": list(resolvers),
+        "per_second": per_second,
+        "by": by,
+    }
+    settings = {"estate": None if estate is None else dict(estate), "journal": None if journal is None else os.fspath(journal)}
+    answer = json.loads(call("change_records", request, settings))
+    return RecordsChanged(
+        changed=answer["changed"],
+        prediction=MappingProxyType(answer["prediction"]),
+        report=Report(json.dumps(answer["report"])),
+        **{name: answer.get(name) for name in ("run", "outcome", "verified", "settled", "plan")},
+    )
 
 
 def check_zone(

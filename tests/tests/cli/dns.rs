@@ -46,8 +46,13 @@ fn a_zone_is_checked_and_changed_on_six_servers() {
     let set = |code, rest: &[&str]| desk.exits(code, &[&www[..], rest, &servers[..], &key].concat());
     set(0, &["198.51.100.7", "198.51.100.8", "--ttl", "30"]);
     assert!(shown().iter().all(|set| set.len() == 2));
-    set(0, &[]);
+    set(2, &[]).has(&["<RDATA>"]);
+    let delete = [&["dns", "delete", "shop.test", "www.@", "A"], &servers[..], &key].concat();
+    let said = desk.exits(0, &delete);
+    said.has(&["1 zone: ", "verified: all 6 name servers show it"]);
     assert!(shown().iter().all(Vec::is_empty));
+    set(0, &["198.51.100.9", "--ttl", "1"]);
+    set(0, &["198.51.100.8", "--settle"]).has(&["settled: "]);
     set(2, &["not-an-address"]).has(&["not-an-address"]);
     let outside =
         [&["dns", "set", "shop.test", "www.other.test", "A", "198.51.100.7"], &servers[..], &key].concat();

@@ -10,6 +10,8 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("mirror", &["[SOURCE]", "[TARGET]", "--site", "--exclude", "--no-delete", "--max-delete", "--checksum"]),
     ("dns check", &["[ZONES]", "--zones", "--server", "--parent", "--resolver", "--name", "--quick"]),
     ("dns set", &["<OWNER>", "--ttl", "--server", "--key ", "--key-file", "--key-algorithm", "--within"]),
+    ("dns set", &["@FILE", "--settle", "--resolver", "--per-second"]),
+    ("dns delete", &["<OWNER>", "--server", "--key ", "--settle"]),
     ("keys generate", &["--comment", "--no-passphrase", "--passphrase-file"]),
     ("keys install", &["--password-file", "--password", "--restrict", "--command", "--replace", "--file"]),
     ("keys install", &["--mirror", "--by", "--read-only", "--from", "--expires", "--permit-open"]),

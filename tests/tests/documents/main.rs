@@ -66,6 +66,8 @@ fn schemas_are_current() {
         ("event", schemars::schema_for!(dr_core::run::Event)),
         ("settings", schemars::schema_for!(dr_core::toolkit::ToolkitSettings)),
         ("check_zone", schemars::schema_for!(dr_core::toolkit::CheckZone)),
+        ("change_records", schemars::schema_for!(dr_core::toolkit::ChangeRecords)),
+        ("records_changed", schemars::schema_for!(dr_core::toolkit::RecordsChanged)),
         ("mirror", schemars::schema_for!(dr_core::toolkit::MirrorTrees)),
         ("mirrored", schemars::schema_for!(dr_core::toolkit::Mirrored)),
         ("mirror_sites", schemars::schema_for!(dr_core::toolkit::MirrorSites)),

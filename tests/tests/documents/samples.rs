@@ -102,6 +102,7 @@ pub(crate) fn failover_plan() -> Plan {
         servers: vec!["192.0.2.53:53".parse().unwrap(), "[2001:db8::53]:53".parse().unwrap()],
         expect: vec![(www, Some(new))],
         within: Period::from_secs(30),
+        resolvers: false,
     };
     let expect = Expect {
         address: "198.51.100.20".parse().unwrap(),

@@ -3,6 +3,7 @@
 use crate::dns::facts::Answer;
 use crate::dns::judge::Thresholds;
 use crate::dns::seen::Seen;
+use crate::dns::spread::spread;
 use crate::estate::{RecordKey, RecordType};
 use crate::report::{Finding, code};
 use crate::time::Period;
@@ -17,14 +18,12 @@ pub(super) fn rto(seen: &Seen<'_>, thresholds: &Thresholds) -> Vec<Finding> {
         return vec![];
     };
     let secondaries = u64::try_from(seen.spec.servers.len().saturating_sub(1)).unwrap_or(u64::MAX);
-    let messages = thresholds.zones.saturating_mul(secondaries);
-    let notify = messages.div_ceil(thresholds.notifies_per_second.max(1));
-    let spread = if secondaries == 0 { 0 } else { thresholds.notify_delay.as_secs().saturating_add(notify) };
+    let spread = spread(thresholds.zones, secondaries, &thresholds.notify);
     let detect = thresholds.detect.as_duration().as_secs_f64().ceil();
     let parts = [
         ("until it is known", Period::from_secs(detect as u64)),
         ("for the change", Period::from_secs(APPLY_SECONDS)),
-        ("until every server has it", Period::from_secs(spread)),
+        ("until every server has it", spread),
         ("until resolvers forget", Period::from_secs(remembered)),
     ];
     let sum = parts.iter().map(|(_, part)| part.as_secs()).fold(0, u64::saturating_add);

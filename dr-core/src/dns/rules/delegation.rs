@@ -7,7 +7,7 @@ use super::listed;
 use crate::dns::judge::Thresholds;
 use crate::dns::seen::{Leads, Seen};
 use crate::estate::DnsName;
-use crate::report::{Finding, code};
+use crate::report::{Code, Finding, code};
 
 /// One server is none on the day it fails (RFC 2182 section 5 advises three).
 pub(super) fn too_few(seen: &Seen<'_>, _: &Thresholds) -> Vec<Finding> {
@@ -70,24 +70,31 @@ pub(super) fn network(address: IpAddr) -> String {
 
 /// An alias as a name server is not looked up by many resolvers (RFC 2181 section 10.3).
 pub(super) fn is_alias(seen: &Seen<'_>, _: &Thresholds) -> Vec<Finding> {
-    let finding = |name: DnsName| match seen.leads(&name) {
-        Leads::Alias(target) => {
-            let message = format!("the name server {name} is an alias for {target}");
-            Some(seen.of_zone(code::DNS_NS_IS_ALIAS, message).with("name", name))
-        }
-        _ => None,
-    };
-    seen.name_servers().into_iter().filter_map(finding).collect()
+    aliases(seen, seen.name_servers(), "name server", code::DNS_NS_IS_ALIAS)
 }
 
 /// A name server that nobody can ask.
 pub(super) fn without_address(seen: &Seen<'_>, _: &Thresholds) -> Vec<Finding> {
-    let finding = |name: DnsName| {
-        let message = format!("the name server {name} has no address");
-        (seen.leads(&name) == Leads::Nowhere)
-            .then(|| seen.of_zone(code::DNS_NS_WITHOUT_ADDRESS, message).with("name", name))
+    nowhere(seen, seen.name_servers(), "name server", code::DNS_NS_WITHOUT_ADDRESS)
+}
+
+/// Hosts of this kind that are aliases.
+pub(super) fn aliases(seen: &Seen<'_>, hosts: Vec<DnsName>, kind: &str, code: Code) -> Vec<Finding> {
+    let finding = |name: DnsName| match seen.leads(&name) {
+        Leads::Alias(target) => {
+            let message = format!("the {kind} {name} is an alias for {target}");
+            Some(seen.of_zone(code, message).with("name", name))
+        }
+        _ => None,
     };
-    seen.name_servers().into_iter().filter_map(finding).collect()
+    hosts.into_iter().filter_map(finding).collect()
+}
+
+/// Hosts of this kind that have no address.
+pub(super) fn nowhere(seen: &Seen<'_>, hosts: Vec<DnsName>, kind: &str, code: Code) -> Vec<Finding> {
+    let lost = hosts.into_iter().filter(|name| seen.leads(name) == Leads::Nowhere);
+    lost.map(|name| seen.of_zone(code, format!("the {kind} {name} has no address")).with("name", name))
+        .collect()
 }
 
 /// The addresses of all name servers, if every one of them is known.

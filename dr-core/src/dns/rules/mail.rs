@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::delegation::{aliases, nowhere};
 use super::listed;
 use crate::dns::judge::Thresholds;
 use crate::dns::seen::{Leads, Seen};
@@ -11,24 +12,12 @@ use crate::report::{Finding, code};
 
 /// A mail exchange is a host, not an alias (RFC 2181 section 10.3).
 pub(super) fn is_alias(seen: &Seen<'_>, _: &Thresholds) -> Vec<Finding> {
-    let finding = |name: DnsName| match seen.leads(&name) {
-        Leads::Alias(target) => {
-            let message = format!("the mail exchange {name} is an alias for {target}");
-            Some(seen.of_zone(code::DNS_MX_IS_ALIAS, message).with("name", name))
-        }
-        _ => None,
-    };
-    seen.exchanges().into_iter().filter_map(finding).collect()
+    aliases(seen, seen.exchanges(), "mail exchange", code::DNS_MX_IS_ALIAS)
 }
 
 /// Mail to it waits, and comes back.
 pub(super) fn without_address(seen: &Seen<'_>, _: &Thresholds) -> Vec<Finding> {
-    let finding = |name: DnsName| {
-        let message = format!("the mail exchange {name} has no address");
-        (seen.leads(&name) == Leads::Nowhere)
-            .then(|| seen.of_zone(code::DNS_MX_WITHOUT_ADDRESS, message).with("name", name))
-    };
-    seen.exchanges().into_iter().filter_map(finding).collect()
+    nowhere(seen, seen.exchanges(), "mail exchange", code::DNS_MX_WITHOUT_ADDRESS)
 }
 
 /// "No mail here" (RFC 7505) beside a mail exchange.

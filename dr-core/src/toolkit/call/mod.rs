@@ -1,5 +1,6 @@
 //! The verbs by name, with JSON in and out: what every other language stands on, so that all of them offer the same.
 
+mod records;
 mod words;
 
 use serde::Serialize;
@@ -12,6 +13,7 @@ use crate::estate::{Location, server_address};
 use crate::world::Control;
 use crate::world::ssh::Access;
 
+pub use records::{ChangeRecords, RecordsChanged, WantedSet};
 pub use words::{CheckZone, Generations, MirrorSites, MirrorTrees, Mirrored, RollBack, ToolkitSettings};
 
 /// A verb as every language offers it: its name, and the types of its request and its answer (docs/schema).
@@ -39,6 +41,12 @@ pub const OPERATIONS: &[Operation] = &[
         request: "CheckZone",
         answer: "Report",
         summary: "ask every name server of a zone whether it would send visitors to the right host",
+    },
+    Operation {
+        name: "change_records",
+        request: "ChangeRecords",
+        answer: "RecordsChanged",
+        summary: "change record sets of zones, and wait until every name server shows it",
     },
     Operation {
         name: "mirror",
@@ -108,7 +116,7 @@ impl Toolkit {
     /// let toolkit = Toolkit::new(SimWorld::new().world(), Default::default());
     /// let control = Control::silent();
     /// let error = blocking(toolkit.call_json("chek_zone", "{}", &control), &control, || true).unwrap_err();
-    /// assert_eq!(error.advice(), Some("there are check_zone, mirror, mirror_sites, verify_mirror, generations, roll_back_mirror"));
+    /// assert_eq!(error.advice(), Some("there are check_zone, change_records, mirror, mirror_sites, verify_mirror, generations, roll_back_mirror"));
     /// ```
     pub async fn call_json(&self, operation: &str, request: &str, control: &Control) -> Result<String> {
         let what = || format!("the request of {operation}");
@@ -117,6 +125,7 @@ impl Toolkit {
                 let spec = self.zone_spec(understood(&what(), request)?)?;
                 written(&self.check_zone(&spec, control).await?)
             }
+            "change_records" => written(&self.change_records(understood(&what(), request)?, control).await?),
             "mirror" => written(&self.mirror_trees(understood(&what(), request)?, control).await?),
             "mirror_sites" => written(&self.mirror_named(understood(&what(), request)?, control).await?),
             "verify_mirror" => {

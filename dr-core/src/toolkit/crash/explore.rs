@@ -24,6 +24,7 @@ pub(super) enum Begin {
 
 /// How a life ended.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are few, and they do not move")]
 pub(super) enum End {
     Died,
     Failed(String),

@@ -1,6 +1,8 @@
 //! DNS through the world: check zones, plan changes of record sets, and perform them.
 
+mod change;
 mod gather;
+mod many;
 mod plan;
 mod steps;
 
@@ -9,14 +11,15 @@ use std::collections::BTreeSet;
 use futures_util::{StreamExt, stream};
 
 use super::Toolkit;
-use crate::dns::{Thresholds, Wish, ZoneFacts, ZoneSpec, judge, summary};
+use crate::dns::{Thresholds, ZoneFacts, ZoneSpec, judge, summary};
 use crate::error::Result;
-use crate::plan::Plan;
 use crate::report::Report;
 use crate::run::Event;
 use crate::time::Tick;
 use crate::world::Control;
+pub use change::{ChangeOptions, ChangePlan};
 use gather::Round;
+pub(super) use many::{act_on_many, observe_agreements, observe_changes};
 pub(super) use steps::{act, observe_agreement, observe_change};
 
 /// So many zones are asked about at a time.
@@ -82,7 +85,7 @@ impl Toolkit {
                 examined.extend(std::mem::take(&mut report.examined));
                 whole.absorb(report);
                 done += 1;
-                control.emit(&progress(done, specs.len()));
+                control.emit(&progress("ask", done, specs.len()));
             }
             whole.examined.extend(examined);
             Ok(whole)
@@ -93,37 +96,16 @@ impl Toolkit {
         Ok(report.judged(&self.estate.policy.severity))
     }
 
-    /// Plans a change of record sets: one signed message to the primary that is taken only if everything there is still as it
-    /// was read now, then the wait until every name server shows it. What is so already is left out; a plan without steps
-    /// means that nothing has to be done.
-    ///
-    /// The primary and the key are those of `spec`. Fails with `Refused` where the change would be ignored by the primary,
-    /// because the name is an alias.
-    ///
-    /// ```no_run
-    /// # async fn example(toolkit: dr_core::toolkit::Toolkit, spec: dr_core::dns::ZoneSpec) -> dr_core::Result<()> {
-    /// use dr_core::dns::Wish;
-    /// use dr_core::{RecordSet, RecordType};
-    /// let www = "www.example.org".parse().unwrap();
-    /// let wish = Wish::Have(RecordSet::new(www, RecordType::A, 60, ["198.51.100.1"]));
-    /// let plan = toolkit.plan_records(&spec, &[wish]).await?;
-    /// println!("{plan:#?}");
-    /// # Ok(()) }
-    /// ```
-    pub async fn plan_records(&self, spec: &ZoneSpec, wishes: &[Wish]) -> Result<Plan> {
-        plan::records(&self.world, spec, wishes).await
-    }
-
     fn milliseconds_since(&self, begun: Tick) -> u64 {
         let took = self.world.clock.read().running.since(begun);
         u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
     }
 }
 
-fn progress(done: usize, total: usize) -> Event {
+fn progress(phase: &str, done: usize, total: usize) -> Event {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     Event::Progress {
-        phase: "ask".to_owned(),
+        phase: phase.to_owned(),
         done: count(done),
         total: Some(count(total)),
         unit: "zones".to_owned(),

@@ -1,23 +1,96 @@
-//! From what the operator wants a zone to say to a plan.
+//! From what the operator wants zones to say to a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use crate::dns::{Agreement, Serial, SetChange, Soa, Wish, ZoneChange, ZoneSpec, canonical_set};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::change::{ChangeOptions, ChangePlan};
+use super::many::CHANGES_AT_ONCE;
+use crate::dns::{
+    Agreement, Agreements, Serial, SetChange, Soa, Wish, ZoneChange, ZoneChanges, ZoneSpec, canonical_set,
+    predict, remembered,
+};
 use crate::error::{Error, ErrorKind, Result};
-use crate::estate::{RecordKey, RecordSet, RecordType};
-use crate::plan::{OnFailure, Plan, Planned, Step};
+use crate::estate::{Notify, RecordKey, RecordSet, RecordType};
+use crate::plan::{OnFailure, Pause, Plan, Planned, Step};
 use crate::time::Period;
 use crate::world::World;
 
-/// How long all servers may take to show a change: with BIND's defaults a transfer begins within a few seconds, but a server
+/// How long all servers may take to show a change at least: with BIND's defaults a transfer begins within a few seconds, but a server
 /// that missed the NOTIFY asks only after REFRESH.
-const AGREE_WITHIN: Period = Period::from_secs(120);
+const AGREE_WITHIN: Duration = Duration::from_secs(120);
+/// How long resolvers may take to answer when there is nothing left to wait for.
+const RESOLVE_WITHIN: Period = Period::from_secs(30);
+/// The TTL of a new record set, in seconds, where nobody said another.
+const TTL_SECONDS: u32 = 300;
 
+/// What is wanted of each record set: one or none.
 type Sets = BTreeMap<RecordKey, Option<RecordSet>>;
+/// The same before it is known what TTLs there are now.
+type Wanted = BTreeMap<RecordKey, Option<(Option<u32>, BTreeSet<String>)>>;
 
-/// Reads what the primary has and plans what is different.
-pub(super) async fn records(world: &World, spec: &ZoneSpec, wishes: &[Wish]) -> Result<Plan> {
+/// What one zone has and what is to change.
+struct Zone {
+    change: Option<ZoneChange>,
+    servers: Vec<SocketAddr>,
+    /// How long resolvers remember what is there now, in seconds.
+    ttl_s: u32,
+}
+
+/// Reads what the primaries have and plans what is different.
+pub(super) async fn changes(
+    world: &World,
+    notify: &Notify,
+    wishes: &[(ZoneSpec, Vec<Wish>)],
+    options: &ChangeOptions,
+) -> Result<ChangePlan> {
+    let (at, begun) = (world.clock.read().wall, world.clock.read().running);
+    let looked = stream::iter(wishes).map(|(spec, wishes)| zone(world, spec, wishes));
+    let zones: Vec<Zone> = looked.buffered(CHANGES_AT_ONCE).try_collect().await?;
+    let reading = world.clock.read().running.since(begun);
+    let changed: Vec<&Zone> = zones.iter().filter(|zone| zone.change.is_some()).collect();
+    let named = match wishes {
+        [(spec, _)] => spec.zone.to_string(),
+        many => format!("{} zones", many.len()),
+    };
+    let secondaries = changed.iter().map(|zone| zone.servers.len().saturating_sub(1)).max().unwrap_or(0);
+    let ttl_s = changed.iter().map(|zone| zone.ttl_s).max().unwrap_or(0);
+    let paced = options
+        .per_second
+        .filter(|rate| *rate > 0)
+        .map_or(Duration::ZERO, |rate| Duration::from_secs_f64(changed.len() as f64 / f64::from(rate)));
+    // Each change is looked at, made, and looked at again: three times what it took to look.
+    let apply = (reading * 3).max(paced);
+    let prediction = predict(changed.len(), secondaries, notify, apply, ttl_s);
+    let within =
+        options.within.unwrap_or_else(|| (prediction.spread.as_duration() * 2).max(AGREE_WITHIN).into());
+    let (title, steps) = match changed.len() {
+        0 => (format!("change nothing in {named}: it is so already"), vec![]),
+        count => {
+            let what = changed_keys(&changed);
+            let title = if wishes.len() == 1 {
+                format!("change {what} in {named}")
+            } else {
+                format!("change {count} zones")
+            };
+            let mut steps = apply_and_verify(&changed, &what, within, options);
+            if options.settle || !options.resolvers.is_empty() {
+                steps.extend(settle(&changed, ttl_s, options));
+            }
+            (title, steps)
+        }
+    };
+    Ok(ChangePlan { plan: Plan::new(title, at, OnFailure::Stop, steps), prediction })
+}
+
+fn changed_keys(zones: &[&Zone]) -> String {
+    let sets = zones.iter().flat_map(|zone| &zone.change).flat_map(|change| &change.sets);
+    sets.map(|set| set.key.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+async fn zone(world: &World, spec: &ZoneSpec, wishes: &[Wish]) -> Result<Zone> {
     let operation = format!("plan a change of zone {}", spec.zone);
     let wanted = wanted(spec, wishes, &operation)?;
     let primary = spec.primary.ok_or_else(|| {
@@ -25,6 +98,7 @@ pub(super) async fn records(world: &World, spec: &ZoneSpec, wishes: &[Wish]) -> 
             .hint("name the server that takes changes")
     })?;
     let current = read(world, spec, primary, &wanted).await?;
+    let wanted = with_ttls(wanted, &current);
     check_aliases(&wanted, &current, &operation)?;
     check_soa(spec, &wanted, &current, &operation)?;
     let sets: Vec<SetChange> = wanted
@@ -32,26 +106,98 @@ pub(super) async fn records(world: &World, spec: &ZoneSpec, wishes: &[Wish]) -> 
         .map(|(key, to)| SetChange { from: current.get(&key).cloned().flatten(), key, to })
         .filter(|change| change.from != change.to)
         .collect();
-    let at = world.clock.read().wall;
-    let what: Vec<String> = sets.iter().map(|set| set.key.to_string()).collect();
-    let what = what.join(", ");
-    let title = if sets.is_empty() {
-        format!("change nothing in {}: it is so already", spec.zone)
-    } else {
-        format!("change {what} in {}", spec.zone)
+    let ttl_s = remembered(&sets, negative_ttl(spec, &current));
+    let change = (!sets.is_empty()).then(|| ZoneChange {
+        zone: spec.zone.clone(),
+        primary,
+        key: spec.update_key.clone(),
+        require: vec![],
+        sets,
+    });
+    Ok(Zone { change, servers: spec.servers.iter().map(|server| server.address).collect(), ttl_s })
+}
+
+/// How long resolvers remember that something does not exist (RFC 2308 section 5).
+fn negative_ttl(spec: &ZoneSpec, current: &Sets) -> Option<u32> {
+    let set = current.get(&spec.soa_key())?.as_ref()?;
+    Some(Soa::from_rdata(set.rdata.first()?)?.minimum.min(set.ttl))
+}
+
+fn apply_and_verify(zones: &[&Zone], what: &str, within: Period, options: &ChangeOptions) -> Vec<Planned> {
+    let changes: Vec<ZoneChange> = zones.iter().filter_map(|zone| zone.change.clone()).collect();
+    let asked = zones.iter().filter(|zone| !zone.servers.is_empty());
+    let asked: Vec<Agreement> =
+        asked.filter_map(|zone| agreement(zone, zone.servers.clone(), within)).collect();
+    let mut servers: Vec<SocketAddr> = asked.iter().flat_map(|of| of.servers.clone()).collect();
+    servers.sort_unstable();
+    servers.dedup();
+    let wait = format!("wait until all {} name servers show it", servers.len());
+    let (count, per_second) = (changes.len(), options.per_second);
+    let first = match changes.as_slice() {
+        [change] => {
+            Planned::needed(format!("change {what} on the primary"), Step::ChangeZone(change.clone()))
+        }
+        _ => Planned::needed(
+            format!("change {count} zones on their primaries"),
+            Step::ChangeZones(ZoneChanges { zones: changes, per_second }),
+        ),
     };
-    let steps = if sets.is_empty() { vec![] } else { steps(spec, primary, &what, sets) };
-    Ok(Plan::new(title, at, OnFailure::Stop, steps))
+    let second = match asked.as_slice() {
+        [] => None,
+        [agreement] if count == 1 => Some(Step::AwaitAgreement(agreement.clone())),
+        _ => Some(Step::AwaitAgreements(Agreements { zones: asked, within })),
+    };
+    std::iter::once(first).chain(second.map(|step| Planned::needed(wait, step))).collect()
+}
+
+/// Nothing may undo what every server shows: what is missing from here on is named, no more.
+fn settle(zones: &[&Zone], ttl_s: u32, options: &ChangeOptions) -> Vec<Planned> {
+    let span = Period::from_secs(u64::from(ttl_s));
+    let why = "resolvers may keep what was before so long".to_owned();
+    let mut steps = vec![Planned::wanted(format!("wait {span}: {why}"), Step::Pause(Pause { span, why }))];
+    if !options.resolvers.is_empty() {
+        let of = |zone: &&Zone| agreement(zone, options.resolvers.clone(), RESOLVE_WITHIN);
+        let of = zones.iter().filter_map(|zone| Some(Agreement { resolvers: true, ..of(zone)? }));
+        let all = Agreements { zones: of.collect(), within: RESOLVE_WITHIN };
+        let title = format!("see that {} resolvers show it", options.resolvers.len());
+        steps.push(Planned::wanted(title, Step::AwaitAgreements(all)));
+    }
+    steps
+}
+
+fn agreement(zone: &Zone, servers: Vec<SocketAddr>, within: Period) -> Option<Agreement> {
+    let change = zone.change.as_ref()?;
+    let expect = change.sets.iter().map(|set| (set.key.clone(), set.to.clone())).collect();
+    Some(Agreement { zone: change.zone.clone(), servers, expect, within, resolvers: false })
+}
+
+/// Where no TTL was said, the one that is there stays.
+fn with_ttls(wanted: Wanted, current: &Sets) -> Sets {
+    let known = |key: &RecordKey| current.get(key).and_then(Option::as_ref).map(|set| set.ttl);
+    let each = wanted.into_iter().map(|(key, wish)| {
+        let set = wish.map(|(ttl, rdata)| {
+            let ttl = ttl.or_else(|| known(&key)).unwrap_or(TTL_SECONDS);
+            RecordSet { owner: key.owner.clone(), rtype: key.rtype, ttl, rdata }
+        });
+        (key, set)
+    });
+    each.collect()
 }
 
 /// One set or none for each key, in canonical form; the errors are the caller's.
-fn wanted(spec: &ZoneSpec, wishes: &[Wish], operation: &str) -> Result<Sets> {
-    let mut wanted = Sets::new();
+fn wanted(spec: &ZoneSpec, wishes: &[Wish], operation: &str) -> Result<Wanted> {
+    let mut wanted = Wanted::new();
     for wish in wishes {
         let (key, set) = match wish {
             Wish::Have(set) => (set.key(), Some(canonical_set(set, operation)?)),
+            Wish::Say { key, rdata } => {
+                let set =
+                    RecordSet { owner: key.owner.clone(), rtype: key.rtype, ttl: 0, rdata: rdata.clone() };
+                (key.clone(), Some(canonical_set(&set, operation)?))
+            }
             Wish::Remove(key) => (key.clone(), None),
         };
+        let says_ttl = matches!(wish, Wish::Have(_));
         let usage = |why: String| Err(Error::new(ErrorKind::Usage, operation, why));
         if !spec.zone.contains(&key.owner) {
             return usage(format!("{key} is not in the zone"));
@@ -68,6 +214,7 @@ fn wanted(spec: &ZoneSpec, wishes: &[Wish], operation: &str) -> Result<Sets> {
         {
             return usage(format!("{key}: a zone cannot be without it"));
         }
+        let set = set.map(|set| (says_ttl.then_some(set.ttl), set.rdata));
         if wanted.insert(key.clone(), set).is_some() {
             return usage(format!("{key} is named twice"));
         }
@@ -75,10 +222,10 @@ fn wanted(spec: &ZoneSpec, wishes: &[Wish], operation: &str) -> Result<Sets> {
     Ok(wanted)
 }
 
-/// What the primary has for every key, and whether there is an alias beside it.
-async fn read(world: &World, spec: &ZoneSpec, primary: SocketAddr, wanted: &Sets) -> Result<Sets> {
+/// What the primary has for every key, whether there is an alias beside it, and the SOA record.
+async fn read(world: &World, spec: &ZoneSpec, primary: SocketAddr, wanted: &Wanted) -> Result<Sets> {
     let aliases = wanted.keys().map(|key| RecordKey::new(key.owner.clone(), RecordType::CNAME));
-    let keys: BTreeSet<RecordKey> = wanted.keys().cloned().chain(aliases).collect();
+    let keys: BTreeSet<RecordKey> = wanted.keys().cloned().chain(aliases).chain([spec.soa_key()]).collect();
     let keys: Vec<RecordKey> = keys.into_iter().collect();
     let sets = world.provider.read(&spec.zone, primary, &keys).await?;
     Ok(keys.into_iter().zip(sets).collect())
@@ -110,7 +257,7 @@ fn check_soa(spec: &ZoneSpec, wanted: &Sets, current: &Sets, operation: &str) ->
         let set = sets.get(&spec.soa_key())?.as_ref()?;
         Some(Soa::from_rdata(set.rdata.iter().next()?)?.serial)
     };
-    if current.get(&spec.soa_key()) == wanted.get(&spec.soa_key()) {
+    if wanted.get(&spec.soa_key()).is_none_or(|set| current.get(&spec.soa_key()) == Some(set)) {
         return Ok(());
     }
     match (serial(wanted), serial(current)) {
@@ -120,18 +267,4 @@ fn check_soa(spec: &ZoneSpec, wanted: &Sets, current: &Sets, operation: &str) ->
         }
         _ => Ok(()),
     }
-}
-
-fn steps(spec: &ZoneSpec, primary: SocketAddr, what: &str, sets: Vec<SetChange>) -> Vec<Planned> {
-    let expect = sets.iter().map(|set| (set.key.clone(), set.to.clone())).collect();
-    let change =
-        ZoneChange { zone: spec.zone.clone(), primary, key: spec.update_key.clone(), require: vec![], sets };
-    let servers: Vec<SocketAddr> = spec.servers.iter().map(|server| server.address).collect();
-    let wait = format!("wait until all {} name servers show it", servers.len());
-    let agreement = Agreement { zone: spec.zone.clone(), servers, expect, within: AGREE_WITHIN };
-    let mut steps = vec![Planned::needed(format!("change {what} on the primary"), Step::ChangeZone(change))];
-    if !agreement.servers.is_empty() {
-        steps.push(Planned::needed(wait, Step::AwaitAgreement(agreement)));
-    }
-    steps
 }

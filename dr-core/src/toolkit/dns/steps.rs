@@ -39,10 +39,11 @@ pub(crate) async fn observe_agreement(world: &World, step: &Agreement) -> Result
 }
 
 /// The first thing that a server does not show.
-async fn dissent(world: &World, server: SocketAddr, step: &Agreement) -> Option<String> {
+pub(super) async fn dissent(world: &World, server: SocketAddr, step: &Agreement) -> Option<String> {
     for (key, expected) in &step.expect {
-        let question = Question { key: key.clone(), transport: Transport::Udp, recursive: false };
+        let question = Question { key: key.clone(), transport: Transport::Udp, recursive: step.resolvers };
         let answer = world.resolver.ask(server, &question, ASK_WITHIN).await;
+        let agrees = if step.resolvers { resolves } else { agrees };
         if !agrees(&answer, key, expected.as_ref()) {
             return Some(format!("{server} does not show {key} yet: {}", answer.in_words()));
         }
@@ -70,6 +71,16 @@ fn agrees(answer: &Answer, key: &RecordKey, expected: Option<&RecordSet>) -> boo
         // Behind an alias there is something else: the record set itself does not exist.
         (Answer::Records { set, authoritative: true }, None) => set.key() != *key,
         (Answer::NoData { authoritative: true } | Answer::NxDomain { authoritative: true }, None) => true,
+        _ => false,
+    }
+}
+
+/// As a resolver says it: without authority, and with less and less time to live.
+fn resolves(answer: &Answer, key: &RecordKey, expected: Option<&RecordSet>) -> bool {
+    match (answer, expected) {
+        (Answer::Records { set, .. }, Some(expected)) => set.same_data(expected) && set.ttl <= expected.ttl,
+        (Answer::Records { set, .. }, None) => set.key() != *key,
+        (Answer::NoData { .. } | Answer::NxDomain { .. }, None) => true,
         _ => false,
     }
 }
