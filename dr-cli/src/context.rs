@@ -99,6 +99,14 @@ pub(crate) fn known_hosts(common: &Common) -> Option<PathBuf> {
     common.known_hosts.first().cloned().or_else(own)
 }
 
+/// The resolver of this machine: the first that /etc/resolv.conf names, or the one on this machine if it names none (resolv.conf(5)).
+pub(crate) fn system_resolver() -> std::result::Result<std::net::SocketAddr, String> {
+    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let named =
+        text.lines().find_map(|line| line.trim().strip_prefix("nameserver")?.split_whitespace().next());
+    dr_core::estate::server_address(named.unwrap_or("127.0.0.1"))
+}
+
 /// Which agents serve trees on hosts; where there is none, this executable can be put.
 fn agents(common: &Common) -> Agents {
     let binary = std::env::current_exe().ok();

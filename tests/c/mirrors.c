@@ -1,21 +1,6 @@
 /* Every operation of mirrors by name: made, verified, gone back from, listed, and sites of an estate. An empty directory is
  * argument 1. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <dr.h>
-
-#define TEXT 4096
-
-static int passed = 0, failed = 0;
-static const char *place;
-static char settings[TEXT];
-
-static void check(int fine, const char *what) {
-    printf("%s  %s\n", fine ? "ok    " : "FAILED", what);
-    *(fine ? &passed : &failed) += 1;
-}
+#include "calls.h"
 
 static void write_page(const char *content) {
     char path[TEXT];
@@ -39,22 +24,6 @@ static int shows(const char *content) {
     return strcmp(found, content) == 0;
 }
 
-/* The answer of an operation says all of these. */
-static void says(const char *operation, const char *request, const char *const *words, const char *what) {
-    dr_error *error = NULL;
-    char *answer = NULL;
-    int fine = dr_call_json(operation, settings, request, &answer, &error) == DR_OK && answer != NULL;
-    if (!fine) puts(dr_error_message(error));
-    for (; fine && *words != NULL; words++)
-        if (strstr(answer, *words) == NULL) {
-            printf("no %s in %s\n", *words, answer);
-            fine = 0;
-        }
-    check(fine, what);
-    dr_error_free(error);
-    dr_string_free(answer);
-}
-
 static void one_tree(void) {
     const char *changed[] = {"\"changed\":true", "\"created\":2", "\"outcome\":\"new\"", "\"sent_bytes\":3", NULL};
     const char *planned[] = {"\"changed\":true", "\"updated\":1", "\"plan\":{", "\"guards\":[", NULL};
@@ -64,8 +33,6 @@ static void one_tree(void) {
     const char *two[] = {"\"is_live\":true", "\"is_live\":false", NULL};
     const char *live[] = {"\"is_live\":true", NULL};
     char trees[TEXT], kept[TEXT], rehearsed[TEXT], target[TEXT];
-    dr_error *error = NULL;
-    char *answer = NULL;
     snprintf(trees, sizeof trees, "{\"source\": \"%s/site\", \"target\": \"%s/copy\"}", place, place);
     snprintf(kept, sizeof kept, "{\"source\": \"%s/site\", \"target\": \"%s/copy\", \"generations\": 2}", place, place);
     snprintf(rehearsed, sizeof rehearsed, "{\"source\": \"%s/site\", \"target\": \"%s/copy\", \"dry_run\": true}", place, place);
@@ -83,9 +50,7 @@ static void one_tree(void) {
     says("roll_back_mirror", target, live, "the former one is gone back to");
     check(shows("one"), "and served again");
     snprintf(target, sizeof target, "{\"target\": \"%s/none\"}", place);
-    check(dr_call_json("roll_back_mirror", settings, target, &answer, &error) != DR_OK && answer == NULL, "nothing is kept there");
-    check(strncmp(dr_error_message(error), "could not ", 10) == 0, dr_error_message(error));
-    dr_error_free(error);
+    fails("roll_back_mirror", target, DR_NOT_FOUND, "nothing is kept there");
 }
 
 /* Hosts that nobody answers for: each site that is not mirrored is a finding of its own. */
@@ -94,12 +59,9 @@ static void sites(void) {
     const char *estate =
         "\"estate\": {\"hosts\": {\"uk\": {\"ssh\": \"root@127.0.0.1:9\"}, \"us\": {\"ssh\": \"root@127.0.0.1:9\"}},"
         " \"sites\": {\"shop\": {\"home\": \"uk\", \"standby\": \"us\", \"trees\": [{\"path\": \"/var/www/shop\"}]}}}";
-    dr_error *error = NULL;
-    char *answer = NULL;
     snprintf(settings, sizeof settings, "{\"journal\": \"%s/journal.db\", %s}", place, estate);
     says("mirror_sites", "{\"dry_run\": true}", unreachable, "a site that cannot be reached is a finding");
-    check(dr_call_json("mirror_sites", settings, "{\"sites\": [\"none\"]}", &answer, &error) == DR_NOT_FOUND, "a site that is not there");
-    dr_error_free(error);
+    fails("mirror_sites", "{\"sites\": [\"none\"]}", DR_NOT_FOUND, "a site that is not there");
 }
 
 int main(int count, char **arguments) {
@@ -117,6 +79,5 @@ int main(int count, char **arguments) {
     snprintf(settings, sizeof settings, "{\"journal\": \"%s/journal.db\"}", place);
     one_tree();
     sites();
-    printf("test result: %s. %d passed; %d failed; 0 ignored\n", failed ? "FAILED" : "ok", passed, failed);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return finished();
 }

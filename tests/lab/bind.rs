@@ -22,6 +22,69 @@ pub enum Notify {
     Stock,
 }
 
+/// It answers for its own zones only.
+const AUTHORITATIVE: &str = "recursion no; dnssec-validation no;";
+
+/// A resolver that validates DNSSEC, and after it the server that it asks, which has only this zone: signed by a key that the resolver
+/// believes, or not signed.
+#[must_use]
+pub fn resolver(zone: &Zone, signed: bool) -> [Server; 2] {
+    let (dir, port, name) = (directory("bind"), Port::free(), zone.name());
+    let (path, mut file) = (text(dir.path()).to_owned(), format!("{name}.zone"));
+    fs::write(dir.path().join(&file), zone.text()).expect("a zone file");
+    let mut anchor = String::new();
+    if signed {
+        let made = run("dnssec-keygen", &["-q", "-K", &path, "-a", "ECDSAP256SHA256", "-f", "KSK", name]);
+        let key =
+            fs::read_to_string(dir.path().join(format!("{}.key", made.trim()))).expect("the zone's key");
+        let (_, data) =
+            key.lines().last().and_then(|line| line.split_once(" DNSKEY ")).expect("a DNSKEY record");
+        let mut words = data.split_whitespace();
+        let numbers: Vec<&str> = words.by_ref().take(3).collect();
+        let key: String = words.collect();
+        anchor = format!("trust-anchors {{ \"{name}\" static-key {} \"{key}\"; }};\n", numbers.join(" "));
+        let plain = format!("{path}/{file}");
+        file += ".signed";
+        run(
+            "dnssec-signzone",
+            &[
+                "-q",
+                "-z",
+                "-S",
+                "-K",
+                &path,
+                "-d",
+                &path,
+                "-o",
+                name,
+                "-f",
+                &format!("{path}/{file}"),
+                &plain,
+            ],
+        );
+    }
+    let has = format!(
+        "{}zone \"{name}\" {{ type primary; file \"{file}\"; }};\n",
+        configuration(&port, dir.path(), AUTHORITATIVE)
+    );
+    let source = start("bind-primary", &has, port, dir);
+    let (dir, port, at) = (directory("bind"), Port::free(), source.addr());
+    let asks = format!(
+        "recursion yes; dnssec-validation yes; forward only; forwarders {{ {} port {}; }};",
+        at.ip(),
+        at.port()
+    );
+    let configuration = configuration(&port, dir.path(), &asks) + &anchor;
+    [start("bind-resolver", &configuration, port, dir), source]
+}
+
+/// What a program prints; it must succeed.
+fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().expect("apt-get install bind9-utils");
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 /// A primary of `zones`. It takes updates of any record signed with [`Tsig::LAB`], and transfers to anyone here.
 #[must_use]
 pub fn primary(port: Port, zones: &[Zone], secondaries: &[SocketAddr], notify: Notify) -> Server {
@@ -35,7 +98,7 @@ pub fn primary(port: Port, zones: &[Zone], secondaries: &[SocketAddr], notify: N
         options += " notify-delay 0; notify-rate 2000; startup-notify-rate 2000; serial-query-rate 2000;\
                     transfers-out 200; tcp-clients 1000;";
     }
-    let mut configuration = configuration(&port, dir.path(), &options);
+    let mut configuration = configuration(&port, dir.path(), &format!("{AUTHORITATIVE} {options}"));
     for zone in zones {
         let name = zone.name();
         fs::write(dir.path().join(format!("{name}.zone")), zone.text()).expect("a zone file");
@@ -53,8 +116,9 @@ pub fn primary(port: Port, zones: &[Zone], secondaries: &[SocketAddr], notify: N
 #[must_use]
 pub fn secondary(port: Port, zones: &[&str], primary: SocketAddr) -> Server {
     let dir = directory("bind");
-    let options = "notify no; serial-query-rate 2000; transfers-in 100; transfers-per-ns 50;";
-    let mut configuration = configuration(&port, dir.path(), options);
+    let options =
+        format!("{AUTHORITATIVE} notify no; serial-query-rate 2000; transfers-in 100; transfers-per-ns 50;");
+    let mut configuration = configuration(&port, dir.path(), &options);
     for zone in zones {
         let _ = writeln!(
             configuration,
@@ -76,7 +140,7 @@ fn configuration(port: &Port, dir: &Path, options: &str) -> String {
          options {{\n\
          directory \"{dir}\"; pid-file none; session-keyfile none; managed-keys-directory \"{dir}\";\n\
          listen-on port {number} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};\n\
-         recursion no; dnssec-validation no; allow-transfer {{ key {name}; 127.0.0.0/8; }};\n\
+         allow-transfer {{ key {name}; 127.0.0.0/8; }};\n\
          {options}\n}};\n"
     )
 }

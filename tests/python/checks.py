@@ -17,16 +17,12 @@ import traceback
 from pathlib import Path
 
 import dr
+import key_checks  # noqa: F401: it adds its own
+from checking import CHECKS, check
 from dr import _dr, errors
 from nameserver import NameServer, silent
 
 ROOT = Path(__file__).resolve().parents[2]
-CHECKS = []
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
 
 
 @check
@@ -232,6 +228,18 @@ def every_kind_of_error_has_its_class():
 def every_operation_is_offered():
     for name in dr.operations():
         assert callable(getattr(dr, name)) and name in dr.__all__, name
+
+
+@check
+def a_word_that_is_none_is_a_type_error():
+    for call in (lambda: dr.mirror("/a", "/b", exlude=["x"]), lambda: dr.verify_mirror("/a", "/b", winner="source"),
+                 lambda: dr.verify_key("/a.pub", "root@us", identity="/a")):
+        try:
+            call()
+        except TypeError as error:
+            assert "unexpected keyword" in str(error), error
+        else:
+            raise AssertionError("it was taken")
 
 
 @check

@@ -187,7 +187,8 @@ pub(crate) enum Keys {
     Trust {
         /// The host, as any account of it: user@host or user@host:port
         remote: Remote,
-        /// Compare with the SSHFP records that this name server gives (address or address:port); DNSSEC is not validated
+        /// Compare with the SSHFP records that this resolver gives: an address, address:port, or system for that of /etc/resolv.conf.
+        /// That they are signed (DNSSEC) is believed of one on this machine only
         #[arg(long, value_name = "ADDRESS", value_parser = name_server)]
         dns: Option<std::net::SocketAddr>,
         /// The host is known: log in, and take up the other keys that it announces and proves to hold, such as the next one
@@ -311,10 +312,10 @@ pub(crate) enum MirrorByWord {
     Sftp,
 }
 
-/// An address, with port 53 unless another one is named.
+/// A name server's address, or the first one of resolv.conf.
 fn name_server(text: &str) -> Result<std::net::SocketAddr, String> {
-    let address = |text: &str| text.parse::<std::net::IpAddr>().map(|address| (address, 53).into());
-    text.parse()
-        .or_else(|_| address(text))
-        .map_err(|_| "an address such as 192.0.2.53 or [2001:db8::53]:5353".to_owned())
+    if text == "system" {
+        return crate::context::system_resolver();
+    }
+    dr_core::estate::server_address(text)
 }

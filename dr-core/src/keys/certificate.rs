@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use data_encoding::BASE64;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::known_hosts::matches;
 use super::public::{PublicKey, word};
@@ -21,7 +23,8 @@ const FOREVER: u64 = u64::MAX;
 /// ```
 /// assert_eq!(dr_core::keys::Bearer::Host.to_string(), "host");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Bearer {
     /// Somebody who logs in; its names are accounts.
     User,
@@ -146,6 +149,17 @@ impl Certificate {
     #[must_use]
     pub fn authority(&self) -> &PublicKey {
         &self.authority
+    }
+
+    /// The line by which those who check it trust its authority for its names: of known_hosts for a host's, of authorized_keys for a
+    /// user's.
+    #[must_use]
+    pub fn trusted_by(&self) -> String {
+        let (names, authority) = (self.names.join(","), self.authority.clone().with_comment(""));
+        match self.bearer {
+            Bearer::Host => format!("@cert-authority {names} {authority}"),
+            Bearer::User => format!("cert-authority,principals=\"{names}\" {authority}"),
+        }
     }
 
     /// From when on it is good.

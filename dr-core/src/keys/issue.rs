@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::certificate::{Bearer, Certificate, HOST, USER, certified_kind};
 use super::public::PublicKey;
 use super::rights::is_place;
@@ -26,7 +29,8 @@ const LONG: usize = 1024;
 /// ```
 /// assert_eq!(dr_core::keys::Permit::Terminal.word(), "permit-pty");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Permit {
     /// A terminal.
     Terminal,

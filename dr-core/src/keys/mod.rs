@@ -47,6 +47,6 @@ pub(crate) use sshd_config::{
     CERTIFICATES_DROP_IN, DROP_IN, KEYWORDS, MAIN, REVOKED_DROP_IN, REVOKED_LIST, block, rehearsal,
     revoked_block, takes_passwords, who_says_yes, with_block, without_block,
 };
-pub use sshfp::{Sshfp, SshfpSeen};
+pub use sshfp::{Signed, Sshfp, SshfpSeen};
 pub use steps::{AuthorizedKeysChange, Content, Proof};
 pub use strict::{Group, PathSeen, StrictModes, User};

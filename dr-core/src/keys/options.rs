@@ -1,5 +1,8 @@
 //! The options that we write in front of a key: typed, checked, and escaped as sshd(8) reads them.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::rights::{Rights, is_destination};
 use crate::time::Timestamp;
 
@@ -21,15 +24,18 @@ use crate::time::Timestamp;
 ///     r#"restrict,command="say \"hi\"",from="192.0.2.0/24",expiry-time="20270101000000Z""#
 /// );
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct KeyOptions {
     /// No forwarding, no terminal, no login script: nothing but commands.
     pub restrict: bool,
     /// Whatever is asked for, this runs instead, in the account's shell.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
     /// The only places from where it may be used: addresses, networks, and patterns for names; `!` excludes.
     pub from: Vec<String>,
     /// Until when it may be used. Read by sshd since OpenSSH 9.1; older ones let such a key in never.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
     /// The only places where connections through the host may go: `host:port`.
     pub permit_open: Vec<String>,
@@ -127,9 +133,11 @@ impl KeyOptions {
 /// use dr_core::keys::{KeyOptions, MirrorBy};
 /// assert!(KeyOptions::mirroring(MirrorBy::Agent, "/srv/shop", false).command.unwrap().starts_with("dr agent"));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum MirrorBy {
     /// dr itself: confined to the tree.
+    #[default]
     Agent,
     /// rsync's own rrsync: confined to the tree.
     Rrsync,

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
@@ -99,6 +102,38 @@ impl FromStr for Sshfp {
     }
 }
 
+/// What is known of the signatures of records in the DNS (DNSSEC).
+///
+/// ```
+/// use dr_core::keys::Signed;
+/// let (here, there) = ("127.0.0.1:53".parse().unwrap(), "192.0.2.53:53".parse().unwrap());
+/// assert_eq!(Signed::by_word_of(here, true), Signed::Proven);
+/// assert_eq!(Signed::by_word_of(there, true), Signed::Hearsay, "whoever stands on the way can say so too");
+/// assert_eq!(Signed::by_word_of(here, false), Signed::Unproven);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Signed {
+    /// The resolver on this machine has validated them.
+    Proven,
+    /// A resolver elsewhere says that it has: anybody on the way to it could have said so.
+    Hearsay,
+    /// Nobody says so.
+    Unproven,
+}
+
+impl Signed {
+    /// What the word of a resolver is worth that says (AD), or does not say, that it has validated its answer.
+    #[must_use]
+    pub fn by_word_of(resolver: SocketAddr, says_so: bool) -> Self {
+        match (says_so, resolver.ip().to_canonical().is_loopback()) {
+            (true, true) => Self::Proven,
+            (true, false) => Self::Hearsay,
+            (false, _) => Self::Unproven,
+        }
+    }
+}
+
 /// The SSHFP records of one name, beside the keys of the host that it leads to.
 ///
 /// ```
@@ -119,8 +154,8 @@ pub struct SshfpSeen {
     pub records: Vec<Sshfp>,
     /// The host keys that the host proved to hold, or that it has.
     pub keys: Vec<PublicKey>,
-    /// Whether the answer was validated by DNSSEC; none if nobody looked.
-    pub signed: Option<bool>,
+    /// What is known of their signatures; none if nobody looked.
+    pub signed: Option<Signed>,
     /// The name leads to another host after a failover.
     pub moves: bool,
 }
@@ -179,10 +214,14 @@ impl SshfpSeen {
                 findings.push(Finding::new(code::SSHFP_SHA1, subject(), message));
             }
         }
-        if self.signed == Some(false) {
-            let message = "its records are not signed (DNSSEC), so ssh asks all the same";
-            findings.push(Finding::new(code::SSHFP_UNSIGNED, subject(), message));
-        }
+        let unproven = match self.signed {
+            Some(Signed::Unproven) => "nobody says that its records are signed (DNSSEC): they prove nothing",
+            Some(Signed::Hearsay) => {
+                "its records are said to be signed by a resolver that is not on this machine: whoever stands on the way could say so too"
+            }
+            Some(Signed::Proven) | None => return findings,
+        };
+        findings.push(Finding::new(code::SSHFP_UNSIGNED, subject(), unproven));
         findings
     }
 }
@@ -203,8 +242,13 @@ mod tests {
         let good = Sshfp::of(&key).unwrap().to_string();
         let read = |text: &&str| if text.is_empty() { good.parse() } else { text.parse() };
         let records = records.iter().map(read).collect::<Result<_, _>>().unwrap();
-        let seen =
-            SshfpSeen { name: "uk".into(), records, keys: vec![key], signed: Some(true), moves: false };
+        let seen = SshfpSeen {
+            name: "uk".into(),
+            records,
+            keys: vec![key],
+            signed: Some(Signed::Proven),
+            moves: false,
+        };
         seen.findings().iter().map(|finding| finding.code).collect()
     }
 

@@ -363,8 +363,8 @@ codes! {
         "A host key has a fingerprint by SHA-1 only in the DNS",
         "Publish what dr keys sshfp prints (SHA-256)";
     SSHFP_UNSIGNED = "keys.sshfp_unsigned", Notice,
-        "SSHFP records are not signed, so they prove nothing",
-        "Sign the zone (DNSSEC), or take the records out";
+        "Nothing proves that SSHFP records are signed, so they prove nothing",
+        "Sign the zone (DNSSEC), and ask a resolver on this machine that validates, such as unbound";
     PASSWORD_LOGIN = "login.password", Warning,
         "An account can be entered with a password, so it can be guessed",
         "Install a key for everybody who needs the account, then dr keys lock-down";

@@ -20,13 +20,17 @@ mod perform;
 pub use apply::Applied;
 pub use blocking::blocking;
 pub use call::{
-    ChangeRecords, CheckZone, Generations, MirrorSites, MirrorTrees, Mirrored, OPERATIONS, Operation,
-    RecordsChanged, RollBack, ToolkitSettings, WantedSet,
+    AddAgentKey, AgentKeys, AskAboutKey, AuditKeys, AuditedKeys, CertifiedKey, CertifyKey, ChangeRecords,
+    CheckZone, Done, GenerateKey, GeneratedKey, Generations, HeldByAgent, HeldKeys, InstallCertificate,
+    InstallKey, IssuedBy, IssuedCertificates, LockDown, MirrorOnly, MirrorSites, MirrorTrees, Mirrored,
+    OPERATIONS, Operation, RecordsChanged, RemoveAgentKey, RevokeKey, RollBack, RotateKey, SshfpOf,
+    SshfpRecords, ToolkitSettings, TrustHost, TrustedHost, Unlock, WantedSet,
 };
 pub use dns::{ChangeOptions, ChangePlan};
 pub use failover::{FailoverOptions, Watch};
 pub use keys::{
     AuditOptions, CertifyOptions, HostKeys, InstallOptions, LockOptions, RevokeOptions, RotateOptions,
+    ShownHostKey, read_certificate_or_key, read_known_keys, read_public_key,
 };
 pub use mirror::{MirrorPlan, MirrorWatch, MirroredSite, MirroredSites, Round, Watched};
 pub use open::{Settings, now, read_secret_file};

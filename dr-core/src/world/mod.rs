@@ -119,6 +119,16 @@ pub trait Clock: Send + Sync {
 pub trait Resolver: Send + Sync {
     /// Puts one question to one server.
     async fn ask(&self, server: SocketAddr, question: &Question, within: Duration) -> Answer;
+    /// The same, and whether the server says that it has validated the signatures of what it answers (AD, RFC 4035 section 3.2.3). Its
+    /// word is worth what the way to it is worth.
+    async fn ask_whether_signed(
+        &self,
+        server: SocketAddr,
+        question: &Question,
+        within: Duration,
+    ) -> (Answer, bool) {
+        (self.ask(server, question, within).await, false)
+    }
     /// Makes one probe at one server, and gives what came back as it came: truncated answers are asked for again over TCP unless
     /// truncation is what the probe is about, and an answer from another address is told.
     async fn probe(&self, server: SocketAddr, zone: &ZoneName, probe: DnsProbe, within: Duration) -> Reply;

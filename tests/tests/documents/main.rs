@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use dr_core::render::{self, Style};
 use dr_core::report::Code;
+use dr_core::toolkit;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -64,16 +65,40 @@ fn schemas_are_current() {
         ("plan", schemars::schema_for!(dr_core::Plan)),
         ("inventory", schemars::schema_for!(dr_core::keys::Inventory)),
         ("event", schemars::schema_for!(dr_core::run::Event)),
-        ("settings", schemars::schema_for!(dr_core::toolkit::ToolkitSettings)),
-        ("check_zone", schemars::schema_for!(dr_core::toolkit::CheckZone)),
-        ("change_records", schemars::schema_for!(dr_core::toolkit::ChangeRecords)),
-        ("records_changed", schemars::schema_for!(dr_core::toolkit::RecordsChanged)),
-        ("mirror", schemars::schema_for!(dr_core::toolkit::MirrorTrees)),
-        ("mirrored", schemars::schema_for!(dr_core::toolkit::Mirrored)),
-        ("mirror_sites", schemars::schema_for!(dr_core::toolkit::MirrorSites)),
-        ("mirrored_sites", schemars::schema_for!(dr_core::toolkit::MirroredSites)),
-        ("roll_back", schemars::schema_for!(dr_core::toolkit::RollBack)),
-        ("generations", schemars::schema_for!(dr_core::toolkit::Generations)),
+        ("settings", schemars::schema_for!(toolkit::ToolkitSettings)),
+        ("check_zone", schemars::schema_for!(toolkit::CheckZone)),
+        ("change_records", schemars::schema_for!(toolkit::ChangeRecords)),
+        ("records_changed", schemars::schema_for!(toolkit::RecordsChanged)),
+        ("mirror", schemars::schema_for!(toolkit::MirrorTrees)),
+        ("mirrored", schemars::schema_for!(toolkit::Mirrored)),
+        ("mirror_sites", schemars::schema_for!(toolkit::MirrorSites)),
+        ("mirrored_sites", schemars::schema_for!(toolkit::MirroredSites)),
+        ("roll_back", schemars::schema_for!(toolkit::RollBack)),
+        ("generations", schemars::schema_for!(toolkit::Generations)),
+        ("generate_key", schemars::schema_for!(toolkit::GenerateKey)),
+        ("generated_key", schemars::schema_for!(toolkit::GeneratedKey)),
+        ("install_key", schemars::schema_for!(toolkit::InstallKey)),
+        ("ask_about_key", schemars::schema_for!(toolkit::AskAboutKey)),
+        ("audit_keys", schemars::schema_for!(toolkit::AuditKeys)),
+        ("audited_keys", schemars::schema_for!(toolkit::AuditedKeys)),
+        ("rotate_key", schemars::schema_for!(toolkit::RotateKey)),
+        ("revoke_key", schemars::schema_for!(toolkit::RevokeKey)),
+        ("lock_down", schemars::schema_for!(toolkit::LockDown)),
+        ("unlock", schemars::schema_for!(toolkit::Unlock)),
+        ("trust_host", schemars::schema_for!(toolkit::TrustHost)),
+        ("trusted_host", schemars::schema_for!(toolkit::TrustedHost)),
+        ("sshfp_of", schemars::schema_for!(toolkit::SshfpOf)),
+        ("sshfp_records", schemars::schema_for!(toolkit::SshfpRecords)),
+        ("certify_key", schemars::schema_for!(toolkit::CertifyKey)),
+        ("certified_key", schemars::schema_for!(toolkit::CertifiedKey)),
+        ("issued_by", schemars::schema_for!(toolkit::IssuedBy)),
+        ("issued_certificates", schemars::schema_for!(toolkit::IssuedCertificates)),
+        ("install_certificate", schemars::schema_for!(toolkit::InstallCertificate)),
+        ("agent_keys", schemars::schema_for!(toolkit::AgentKeys)),
+        ("add_agent_key", schemars::schema_for!(toolkit::AddAgentKey)),
+        ("remove_agent_key", schemars::schema_for!(toolkit::RemoveAgentKey)),
+        ("held_keys", schemars::schema_for!(toolkit::HeldKeys)),
+        ("done", schemars::schema_for!(toolkit::Done)),
     ];
     for (name, schema) in schemas {
         check(

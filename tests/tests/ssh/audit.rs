@@ -51,6 +51,7 @@ async fn a_host_tells_who_can_log_in_as_whom() {
         record: Some(record.clone()),
         keep_record: false,
         authorities: vec![],
+        page: None,
     };
     let there = [account(&host, "root")];
     let (inventory, report) = toolkit.audit_keys(&there, &options, &Control::silent()).await.unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 use data_encoding::BASE64;
 use dr_core::estate::Site;
-use dr_core::keys::{KnownHosts, PublicKey, Sshfp, Verdict};
+use dr_core::keys::{KnownHosts, PublicKey, Signed, Sshfp, Verdict};
 use dr_core::report::code;
 use dr_core::toolkit::Toolkit;
 use dr_core::world::World;
@@ -268,10 +268,11 @@ async fn what_the_dns_says_of_a_host_is_compared_with_its_keys() {
     let mut estate = dr_core::Estate::default();
     for (moves, records, wanted) in [
         (false, vec![], vec![]),
-        (false, vec![&good], vec![]),
-        (false, vec![&stale], vec![code::SSHFP_DIFFERS]),
-        (false, vec![&good, &stale], vec![code::SSHFP_TWICE]),
-        (true, vec![&good], vec![code::SSHFP_MOVES]),
+        // A server that only has the zone says nothing of signatures.
+        (false, vec![&good], vec![code::SSHFP_UNSIGNED]),
+        (false, vec![&stale], vec![code::SSHFP_DIFFERS, code::SSHFP_UNSIGNED]),
+        (false, vec![&good, &stale], vec![code::SSHFP_TWICE, code::SSHFP_UNSIGNED]),
+        (true, vec![&good], vec![code::SSHFP_MOVES, code::SSHFP_UNSIGNED]),
     ] {
         let zone = records.iter().fold(Zone::new("localhost"), |zone, record| {
             zone.line(&format!("localhost. 300 IN SSHFP {record}"))
@@ -288,8 +289,34 @@ async fn what_the_dns_says_of_a_host_is_compared_with_its_keys() {
         let codes: Vec<_> = report.findings.iter().map(|finding| finding.code).collect();
         assert_eq!(codes, wanted, "{report:?}");
         assert!(seen.keys.len() == 1 && seen.keys[0].is_new() && seen.keys[0].key == key);
-        assert_eq!(seen.records.len(), records.len());
+        assert_eq!(seen.records.as_ref().map(Vec::len), Some(records.len()));
+        assert_eq!(seen.signed, (!records.is_empty()).then_some(Signed::Unproven));
         assert_eq!(report.unexamined, []);
+    }
+}
+
+/// BIND validates a zone that is signed, and says so to who asks from this machine.
+#[tokio::test]
+async fn what_a_resolver_here_has_validated_is_proven() {
+    let (sshd, _desk, access) = at_home();
+    let record = Sshfp::of(&sshd.host_key().parse().unwrap()).unwrap();
+    let there: Remote = format!("ssh://{}@localhost:{}", sshd.user(), sshd.addr().port()).parse().unwrap();
+    let world = World {
+        shell: Arc::new(shell(Access { pins: Default::default(), ..access })),
+        resolver: Arc::new(WireResolver::new()),
+        ..SimWorld::new().world()
+    };
+    let toolkit = Toolkit::new(world, dr_core::Estate::default());
+    let zone = Zone::new("localhost").line(&format!("localhost. 300 IN SSHFP {record}"));
+    for (signed, known, codes) in
+        [(true, Signed::Proven, vec![]), (false, Signed::Unproven, vec![code::SSHFP_UNSIGNED])]
+    {
+        let [resolver, _source] = bind::resolver(&zone, signed);
+        let (seen, report) =
+            toolkit.host_keys(&there, Some(resolver.addr()), &Control::silent()).await.unwrap();
+        assert_eq!(seen.signed, Some(known), "{report:?}\n{}", resolver.log());
+        assert_eq!(seen.shown()[0].in_dns, Some(true));
+        assert_eq!(report.findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), codes);
     }
 }
 
@@ -303,21 +330,20 @@ async fn a_host_that_is_known_vouches_for_its_next_key() {
     let known = desk.file("known", &line, 0o600);
     let knows = Access { pins: Default::default(), known_hosts: vec![known.clone()], ..access.clone() };
     let toolkit = install::toolkit(knows, &desk);
-    let keys = toolkit.announced_host_keys(&there, &Control::silent()).await.unwrap();
-    let follow: Vec<_> =
-        keys.iter().filter(|shown| shown.may_follow()).map(|shown| shown.key.clone()).collect();
+    let (seen, _) = toolkit.announced_host_keys(&there, &Control::silent()).await.unwrap();
+    let follow = seen.to_take_up();
     let next: PublicKey = sshd.host_keys()[1].parse().unwrap();
-    assert_eq!((keys.len(), &follow), (2, &vec![next.clone()]));
+    assert_eq!((seen.keys.len(), &follow), (2, &vec![next.clone()]));
     toolkit.trust_host(&there, &follow, &known).unwrap();
-    let again = toolkit.announced_host_keys(&there, &Control::silent()).await.unwrap();
-    assert!(again.iter().all(|shown| !shown.may_follow()), "{again:?}");
+    let (again, _) = toolkit.announced_host_keys(&there, &Control::silent()).await.unwrap();
+    assert!(again.to_take_up().is_empty(), "{again:?}");
     // By the new key alone the host is known now.
     let only = desk.file("only", format!("{} {next}\n", there.known_hosts_name()), 0o600);
     log_in(Access { pins: Default::default(), known_hosts: vec![only], ..access }, &there).await.unwrap();
     // One that is revoked is never taken up, and a host that is not known vouches for nothing.
     std::fs::write(&known, format!("{line}@revoked * {next}\n")).unwrap();
-    let keys = toolkit.announced_host_keys(&there, &Control::silent()).await.unwrap();
-    assert!(keys.iter().all(|shown| !shown.may_follow()), "{keys:?}");
+    let (seen, _) = toolkit.announced_host_keys(&there, &Control::silent()).await.unwrap();
+    assert!(seen.to_take_up().is_empty(), "{seen:?}");
     std::fs::write(&known, "").unwrap();
     let unknown = toolkit.announced_host_keys(&there, &Control::silent()).await;
     fails(unknown, ErrorKind::HostKey, &["unknown"]);

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 mod agent;
 mod audit;
 mod bring;
+mod call;
 mod certificates;
 mod commands;
 mod crash;

@@ -1,11 +1,12 @@
 //! `dr keys audit`: a table of who can log in where, and what is wrong with that.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use dr_core::keys::{Access, AuthorizedKeys, Inventory};
-use dr_core::toolkit::AuditOptions;
+use dr_core::keys::{Access, Inventory};
+use dr_core::toolkit::{AuditOptions, read_known_keys};
 use dr_core::{Error, ErrorKind, Estate, Remote, Result};
 
+use super::clean;
 use crate::args::Common;
 use crate::console::Console;
 use crate::context;
@@ -24,18 +25,19 @@ pub(super) struct Words {
 
 pub(super) async fn run(common: &Common, console: &Console, estate: Estate, words: Words) -> Result<u8> {
     let console = console.under(&estate.policy);
-    let known = words.known.as_deref().map(known_keys).transpose()?.unwrap_or_default();
-    let options =
-        AuditOptions { known, record: words.record, keep_record: common.dry_run, authorities: words.ca };
+    let known = words.known.as_deref().map(read_known_keys).transpose()?.unwrap_or_default();
+    let options = AuditOptions {
+        known,
+        record: words.record,
+        keep_record: common.dry_run,
+        authorities: words.ca,
+        page: words.html.filter(|_| !common.dry_run),
+    };
     let toolkit = context::toolkit(common, estate)?;
     let (inventory, report) = match words.file {
         Some(file) => toolkit.audit_key_file(&file, &options)?,
         None => toolkit.audit_keys(&words.remotes, &options, &console.control()).await?,
     };
-    if let Some(path) = words.html.filter(|_| !common.dry_run) {
-        let page = dr_core::render::access_page(&inventory, &report);
-        std::fs::write(&path, page).map_err(|why| Error::io(format!("write {}", path.display()), why))?;
-    }
     if console.is_json() {
         let value = serde_json::to_value(&inventory)
             .map_err(|why| Error::new(ErrorKind::Internal, "write the inventory as JSON", why.to_string()))?;
@@ -45,21 +47,6 @@ pub(super) async fn run(common: &Common, console: &Console, estate: Estate, word
         console.result(&table(&inventory, common.verbose), &serde_json::Value::Null);
     }
     Ok(console.report(&report))
-}
-
-fn known_keys(path: &Path) -> Result<Vec<String>> {
-    let operation = || format!("read the known keys in {}", path.display());
-    let content = std::fs::read(path).map_err(|error| Error::io(operation(), error))?;
-    let file = AuthorizedKeys::parse(&content);
-    if let Some((line, why)) = file.broken().next() {
-        return Err(Error::new(ErrorKind::Usage, operation(), format!("line {line}: {why}"))
-            .hint("one key a line, as in a .pub file; # begins a remark"));
-    }
-    let known: Vec<String> = file.entries().map(|entry| entry.key.fingerprint()).collect();
-    if known.is_empty() {
-        return Err(Error::new(ErrorKind::Usage, operation(), "there is no key in it"));
-    }
-    Ok(known)
 }
 
 /// One line for each key that is let in, below the account that it opens.
@@ -98,9 +85,4 @@ fn row(line: &Access, inventory: &Inventory) -> String {
         line.bits,
         clean(&line.comment)
     )
-}
-
-/// What stands in a file of somebody else's must not speak to the terminal.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -7,8 +7,11 @@ mod trust;
 
 use std::path::Path;
 
-use dr_core::keys::{Certificate, KeyKind, KeyOptions, MirrorBy, PublicKey};
-use dr_core::toolkit::{InstallOptions, LockOptions, RevokeOptions, RotateOptions};
+use dr_core::keys::{KeyKind, KeyOptions, MirrorBy};
+use dr_core::toolkit::{
+    InstallOptions, LockOptions, RevokeOptions, RotateOptions, read_certificate_or_key, read_public_key,
+};
+use dr_core::world::ssh::SecretKey;
 use dr_core::{Error, ErrorKind, Estate, Period, Remote, Result, Secret, Timestamp};
 
 use super::show_and_apply;
@@ -20,8 +23,9 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
     let estate = context::estate(common)?.unwrap_or_default();
     match words {
         Keys::Generate { path, .. } if common.dry_run => {
-            let text = format!("would make {} and {}.pub", path.display(), path.display());
-            console.result(&text, &serde_json::json!({ "path": path }));
+            let public = SecretKey::may_be_saved(&path)?;
+            let text = format!("would make {} and {}", path.display(), public.display());
+            console.result(&text, &serde_json::json!({ "path": path, "public_path": public }));
             Ok(0)
         }
         Keys::Generate { path, kind, comment, no_passphrase, passphrase_file } => {
@@ -67,7 +71,7 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
         }
         Keys::Revoke { key, key_files_only, after, remotes } => {
             let (toolkit, control) = (context::toolkit(common, estate)?, console.control());
-            let (line, options) = (certificate_or_key(&key)?, RevokeOptions { key_files_only, after });
+            let (line, options) = (read_certificate_or_key(&key)?, RevokeOptions { key_files_only, after });
             let plan = toolkit.plan_key_revocation(&remotes, &line, &options, &control).await?;
             show_and_apply(&toolkit, &plan, common, console, &control).await
         }
@@ -168,22 +172,8 @@ fn moment(text: &str) -> Result<Timestamp> {
     })
 }
 
-/// The line of a certificate file, or else of a public key.
-fn certificate_or_key(path: &Path) -> Result<String> {
-    let certificate = std::fs::read_to_string(path).ok().and_then(|text| text.parse::<Certificate>().ok());
-    certificate.map_or_else(|| public_line(path), |certificate| Ok(certificate.to_string()))
-}
-
 fn public_line(path: &Path) -> Result<String> {
-    public_key(path).map(|key| key.to_string())
-}
-
-fn public_key(path: &Path) -> Result<PublicKey> {
-    let operation = || format!("read the public key {}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|why| Error::io(operation(), why))?;
-    text.trim().parse().map_err(|why: String| {
-        Error::new(ErrorKind::Usage, operation(), why).hint("name the .pub file, with one key in it")
-    })
+    read_public_key(path).map(|key| key.to_string())
 }
 
 fn asked_twice() -> Result<Secret> {
@@ -192,4 +182,9 @@ fn asked_twice() -> Result<Secret> {
         return Ok(first);
     }
     Err(Error::new(ErrorKind::Usage, "generate a key", "the two passphrases differ"))
+}
+
+/// What stands in a file of somebody else's must not speak to the terminal.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

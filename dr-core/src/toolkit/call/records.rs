@@ -181,7 +181,7 @@ impl Toolkit {
         if request.dry_run {
             answer.plan = Some(planned.plan);
         } else if answer.changed {
-            let by = request.by.unwrap_or_else(|| "a program".to_owned());
+            let by = super::asker(request.by);
             let applied = self.apply(&planned.plan, &by, control).await?;
             answer.report.absorb(applied.report);
             if applied.verified.is_none() {

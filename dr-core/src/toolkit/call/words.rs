@@ -1,5 +1,6 @@
 //! Requests and answers that are not already something else.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::dns::Depth;
-use crate::estate::{DnsName, MaxDelete, RecordKey, RecordSet, SiteId, ZoneName};
+use crate::estate::{DnsName, MaxDelete, RecordKey, RecordSet, Remote, SiteId, ZoneName};
 use crate::mirror::{Compress, Fsync, Generation, Options, Owners, Side, Summary, Verdict};
 use crate::plan::Plan;
 use crate::report::Report;
@@ -35,6 +36,8 @@ pub struct ToolkitSettings {
     pub identities: Vec<PathBuf>,
     /// The known_hosts files to trust.
     pub known_hosts: Vec<PathBuf>,
+    /// Files whose first line is an account's password, by account (`root@us`): for those that no key opens yet.
+    pub password_files: BTreeMap<Remote, PathBuf>,
     /// The socket of an SSH agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<PathBuf>,
@@ -265,6 +268,32 @@ pub struct Mirrored {
     /// What each guard said; with `dry_run` also if one refuses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guards: Vec<Verdict>,
+}
+
+/// The answer of whatever changes hosts by a plan.
+///
+/// ```
+/// # fn told(done: &dr_core::toolkit::Done) {
+/// println!("{:?}", done.outcome);
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[must_use]
+pub struct Done {
+    /// Whether there was, or with `dry_run` would be, anything to do.
+    pub changed: bool,
+    /// What was found while it was done.
+    pub report: Report,
+    /// Which run of the journal it was; none if nothing was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// How that run ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// The plan, with `dry_run`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
 }
 
 fn yes() -> bool {

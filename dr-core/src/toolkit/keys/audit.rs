@@ -6,6 +6,7 @@ use super::gather;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::keys::{HostSeen, Inventory, Issued};
+use crate::render::access_page;
 use crate::report::{Finding, Report, Subject, Unexamined, code};
 use crate::toolkit::Toolkit;
 use crate::world::Control;
@@ -27,6 +28,8 @@ pub struct AuditOptions {
     /// The private keys of certificate authorities, of which only the registers beside them are read: what has to be renewed is a
     /// finding.
     pub authorities: Vec<PathBuf>,
+    /// A page for a browser is written here: one file that needs no other.
+    pub page: Option<PathBuf>,
 }
 
 impl Toolkit {
@@ -135,7 +138,12 @@ impl Toolkit {
                 write_record(path, &inventory)?;
             }
         }
-        Ok((inventory, report.judged(&self.estate.policy.severity)))
+        let report = report.judged(&self.estate.policy.severity);
+        if let Some(path) = &options.page {
+            std::fs::write(path, access_page(&inventory, &report))
+                .map_err(|why| Error::io(format!("write {}", path.display()), why))?;
+        }
+        Ok((inventory, report))
     }
 
     pub(super) fn hosts_to_audit(&self, remotes: &[Remote]) -> Result<Vec<(String, Remote)>> {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::read_public_key;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{Bearer, Certificate, Issued, Permit, PublicKey, Terms};
 use crate::secret::Secret;
@@ -88,26 +89,8 @@ impl Toolkit {
         public_key: &Path,
         options: &CertifyOptions,
     ) -> Result<(Certificate, PathBuf)> {
-        let operation = || format!("certify {}", public_key.display());
-        let text = std::fs::read_to_string(public_key).map_err(|error| Error::io(operation(), error))?;
-        let key: PublicKey =
-            text.trim().parse().map_err(|why: String| Error::new(ErrorKind::Usage, operation(), why))?;
-        let id = options.id.clone().unwrap_or_else(|| key.comment().to_owned());
-        let mut terms = Terms {
-            bearer: options.bearer,
-            id: if id.is_empty() { key.fingerprint() } else { id },
-            key,
-            serial: 1,
-            names: options.names.clone(),
-            at: self.world.clock.read().wall,
-            good_for: options.good_for.as_duration(),
-            from: options.from.clone(),
-            command: options.command.clone(),
-            permits: options.permits.clone(),
-        };
-        terms
-            .check()
-            .map_err(|why| Error::new(ErrorKind::Refused, operation(), why).hint("nothing was signed"))?;
+        let operation = || certifying(public_key);
+        let mut terms = self.may_certify_key(public_key, options)?;
         let mut signer = Signer::open(authority, passphrase, options.by_agent.as_deref()).await?;
         if *signer.public() == terms.key {
             return Err(Error::new(ErrorKind::Refused, operation(), "this is the authority's own key"));
@@ -125,6 +108,41 @@ impl Toolkit {
         Ok((certificate, path))
     }
 
+    /// What a certificate for the key in this file would say, but for its number. Nothing is signed or written.
+    ///
+    /// ```
+    /// # let toolkit = dr_core::toolkit::Toolkit::new(dr_core::world::sim::SimWorld::new().world(), Default::default());
+    /// use dr_core::{keys::Bearer, toolkit::CertifyOptions};
+    /// let dir = tempfile::tempdir().unwrap();
+    /// let key = dir.path().join("ann.pub");
+    /// std::fs::write(&key, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ ann").unwrap();
+    /// let nobody = CertifyOptions::new(Bearer::User, vec![]);
+    /// assert_eq!(toolkit.may_certify_key(&key, &nobody).unwrap_err().kind(), dr_core::ErrorKind::Refused);
+    /// ```
+    ///
+    /// # Errors
+    /// `Usage` if there is no public key in the file; `Refused` if the terms give away too much.
+    pub fn may_certify_key(&self, public_key: &Path, options: &CertifyOptions) -> Result<Terms> {
+        let key = read_public_key(public_key)?;
+        let id = options.id.clone().unwrap_or_else(|| key.comment().to_owned());
+        let terms = Terms {
+            bearer: options.bearer,
+            id: if id.is_empty() { key.fingerprint() } else { id },
+            key,
+            serial: 1,
+            names: options.names.clone(),
+            at: self.world.clock.read().wall,
+            good_for: options.good_for.as_duration(),
+            from: options.from.clone(),
+            command: options.command.clone(),
+            permits: options.permits.clone(),
+        };
+        let refused =
+            |why| Error::new(ErrorKind::Refused, certifying(public_key), why).hint("nothing was signed");
+        terms.check().map_err(refused)?;
+        Ok(terms)
+    }
+
     /// What an authority has signed, by the register beside its private key, which need not be opened.
     ///
     /// # Errors
@@ -132,6 +150,10 @@ impl Toolkit {
     pub fn issued_certificates(&self, authority: &Path) -> Result<Vec<Issued>> {
         register::issued(&private_path(authority))
     }
+}
+
+fn certifying(public_key: &Path) -> String {
+    format!("certify {}", public_key.display())
 }
 
 /// Where the authority's private key is.
@@ -149,9 +171,7 @@ impl Signer {
         path.push(".pub");
         let path = PathBuf::from(path);
         let operation = || format!("use the authority {}", path.display());
-        let text = std::fs::read_to_string(&path).map_err(|error| Error::io(operation(), error))?;
-        let public: PublicKey =
-            text.trim().parse().map_err(|why: String| Error::new(ErrorKind::Usage, operation(), why))?;
+        let public = read_public_key(&path)?;
         let mut agent = SshAgent::open(socket).await?;
         // Before a number is used up for it.
         if !agent.list().await?.iter().any(|held| held.key == public) {

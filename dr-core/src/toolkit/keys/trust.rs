@@ -6,10 +6,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::dns::{Answer, Question, Transport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{DnsName, RecordKey, RecordType, Remote};
-use crate::keys::{PublicKey, Sshfp, SshfpSeen, Verdict};
+use crate::keys::{PublicKey, Signed, Sshfp, SshfpSeen, Verdict};
 use crate::report::{Finding, Report, Subject, Unexamined, code};
 use crate::toolkit::Toolkit;
 use crate::world::{Control, HostKeyShown};
@@ -20,20 +23,90 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The keys of a host, beside what the DNS says of them.
 ///
 /// ```
-/// assert!(dr_core::toolkit::HostKeys::default().keys.is_empty());
+/// assert!(dr_core::toolkit::HostKeys::default().to_take_up().is_empty());
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostKeys {
-    /// Each was proved by a key exchange.
+    /// Each was proved by a key exchange, or by the host's signature after a login.
     pub keys: Vec<HostKeyShown>,
-    /// The SSHFP records of the host's name, where a name server was asked. Whether they are signed (DNSSEC) is not looked at: they are
-    /// worth what the way to that server is worth.
-    pub records: Vec<Sshfp>,
+    /// The host is known, and vouches for all of them.
+    pub vouched: bool,
+    /// The SSHFP records of the host's name; none where no name server was asked, or none answered.
+    pub records: Option<Vec<Sshfp>>,
+    /// What is known of the signatures of these records.
+    pub signed: Option<Signed>,
+}
+
+impl HostKeys {
+    /// Those that a person may say yes to: nothing is known of them and nothing speaks against them, or the host vouches for them.
+    #[must_use]
+    pub fn to_take_up(&self) -> Vec<PublicKey> {
+        let open = |shown: &&HostKeyShown| if self.vouched { shown.may_follow() } else { shown.is_new() };
+        self.keys.iter().filter(open).map(|shown| shown.key.clone()).collect()
+    }
+
+    /// Each key as it is told to people and programs.
+    #[must_use]
+    pub fn shown(&self) -> Vec<ShownHostKey> {
+        let open = self.to_take_up();
+        let agrees = |key: &PublicKey| {
+            self.records.as_ref().map(|records| records.iter().any(|record| record.is_of(key)))
+        };
+        let told = |HostKeyShown { key, verdict, pinned }: &HostKeyShown| ShownHostKey {
+            key: key.to_string(),
+            algorithm: key.algorithm().to_owned(),
+            bits: key.bits(),
+            fingerprint: key.fingerprint(),
+            standing: standing(verdict, *pinned),
+            is_new: open.contains(key),
+            in_dns: agrees(key),
+        };
+        self.keys.iter().map(told).collect()
+    }
+}
+
+/// A host's key as it is told to people and programs.
+///
+/// ```
+/// # fn shown(key: &dr_core::toolkit::ShownHostKey) -> String {
+/// format!("{} {}: {}", key.algorithm, key.fingerprint, key.standing)
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShownHostKey {
+    /// As it stands in a `.pub` file.
+    pub key: String,
+    /// Its kind, as `ssh-ed25519`.
+    pub algorithm: String,
+    /// Its size.
+    pub bits: u32,
+    /// `SHA256:` and the rest, as ssh-keygen shows it: what is compared on the host's console.
+    pub fingerprint: String,
+    /// What is known of it, in words.
+    pub standing: String,
+    /// It may be taken up, once somebody says that it is right.
+    pub is_new: bool,
+    /// Whether an SSHFP record agrees; none where no name server answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_dns: Option<bool>,
+}
+
+fn standing(verdict: &Verdict, pinned: Option<bool>) -> String {
+    match (verdict, pinned) {
+        (Verdict::Revoked(place), _) => format!("revoked in {place}"),
+        (_, Some(true)) => "pinned".to_owned(),
+        (_, Some(false)) => "not pinned".to_owned(),
+        (Verdict::Known(place), None) => format!("known from {place}"),
+        (Verdict::Changed(place), None) => format!("another one of its kind is in {place}"),
+        (Verdict::Unknown, None) => "new".to_owned(),
+    }
 }
 
 impl Toolkit {
     /// Shows the keys that a host has, and what speaks against them: another key is known or pinned for it, the key is revoked, or
-    /// the SSHFP records that this name server gives do not agree. Nobody logs in, and nothing is believed.
+    /// the SSHFP records that this name server gives do not agree. That they are signed (DNSSEC) is taken from a resolver on this
+    /// machine only. Nobody logs in, and nothing is believed.
     ///
     /// ```no_run
     /// # async fn example(toolkit: dr_core::toolkit::Toolkit) -> dr_core::Result<()> {
@@ -76,10 +149,13 @@ impl Toolkit {
             report.push(Finding::new(code, subject.clone(), why).with("key", key.fingerprint()));
         }
         report.examined.push(subject.clone());
-        let mut records = vec![];
+        let (mut records, mut signed) = (None, None);
         if let Some(server) = name_server {
             match self.published(server, remote).await {
-                Ok(found) => records = found,
+                Ok((found, says_so)) => {
+                    signed = (!found.is_empty()).then(|| Signed::by_word_of(server, says_so));
+                    records = Some(found);
+                }
                 Err(why) => report.unexamined.push(Unexamined { subject, why: why.to_record() }),
             }
         }
@@ -89,56 +165,64 @@ impl Toolkit {
             .is_ok_and(|name| self.estate.sites.values().any(|site| site.names.contains(&name)));
         let seen = SshfpSeen {
             name: remote.host.clone(),
-            records: records.clone(),
+            records: records.clone().unwrap_or_default(),
             keys: keys.iter().map(|shown| shown.key.clone()).collect(),
-            signed: None,
+            signed,
             moves,
         };
         report.findings.extend(seen.findings());
-        Ok((HostKeys { keys, records }, report.judged(&self.estate.policy.severity)))
+        Ok((HostKeys { keys, vouched: false, records, signed }, report.judged(&self.estate.policy.severity)))
     }
 
     /// The host keys for which a host that is known already vouches: after a login it announces them and proves to hold each, signing the
     /// number of this session with it (`hostkeys-00@openssh.com`). So a host's next key is known before the last one goes. Gives all of
-    /// them with what is known of each; those that [`HostKeyShown::may_follow`] can be handed to [`Self::trust_host`].
+    /// them with what is known of each; those [`HostKeys::to_take_up`] can be handed to [`Self::trust_host`].
     ///
     /// ```no_run
     /// # async fn example(toolkit: dr_core::toolkit::Toolkit) -> dr_core::Result<()> {
     /// # use dr_core::world::Control;
     /// let host = "root@us.example.net".parse().unwrap();
-    /// let keys = toolkit.announced_host_keys(&host, &Control::silent()).await?;
-    /// println!("{} to be taken up", keys.iter().filter(|shown| shown.may_follow()).count());
+    /// let (seen, _) = toolkit.announced_host_keys(&host, &Control::silent()).await?;
+    /// println!("{} to be taken up", seen.to_take_up().len());
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
     /// As a login; `HostKey` if the host does not prove what it announces; `Unsupported` if it announces nothing.
-    pub async fn announced_host_keys(&self, remote: &Remote, control: &Control) -> Result<Vec<HostKeyShown>> {
+    pub async fn announced_host_keys(
+        &self,
+        remote: &Remote,
+        control: &Control,
+    ) -> Result<(HostKeys, Report)> {
         let operation = format!("have {} vouch for its host keys", remote.authority());
         let keys = control.run(&operation, self.world.shell.announced_host_keys(remote)).await?;
         if keys.is_empty() {
             return Err(Error::new(ErrorKind::Unsupported, operation, "it announces no host keys")
                 .hint("only OpenSSH does; compare them on its console: dr keys trust without --update"));
         }
-        Ok(keys)
+        let mut report = Report::new(operation, self.world.clock.read().wall);
+        report.examined.push(Subject::new("host", remote.known_hosts_name()));
+        Ok((HostKeys { keys, vouched: true, ..HostKeys::default() }, report))
     }
 
-    /// The SSHFP records of the host's name.
-    async fn published(&self, server: SocketAddr, remote: &Remote) -> Result<Vec<Sshfp>> {
+    /// The SSHFP records of the host's name, and whether the server says that it has validated them.
+    async fn published(&self, server: SocketAddr, remote: &Remote) -> Result<(Vec<Sshfp>, bool)> {
         let operation = || format!("ask {server} for the SSHFP records of {}", remote.host);
         let name: DnsName = remote.host.parse().map_err(|_| {
             Error::new(ErrorKind::Usage, operation(), "an address has none").hint("name the host by its name")
         })?;
         let key = RecordKey::new(name, RecordType::SSHFP);
         let question = Question { key, transport: Transport::Udp, recursive: true };
-        match self.world.resolver.ask(server, &question, ANSWER_WITHIN).await {
+        let (answer, says_so) =
+            self.world.resolver.ask_whether_signed(server, &question, ANSWER_WITHIN).await;
+        match answer {
             Answer::Records { set, .. } => {
                 let read = |data: &String| {
                     data.parse().map_err(|why: String| Error::new(ErrorKind::Corrupt, operation(), why))
                 };
-                set.rdata.iter().map(read).collect()
+                Ok((set.rdata.iter().map(read).collect::<Result<_>>()?, says_so))
             }
-            Answer::NoData { .. } | Answer::NxDomain { .. } => Ok(vec![]),
+            Answer::NoData { .. } | Answer::NxDomain { .. } => Ok((vec![], says_so)),
             other => Err(Error::new(ErrorKind::Unreachable, operation(), other.in_words())),
         }
     }

@@ -1,5 +1,7 @@
 //! The messages of one question: what goes out, and what may come in.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use hickory_proto::op::{Header, Message, MessageType, OpCode, Query as Asked, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType as WireType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
@@ -28,6 +30,8 @@ pub(super) struct Query {
     pub(super) message: Vec<u8>,
     /// For a server that does not know EDNS.
     pub(super) without_edns: Vec<u8>,
+    /// What the answer that was heard last says of its signatures (AD).
+    signed: AtomicBool,
 }
 
 /// What a message is to us.
@@ -54,13 +58,16 @@ impl Query {
         let (name, rtype) = (wire_name(&question.key.owner)?, wire_type(question.key.rtype));
         let mut message = Message::new(id, MessageType::Query, OpCode::Query);
         message.metadata.recursion_desired = question.recursive;
+        // A resolver that validates is asked to say so (RFC 6840 section 5.7).
+        message.metadata.authentic_data = question.recursive;
         message.add_query(Asked::query(name.clone(), rtype));
         let without_edns = message.to_vec().map_err(|why| why.to_string())?;
         let mut message = without_edns.clone();
         message.extend(EDNS);
         // One additional record (ARCOUNT): the low octet of the last count of the header.
         message[11] = 1;
-        Ok(Self { id, name, rtype, question: question.clone(), message, without_edns })
+        let signed = AtomicBool::new(false);
+        Ok(Self { id, name, rtype, question: question.clone(), message, without_edns, signed })
     }
 
     /// Reads a message that came in. Nothing in it is trusted, and nothing in it makes this panic.
@@ -80,6 +87,7 @@ impl Query {
         if !bare && (header.counts.queries != 1 || !self.is_repeated_by(&mut decoder)) {
             return Heard::NotOurs("it does not repeat the question".to_owned());
         }
+        self.signed.store(header.authentic_data, Ordering::Relaxed);
         let is_plain = header.response_code == ResponseCode::NoError && !header.truncation;
         if is_plain && let Some(answer) = self.found_at_once(&header, &mut decoder) {
             return Heard::Answer(answer);
@@ -89,6 +97,11 @@ impl Query {
             Err(_) if header.truncation => Heard::Truncated,
             Err(why) => Heard::Answer(Answer::Malformed { why: why.to_string() }),
         }
+    }
+
+    /// Whether the server says that it has validated the signatures of its answer.
+    pub(super) fn is_called_signed(&self) -> bool {
+        self.signed.load(Ordering::Relaxed)
     }
 
     /// The record set, if it is in the answer section: then nobody needs to read what comes after, which is most of the message.

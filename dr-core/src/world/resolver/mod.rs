@@ -57,22 +57,33 @@ impl WireResolver {
 #[async_trait]
 impl Resolver for WireResolver {
     async fn ask(&self, server: SocketAddr, question: &Question, within: Duration) -> Answer {
+        self.ask_whether_signed(server, question, within).await.0
+    }
+
+    async fn ask_whether_signed(
+        &self,
+        server: SocketAddr,
+        question: &Question,
+        within: Duration,
+    ) -> (Answer, bool) {
         let query = match Query::new(question) {
             Ok(query) => Arc::new(query),
-            Err(why) => return Answer::Unreachable { why },
+            Err(why) => return (Answer::Unreachable { why }, false),
         };
         let over_tcp = || exchange::over_tcp(server, &query, Instant::now() + within);
-        if question.transport == Transport::Tcp {
-            return over_tcp().await;
-        }
-        match self.lines.ask(server, &query, within).await {
-            Udp::Answer(answer) => answer,
-            Udp::Truncated => match over_tcp().await {
-                Answer::Silent => truncated("no answer in time"),
-                Answer::Unreachable { why } => truncated(&why),
-                answer => answer,
-            },
-        }
+        let answer = if question.transport == Transport::Tcp {
+            over_tcp().await
+        } else {
+            match self.lines.ask(server, &query, within).await {
+                Udp::Answer(answer) => answer,
+                Udp::Truncated => match over_tcp().await {
+                    Answer::Silent => truncated("no answer in time"),
+                    Answer::Unreachable { why } => truncated(&why),
+                    answer => answer,
+                },
+            }
+        };
+        (answer, query.is_called_signed())
     }
 
     async fn probe(&self, server: SocketAddr, zone: &ZoneName, probe: Probe, within: Duration) -> Reply {

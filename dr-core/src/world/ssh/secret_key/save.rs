@@ -38,15 +38,8 @@ impl SecretKey {
     /// `AlreadyExists` if there is a file at either path, `NotFound` if the directory is missing, `Usage` for an empty
     /// passphrase, or what the disk says.
     pub fn save_new(&self, path: &Path, passphrase: Option<&Secret>) -> Result<()> {
-        let operation = || format!("save the new key to {}", path.display());
-        let public_path = pub_beside(path);
-        for taken in [path, &public_path] {
-            if taken.symlink_metadata().is_ok() {
-                let why = format!("{} exists already, and keys are never overwritten", taken.display());
-                return Err(Error::new(ErrorKind::AlreadyExists, operation(), why)
-                    .hint("use that key, or choose another name"));
-            }
-        }
+        let operation = || saving(path);
+        let public_path = Self::may_be_saved(path)?;
         let text = leaving_no_trace(|| self.to_text(passphrase))?;
         let failed = |error: std::io::Error| {
             let hint = match error.kind() {
@@ -62,6 +55,27 @@ impl SecretKey {
             let _ = std::fs::remove_file(path);
             failed(error)
         })
+    }
+
+    /// Whether a new key may be saved to this path; gives where its public half would be.
+    ///
+    /// ```
+    /// use dr_core::world::ssh::SecretKey;
+    /// assert_eq!(SecretKey::may_be_saved("/nowhere/id".as_ref()).unwrap(), std::path::Path::new("/nowhere/id.pub"));
+    /// ```
+    ///
+    /// # Errors
+    /// `AlreadyExists` if there is a file at either path.
+    pub fn may_be_saved(path: &Path) -> Result<PathBuf> {
+        let public_path = pub_beside(path);
+        for taken in [path, &public_path] {
+            if taken.symlink_metadata().is_ok() {
+                let why = format!("{} exists already, and keys are never overwritten", taken.display());
+                return Err(Error::new(ErrorKind::AlreadyExists, saving(path), why)
+                    .hint("use that key, or choose another name"));
+            }
+        }
+        Ok(public_path)
     }
 
     /// The file's text (PROTOCOL.key in OpenSSH's sources). Not by the library: it writes numbers that begin with zeros as they are, which PuTTY
@@ -91,6 +105,10 @@ impl SecretKey {
         put(&mut whole, &private);
         Ok(armour(&whole))
     }
+}
+
+fn saving(path: &Path) -> String {
+    format!("save the new key to {}", path.display())
 }
 
 /// Encrypts in place; gives the salt and the rounds as they stand in the file.

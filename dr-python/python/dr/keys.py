@@ -1,0 +1,438 @@
+"""Keys: made, brought to hosts, proved, exchanged, taken out, and who can log in where.
+
+No function takes a secret. Passphrases and passwords are named by files that only their owner can read; the ``/dev/fd/N`` of a
+pipe will do.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Iterable, Literal, Mapping
+
+from ._calls import Path, Reach, Span, call
+from .report import Report
+
+if TYPE_CHECKING:
+    from ._calls import Unpack
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done, or would be done, by a plan."""
+
+    changed: bool
+    """Whether there was, or with ``dry_run`` would be, anything to do."""
+    report: Report
+    """What was found while it was done."""
+    run: str | None
+    """Which run of the journal it was; none if nothing was done."""
+    outcome: str | None
+    """How that run ended: ``"new"``, ``"new_degraded"``, ``"old"`` or ``"stopped"``."""
+    plan: Mapping[str, Any] | None
+    """The plan, with ``dry_run``."""
+
+
+@dataclass(frozen=True)
+class GeneratedKey:
+    """A key pair that was, or with ``dry_run`` would be, made."""
+
+    path: str
+    public_path: str
+    public_key: str | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
+class AuditedKeys:
+    """Who can log in as whom, where, and what is wrong with that."""
+
+    inventory: Mapping[str, Any]
+    """As docs/schema/inventory.json has it; ``access`` has an entry for each key that is let in."""
+    report: Report
+
+
+@dataclass(frozen=True)
+class HostKey:
+    """A key by which a host proves itself."""
+
+    key: str
+    algorithm: str
+    bits: int
+    fingerprint: str
+    """What is compared on the host's console."""
+    standing: str
+    """What is known of it, in words."""
+    is_new: bool
+    """It may be taken up, once somebody says that it is right."""
+    in_dns: bool | None = None
+    """Whether an SSHFP record agrees; none where no resolver answered."""
+
+
+@dataclass(frozen=True)
+class TrustedHost:
+    """A host's keys, and those of them that were taken up."""
+
+    host: str
+    keys: tuple[HostKey, ...]
+    signed: str | None
+    """Of its SSHFP records (DNSSEC): ``"proven"`` by a resolver on this machine, ``"hearsay"`` of one elsewhere, or ``"unproven"``."""
+    added: tuple[str, ...]
+    report: Report
+
+
+@dataclass(frozen=True)
+class CertifiedKey:
+    """A certificate that was, or with ``dry_run`` would be, signed."""
+
+    names: tuple[str, ...]
+    id: str
+    until: str
+    path: str | None = None
+    certificate: str | None = None
+    serial: int | None = None
+    trusted_by: str | None = None
+    """The line by which the authority is trusted: of known_hosts for a host's, of authorized_keys for a user's."""
+
+
+@dataclass(frozen=True)
+class IssuedCertificate:
+    """What stands in an authority's register."""
+
+    serial: int
+    host: bool
+    id: str
+    names: tuple[str, ...]
+    key: str
+    at: str
+    until: str
+
+
+@dataclass(frozen=True)
+class HeldKey:
+    """A key that an ssh-agent holds."""
+
+    key: str
+    fingerprint: str
+    algorithm: str
+    bits: int
+    comment: str
+    certificate: int | None = None
+
+
+def generate_key(
+    path: Path,
+    *,
+    kind: str = "ed25519",
+    comment: str = "",
+    passphrase_file: Path | None = None,
+    no_passphrase: bool = False,
+    dry_run: bool = False,
+) -> GeneratedKey:
+    """Make a key pair, ``PATH`` and ``PATH.pub``; nothing is ever overwritten.
+
+    ``kind`` is ``"ed25519"``, ``"ecdsa-p256"``, ``"ecdsa-p384"``, ``"ecdsa-p521"``, or with RSA built in ``"rsa-3072"`` or
+    ``"rsa-4096"``. It has to be said whether the private half is encrypted: by the passphrase in the first line of
+    ``passphrase_file``, or not (``no_passphrase``).
+    """
+    request = {
+        "path": path,
+        "kind": kind,
+        "comment": comment,
+        "passphrase_file": passphrase_file,
+        "no_passphrase": no_passphrase,
+        "dry_run": dry_run,
+    }
+    return GeneratedKey(**json.loads(call("generate_key", request)))
+
+
+def install_key(
+    key: Path,
+    remote: str,
+    *,
+    restrict: bool = False,
+    command: str | None = None,
+    mirror: str | None = None,
+    mirror_by: Literal["agent", "rrsync", "sftp"] = "agent",
+    read_only: bool = False,
+    sources: Iterable[str] = (),
+    expires: str | datetime | None = None,
+    permit_open: Iterable[str] = (),
+    replace: bool = False,
+    file: str | None = None,
+    dry_run: bool = False,
+    by: str | None = None,
+    **reach: Unpack[Reach],
+) -> Done:
+    """Put a public key into an account's authorized_keys, and prove by a fresh login that it opens.
+
+    ``key`` is the path of a ``.pub`` file or its line. It is proved if its private half is among ``identities``; what fails is
+    taken back. Foreign lines stay byte for byte. An account that no key opens yet is entered by ``password_files``.
+
+    ``restrict`` allows nothing but commands, ``command`` one command only, ``mirror`` the mirroring of one directory only (by
+    what ``mirror_by`` says; ``read_only`` if it may not be written); ``sources`` are the only addresses, networks and names from
+    where it may be used, ``expires`` its end, ``permit_open`` the only places where forwarded connections may go.
+    """
+    allow = {"restrict": restrict, "command": command, "from": sources, "expires": expires, "permit_open": permit_open}
+    request = {
+        "key": key,
+        "remote": remote,
+        "allow": {word: value for word, value in allow.items() if value is not None},
+        "mirror": None if mirror is None else {"root": mirror, "by": mirror_by, "read_only": read_only},
+        "replace": replace,
+        "file": file,
+        "dry_run": dry_run,
+        "by": by,
+    }
+    return _done("install_key", request, reach)
+
+
+def verify_key(key: Path, remote: str, **reach: Unpack[Reach]) -> Report:
+    """Log in afresh with a key, whose private half is among ``identities``, and with nothing else."""
+    return Report(call("verify_key", {"key": key, "remote": remote}, reach))
+
+
+def probe_key(key: Path, remote: str, **reach: Unpack[Reach]) -> Report:
+    """Ask a host whether it would let a public key in; the private half is not needed."""
+    return Report(call("probe_key", {"key": key, "remote": remote}, reach))
+
+
+def audit_keys(
+    remotes: Iterable[str] = (),
+    *,
+    file: Path | None = None,
+    known: Path | None = None,
+    record: Path | None = None,
+    html: Path | None = None,
+    authorities: Iterable[Path] = (),
+    dry_run: bool = False,
+    **reach: Unpack[Reach],
+) -> AuditedKeys:
+    """Who can log in as whom, where, by which key, and what is wrong with that; of every host of the ``estate`` if none is named.
+
+    ``file`` looks at one authorized_keys file here instead. ``known`` is a file that lists the keys that are expected; ``record``
+    is compared with and written anew, ``html`` gets a page for a browser (neither with ``dry_run``); ``authorities`` are private
+    keys of certificate authorities, which are not opened: what they signed and has to be renewed is a finding.
+    """
+    request = {
+        "remotes": remotes,
+        "file": file,
+        "known": known,
+        "record": record,
+        "html": html,
+        "authorities": authorities,
+        "dry_run": dry_run,
+    }
+    answer = json.loads(call("audit_keys", request, reach))
+    return AuditedKeys(MappingProxyType(answer["inventory"]), Report(json.dumps(answer["report"])))
+
+
+def rotate_key(
+    old: Path,
+    new: Path,
+    remotes: Iterable[str] = (),
+    *,
+    grace: Span | None = None,
+    file: str | None = None,
+    dry_run: bool = False,
+    by: str | None = None,
+    **reach: Unpack[Reach],
+) -> Done:
+    """Put a new key into the place of an old one, on every host of the ``estate`` if no account is named: everywhere or nowhere.
+
+    The new one is added and proved, both open for ``grace``, then the old one is removed, and every host asked that it refuses it.
+    """
+    request = {"old": old, "new": new, "remotes": remotes, "grace": grace, "file": file, "dry_run": dry_run, "by": by}
+    return _done("rotate_key", request, reach)
+
+
+def revoke_key(
+    key: Path,
+    remotes: Iterable[str] = (),
+    *,
+    key_files_only: bool = False,
+    after: Span | None = None,
+    dry_run: bool = False,
+    by: str | None = None,
+    **reach: Unpack[Reach],
+) -> Done:
+    """Take a key, or one certificate, out of every key file, and put it on every sshd's list of revoked keys.
+
+    Another key is proved on every host before and after: the last working one is never taken out.
+    """
+    request = {
+        "key": key,
+        "remotes": remotes,
+        "key_files_only": key_files_only,
+        "after": after,
+        "dry_run": dry_run,
+        "by": by,
+    }
+    return _done("revoke_key", request, reach)
+
+
+def lock_down(
+    remote: str,
+    *,
+    accounts: Iterable[str] = (),
+    after: Span | None = None,
+    dry_run: bool = False,
+    by: str | None = None,
+    **reach: Unpack[Reach],
+) -> Done:
+    """Switch passwords off on a host, once ``remote`` and every one of ``accounts`` is proved to open by a key.
+
+    Unless everything is proved again afterwards, the host takes it back by itself ``after`` so long (two minutes).
+    """
+    request = {"remote": remote, "accounts": accounts, "after": after, "dry_run": dry_run, "by": by}
+    return _done("lock_down", request, reach)
+
+
+def unlock(remote: str, *, dry_run: bool = False, by: str | None = None, **reach: Unpack[Reach]) -> Done:
+    """Take what ``lock_down`` wrote out of sshd's configuration again."""
+    return _done("unlock", {"remote": remote, "dry_run": dry_run, "by": by}, reach)
+
+
+def trust_host(
+    remote: str,
+    *,
+    dns: str | None = None,
+    update: bool = False,
+    accept: Iterable[str] = (),
+    add_to: Path | None = None,
+    dry_run: bool = False,
+    **reach: Unpack[Reach],
+) -> TrustedHost:
+    """Show the keys by which a host proves itself; take up those whose fingerprints are in ``accept``, and no other.
+
+    Compare them on the host's console first. They are added to the known_hosts file ``add_to``. ``dns`` is the address of a
+    resolver whose SSHFP records are compared; that they are signed is believed of one on this machine only. With ``update`` a
+    host that is known already vouches for its other keys.
+    """
+    request = {
+        "remote": remote,
+        "dns": dns,
+        "update": update,
+        "accept": accept,
+        "known_hosts": add_to,
+        "dry_run": dry_run,
+    }
+    answer = json.loads(call("trust_host", request, reach))
+    return TrustedHost(
+        host=answer["host"],
+        keys=tuple(HostKey(**key) for key in answer["keys"]),
+        signed=answer.get("signed"),
+        added=tuple(answer["added"]),
+        report=Report(json.dumps(answer["report"])),
+    )
+
+
+def sshfp_records(name: str, keys: Iterable[Path]) -> tuple[str, ...]:
+    """The SSHFP records of host keys, as lines of a zone file, to be published under the host's own name."""
+    return tuple(json.loads(call("sshfp_records", {"name": name, "keys": keys}))["lines"])
+
+
+def certify_key(
+    key: Path,
+    authority: Path,
+    bearer: Literal["user", "host"],
+    names: Iterable[str],
+    *,
+    good_for: Span | None = None,
+    id: str | None = None,
+    sources: Iterable[str] = (),
+    command: str | None = None,
+    permits: Iterable[Literal["terminal", "ports", "agent"]] = (),
+    passphrase_file: Path | None = None,
+    agent: Path | None = None,
+    dry_run: bool = False,
+) -> CertifiedKey:
+    """Sign a certificate by which a user may log in, or a host proves itself; ``NAME.pub`` gets ``NAME-cert.pub`` beside it.
+
+    It is for ``names`` only, never for all, and good for 8 hours (31 days at most) or, for a host, 90 days (397 at most). Nothing
+    beside commands is allowed that ``permits`` does not name. ``agent`` is the socket of an ssh-agent that holds the authority's key.
+    """
+    request = {
+        "key": key,
+        "authority": authority,
+        "bearer": bearer,
+        "names": names,
+        "good_for": good_for,
+        "id": id,
+        "from": sources,
+        "command": command,
+        "permits": permits,
+        "passphrase_file": passphrase_file,
+        "agent": agent,
+        "dry_run": dry_run,
+    }
+    answer = json.loads(call("certify_key", request))
+    return CertifiedKey(**{**answer, "names": tuple(answer["names"])})
+
+
+def issued_certificates(authority: Path) -> list[IssuedCertificate]:
+    """What an authority has signed, by the register beside its private key, which is not opened."""
+    issued = json.loads(call("issued_certificates", {"authority": authority}))["issued"]
+    return [IssuedCertificate(**{**one, "names": tuple(one["names"])}) for one in issued]
+
+
+def install_certificate(
+    certificate: Path,
+    remote: str,
+    *,
+    after: Span | None = None,
+    dry_run: bool = False,
+    by: str | None = None,
+    **reach: Unpack[Reach],
+) -> Done:
+    """Bring a host its certificate, or the authority (its ``.pub`` file) whose users it is to let in, and have sshd use it."""
+    request = {"certificate": certificate, "remote": remote, "after": after, "dry_run": dry_run, "by": by}
+    return _done("install_certificate", request, reach)
+
+
+def list_agent_keys(agent: Path) -> list[HeldKey]:
+    """The keys that the ssh-agent behind this socket (``$SSH_AUTH_SOCK``) holds."""
+    return _held("list_agent_keys", {"agent": agent})
+
+
+def add_agent_key(
+    agent: Path,
+    key: Path,
+    *,
+    passphrase_file: Path | None = None,
+    lifetime: Span | None = None,
+    confirm: bool = False,
+    dry_run: bool = False,
+) -> list[HeldKey]:
+    """Give an ssh-agent a private key, for ``lifetime`` or as long as it runs; with ``confirm`` it asks a person before each use."""
+    request = {
+        "agent": agent,
+        "key": key,
+        "passphrase_file": passphrase_file,
+        "lifetime": lifetime,
+        "confirm": confirm,
+        "dry_run": dry_run,
+    }
+    return _held("add_agent_key", request)
+
+
+def remove_agent_key(agent: Path, key: Path, *, dry_run: bool = False) -> list[HeldKey]:
+    """Let an ssh-agent forget a key."""
+    return _held("remove_agent_key", {"agent": agent, "key": key, "dry_run": dry_run})
+
+
+def _done(operation: str, request: Mapping[str, Any], reach: Reach) -> Done:
+    answer = json.loads(call(operation, request, reach))
+    return Done(
+        changed=answer["changed"],
+        report=Report(json.dumps(answer["report"])),
+        run=answer.get("run"),
+        outcome=answer.get("outcome"),
+        plan=answer.get("plan"),
+    )
+
+
+def _held(operation: str, request: Mapping[str, Any]) -> list[HeldKey]:
+    return [HeldKey(**held) for held in json.loads(call(operation, request))["keys"]]

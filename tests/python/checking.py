@@ -1,0 +1,8 @@
+"""Where all checks come together."""
+
+CHECKS = []
+
+
+def check(function):
+    CHECKS.append(function)
+    return function
