@@ -72,7 +72,7 @@ async fn watch(server: SocketAddr, zone: &'static str, stop: Arc<AtomicBool>) ->
     while !stop.load(Ordering::Relaxed) {
         match resolver.ask(server, &question, Duration::from_secs(5)).await {
             Answer::Records { set, authoritative: true } if set.rdata == old || set.rdata == new => {
-                answers += 1
+                answers += 1;
             }
             other => panic!("{server} after {answers} answers: {other:?}"),
         }
