@@ -8,7 +8,7 @@ use std::time::Duration;
 use dr_cli::demo::embedded::{host, process::Service as _};
 use dr_core::world::sim::SimWorld;
 use dr_core::world::ssh::{Access, Connector, SecretKey, SshShell};
-use dr_core::world::{Control, Login, Shell};
+use dr_core::world::{Control, Login, Shell, Swap};
 use dr_core::{ErrorKind, Remote, Secret};
 use dr_tests::Sshd;
 
@@ -34,7 +34,7 @@ async fn conformance_shell<F: Future<Output = Account>>(make: impl Fn() -> F) {
 async fn files_are_compared_and_set(Account { shell, remote, _keeps, .. }: Account) {
     let path = "state/dr/file";
     let set = async |from: Option<&[u8]>, to: Option<&[u8]>| {
-        shell.replace_file(&remote, path, from, to, 0o600).await.map_err(|error| error.kind())
+        shell.replace_file(&remote, path, Swap::new(from, to, 0o600)).await.map_err(|error| error.kind())
     };
     let read = async || shell.read_file(&remote, path).await.unwrap();
     assert_eq!(read().await, None);
@@ -57,7 +57,9 @@ async fn nobody_is_overwritten(Account { shell, remote, _keeps, .. }: Account) {
     // Of many who bring a file from the same state to their own, one wins.
     let tries = (0..6_u8).map(|number| {
         let (shell, remote) = (Arc::clone(&shell), remote.clone());
-        tokio::spawn(async move { shell.replace_file(&remote, "file", None, Some(&[number]), 0o600).await })
+        tokio::spawn(async move {
+            shell.replace_file(&remote, "file", Swap::new(None, Some(&[number]), 0o600)).await
+        })
     });
     let mut winners = 0;
     for task in tries.collect::<Vec<_>>() {
@@ -79,7 +81,7 @@ async fn keys_are_asked_about(Account { shell, remote, key, _keeps }: Account) {
     let path = ".ssh/authorized_keys";
     let before = shell.read_file(&remote, path).await.unwrap();
     let after = [before.clone().unwrap_or_default(), format!("{key}\n").into_bytes()].concat();
-    shell.replace_file(&remote, path, before.as_deref(), Some(&after), 0o600).await.unwrap();
+    shell.replace_file(&remote, path, Swap::new(before.as_deref(), Some(&after), 0o600)).await.unwrap();
     assert_eq!(shell.probe_key(&remote, &key).await.unwrap(), Login::Accepted);
 }
 
@@ -92,9 +94,9 @@ async fn keys_are_proved(Account { shell, remote, key, _keeps }: Account) {
     );
     let before = shell.read_file(&remote, path).await.unwrap();
     let after = [before.clone().unwrap_or_default(), format!("{key}\n").into_bytes()].concat();
-    shell.replace_file(&remote, path, before.as_deref(), Some(&after), 0o600).await.unwrap();
+    shell.replace_file(&remote, path, Swap::new(before.as_deref(), Some(&after), 0o600)).await.unwrap();
     assert_eq!(shell.prove_key(&remote, &key).await.unwrap(), Login::Accepted);
-    shell.replace_file(&remote, path, Some(&after), before.as_deref(), 0o600).await.unwrap();
+    shell.replace_file(&remote, path, Swap::new(Some(&after), before.as_deref(), 0o600)).await.unwrap();
     assert!(matches!(shell.prove_key(&remote, &key).await.unwrap(), Login::Refused { .. }));
 }
 

@@ -11,10 +11,10 @@ use dr_core::keys::{KeyKind, KeyOptions};
 use dr_core::plan::{Plan, Step};
 use dr_core::run::{Direction, Event, Outcome};
 use dr_core::toolkit::{Applied, FailoverOptions, InstallOptions, Settings, Toolkit};
-use dr_core::world::Control;
 use dr_core::world::endpoints::Agents;
 use dr_core::world::resolver::StubResolver;
 use dr_core::world::ssh::Access;
+use dr_core::world::{Control, Swap};
 use dr_core::{Error, ErrorKind, Period, Remote, Result, Secret};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -398,7 +398,7 @@ async fn write_on_standby(
     let estate = &scene.estate;
     let remote = &estate.hosts[&stage.names.us].ssh;
     let path = format!("{}/{NEW_PAGE}", estate.sites[&stage.names.site].trees[0].path);
-    toolkit.world.shell.replace_file(remote, &path, None, Some(NEW_TEXT), 0o644).await?;
+    toolkit.world.shell.replace_file(remote, &path, Swap::new(None, Some(NEW_TEXT), 0o644)).await?;
     visitors.expect(&format!("/{NEW_PAGE}"), NEW_TEXT);
     stage.tell("Life", &format!("an author publishes /{NEW_PAGE} on us"));
     Ok(())

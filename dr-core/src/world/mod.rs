@@ -18,6 +18,7 @@ pub mod resolver;
 pub mod sim;
 mod sqlite;
 pub mod ssh;
+mod swap;
 mod tls;
 
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +30,7 @@ use tokio::io::AsyncRead;
 
 pub use control::{Cancel, Control};
 pub use eyes::Changes;
+pub use swap::Swap;
 
 use crate::digest::Digest;
 use crate::dns::{Answer, Probe as DnsProbe, Question, Reply, ZoneChange};
@@ -490,17 +492,10 @@ pub trait Shell: Send + Sync {
     async fn run(&self, remote: &Remote, command: &str, control: &Control) -> Result<Output>;
     /// The content of a small file (up to 32 MiB); none if it does not exist. Relative paths are below the home directory.
     async fn read_file(&self, remote: &Remote, path: &str) -> Result<Option<Vec<u8>>>;
-    /// Brings a file from `from` to `to` (none: not there), atomically, with this mode; directories that are missing are made
-    /// with mode 0700, and the directory of a file that only its owner may read is made so too, if it is below the home
-    /// directory. An error of kind `Conflict` if the file holds anything else.
-    async fn replace_file(
-        &self,
-        remote: &Remote,
-        path: &str,
-        from: Option<&[u8]>,
-        to: Option<&[u8]>,
-        mode: u32,
-    ) -> Result<()>;
+    /// Swaps a file's content atomically; directories that are missing are made with mode 0700, and the directory of a file that only
+    /// its owner may read is made so too, if it is below the home directory. An error of kind `Conflict` if the file holds anything
+    /// else than it must.
+    async fn replace_file(&self, remote: &Remote, path: &str, swap: Swap<'_>) -> Result<()>;
     /// Logs in over a fresh connection with the private half of this public key and nothing else.
     async fn prove_key(&self, remote: &Remote, public_key: &str) -> Result<Login>;
     /// Whether the host would let this public key in, over a fresh connection and without the private half: nobody logs in with it.

@@ -13,7 +13,7 @@ use dr_core::Period;
 use dr_core::keys::{RevocationList, Software};
 use dr_core::run::Outcome;
 use dr_core::toolkit::{Applied, LockOptions, RevokeOptions};
-use dr_core::world::{HostKeyShown, Login as Let, Output, Shell};
+use dr_core::world::{HostKeyShown, Login as Let, Output, Shell, Swap};
 use dr_tests::SshHost;
 
 /// How long the dead-man's switches wait here.
@@ -47,15 +47,8 @@ impl Shell for Dying {
     async fn read_file(&self, remote: &Remote, path: &str) -> Said<Option<Vec<u8>>> {
         self.inner.read_file(remote, path).await
     }
-    async fn replace_file(
-        &self,
-        remote: &Remote,
-        path: &str,
-        from: Option<&[u8]>,
-        to: Option<&[u8]>,
-        mode: u32,
-    ) -> Said<()> {
-        self.does(self.inner.replace_file(remote, path, from, to, mode)).await
+    async fn replace_file(&self, remote: &Remote, path: &str, swap: Swap<'_>) -> Said<()> {
+        self.does(self.inner.replace_file(remote, path, swap)).await
     }
     async fn prove_key(&self, remote: &Remote, key: &str) -> Said<Let> {
         self.inner.prove_key(remote, key).await

@@ -5,8 +5,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
 use super::*;
 use dr_core::keys::{AuthorizedKeys, Existing, KeyOptions, PublicKey};
-use dr_core::world::Shell;
 use dr_core::world::ssh::SecretKey;
+use dr_core::world::{Shell, Swap};
 use dr_tests::Login;
 
 const PATH: &str = ".ssh/authorized_keys";
@@ -42,7 +42,7 @@ async fn goes_or_stays(sftp: bool) {
     let file = sshd.home().join("a/b/state");
     let set = |from: Option<&'static [u8]>, to: Option<&'static [u8]>| {
         let (shell, there) = (&shell, &there);
-        async move { shell.replace_file(there, "a/b/state", from, to, 0o644).await }
+        async move { shell.replace_file(there, "a/b/state", Swap::new(from, to, 0o644)).await }
     };
     assert_eq!(shell.read_file(&there, "a/b/state").await.unwrap(), None);
     set(None, None).await.unwrap();
@@ -76,7 +76,10 @@ async fn comes_through_whole(sftp: bool) {
     let large: Vec<u8> = (0..3_000_001_u32).map(|at| at.wrapping_mul(2_654_435_761) as u8).collect();
     let mut before: Option<Vec<u8>> = None;
     for content in [vec![], vec![0, 255, 10, 13], vec![7; 32 << 10], vec![8; (32 << 10) + 1], large] {
-        shell.replace_file(&there, "odd name 'é\"", before.as_deref(), Some(&content), 0o600).await.unwrap();
+        shell
+            .replace_file(&there, "odd name 'é\"", Swap::new(before.as_deref(), Some(&content), 0o600))
+            .await
+            .unwrap();
         assert!(
             shell.read_file(&there, "odd name 'é\"").await.unwrap().unwrap() == content,
             "{}",
@@ -98,13 +101,13 @@ async fn modes_are_as_asked_for_whatever_the_umask() {
         let key = desk.key("id", &[]);
         sshd.authorize(&public(&key));
         let (shell, there) = (shell(access(&sshd, &key)), remote(&sshd));
-        shell.replace_file(&there, "d/file", None, Some(b"x"), 0o600).await.unwrap();
+        shell.replace_file(&there, "d/file", Swap::new(None, Some(b"x"), 0o600)).await.unwrap();
         assert_eq!(
             (mode(sshd.home().join("d")), mode(sshd.home().join("d/file"))),
             (0o700, 0o600),
             "{umask}"
         );
-        shell.replace_file(&there, "file", None, Some(b"x"), 0o644).await.unwrap();
+        shell.replace_file(&there, "file", Swap::new(None, Some(b"x"), 0o644)).await.unwrap();
         assert_eq!(mode(sshd.home().join("file")), 0o644, "{umask}");
     }
 }
@@ -124,7 +127,7 @@ async fn makes_its_directory_private(sftp: bool) {
     set_mode(&sshd.home().join(".ssh"), 0o775);
     set_mode(&sshd.authorized_keys(), 0o664);
     set_mode(sshd.home(), 0o755);
-    shell.replace_file(&there, PATH, Some(&now), Some(&now), 0o600).await.unwrap();
+    shell.replace_file(&there, PATH, Swap::new(Some(&now), Some(&now), 0o600)).await.unwrap();
     assert_eq!(
         (mode(sshd.home().join(".ssh")), mode(sshd.authorized_keys()), mode(sshd.home())),
         (0o700, 0o600, 0o755)
@@ -145,8 +148,8 @@ async fn follows_inside_only(sftp: bool) {
     fs::write(home.join("repository/real"), "old").unwrap();
     symlink("repository/real", home.join("inside")).unwrap();
     symlink("repository", home.join("linked")).unwrap();
-    shell.replace_file(&there, "inside", Some(b"old"), Some(b"new"), 0o600).await.unwrap();
-    shell.replace_file(&there, "linked/other", None, Some(b"new"), 0o600).await.unwrap();
+    shell.replace_file(&there, "inside", Swap::new(Some(b"old"), Some(b"new"), 0o600)).await.unwrap();
+    shell.replace_file(&there, "linked/other", Swap::new(None, Some(b"new"), 0o600)).await.unwrap();
     assert!(home.join("inside").is_symlink());
     assert_eq!(fs::read(home.join("repository/real")).unwrap(), b"new");
     assert_eq!(fs::read(home.join("repository/other")).unwrap(), b"new");
@@ -158,18 +161,18 @@ async fn follows_inside_only(sftp: bool) {
     fs::create_dir(&prefix).unwrap();
     symlink(&prefix, home.join("sibling")).unwrap();
     for path in ["out", "outdir/file", "sibling/file"] {
-        let set = shell.replace_file(&there, path, None, Some(b"ours"), 0o600).await;
+        let set = shell.replace_file(&there, path, Swap::new(None, Some(b"ours"), 0o600)).await;
         fails(set, ErrorKind::Refused, &["symbolic link", "home directory"]);
     }
     for path in ["../x", "a/../../x", "", "/", "a/.."] {
         fails(
-            shell.replace_file(&there, path, None, Some(b"ours"), 0o600).await,
+            shell.replace_file(&there, path, Swap::new(None, Some(b"ours"), 0o600)).await,
             ErrorKind::Usage,
             &["no path"],
         );
     }
     fails(
-        shell.replace_file(&there, "repository", None, Some(b"x"), 0o600).await,
+        shell.replace_file(&there, "repository", Swap::new(None, Some(b"x"), 0o600)).await,
         ErrorKind::Refused,
         &["no file"],
     );
@@ -177,7 +180,7 @@ async fn follows_inside_only(sftp: bool) {
     assert_eq!(names(desk.0.path()), ["id", "id.pub", "outside"]);
     fs::remove_dir(&prefix).unwrap();
     // A link to nothing is made into something inside, by the name it gives, or refused; nothing else appears.
-    let _ = shell.replace_file(&there, "dangling", None, Some(b"x"), 0o600).await;
+    let _ = shell.replace_file(&there, "dangling", Swap::new(None, Some(b"x"), 0o600)).await;
     assert!(home.join("dangling").is_symlink());
 }
 
@@ -198,7 +201,7 @@ async fn install(shell: &SshShell, there: &Remote, key: &PublicKey) {
         let now = shell.read_file(there, PATH).await.unwrap();
         let file = AuthorizedKeys::parse(now.as_deref().unwrap_or_default());
         let wanted = file.with_key(key, &KeyOptions::default(), Existing::Keep).to_bytes();
-        match shell.replace_file(there, PATH, now.as_deref(), Some(&wanted), 0o600).await {
+        match shell.replace_file(there, PATH, Swap::new(now.as_deref(), Some(&wanted), 0o600)).await {
             Ok(()) => return,
             Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}"),
         }
@@ -262,7 +265,9 @@ async fn old_or_new_when_cut(sftp: bool) {
     loop {
         let relay = Relay::start(sshd.addr(), Way::Up, limit);
         let shell = shell(relay.access(&access));
-        let done = shell.replace_file(&relay.remote(&sshd), "d/file", Some(&old), Some(&new), 0o600).await;
+        let done = shell
+            .replace_file(&relay.remote(&sshd), "d/file", Swap::new(Some(&old), Some(&new), 0o600))
+            .await;
         let now = fs::read(&file).unwrap();
         assert!(now == old || now == new, "cut after {limit} bytes: {} bytes there", now.len());
         match done.map_err(|error| error.kind()) {
@@ -306,7 +311,7 @@ pub(super) fn child_replaces(orders: &Path) {
         let (old, new) = (vec![b'o'; 50_000], vec![b'n'; 70_000]);
         for round in 0.. {
             let (from, to) = if round % 2 == 0 { (&old, &new) } else { (&new, &old) };
-            shell.replace_file(&there, "d/file", Some(from), Some(to), 0o600).await.unwrap();
+            shell.replace_file(&there, "d/file", Swap::new(Some(from), Some(to), 0o600)).await.unwrap();
         }
     });
 }
@@ -352,7 +357,7 @@ async fn old_or_new_when_killed(sftp: bool) {
         }
         // The killed one's lock is broken when it is stale, and what it left is removed.
         let now = fs::read(&file).unwrap();
-        shell.replace_file(&there, "d/file", Some(&now), Some(b"after"), 0o600).await.unwrap();
+        shell.replace_file(&there, "d/file", Swap::new(Some(&now), Some(b"after"), 0o600)).await.unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"after");
         assert_eq!(names(&dir), ["file"]);
         return;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failover::{Expect, LastMirror, Raise, RecordMirror, RoleChange, Sight, Standing, Tenure};
 use crate::run::StepState;
-use crate::world::{Cas, World};
+use crate::world::{Cas, Swap, World};
 
 /// How long one look at a service may take while a step waits for it.
 const LOOK_WITHIN: Duration = Duration::from_secs(2);
@@ -68,7 +68,7 @@ pub(in crate::toolkit) async fn act_role(world: &World, step: &RoleChange) -> Re
     // Compared by meaning above, exchanged by bytes here: a file with other white space is the same standing.
     let from = there.as_ref().map(|(_, bytes)| bytes.as_slice());
     let to = step.to.map(Standing::to_bytes);
-    world.shell.replace_file(&step.remote, &step.path(), from, to.as_deref(), 0o644).await
+    world.shell.replace_file(&step.remote, &step.path(), Swap::new(from, to.as_deref(), 0o644)).await
 }
 
 async fn read_standing(world: &World, step: &RoleChange) -> Result<Option<(Standing, Vec<u8>)>> {
@@ -102,7 +102,7 @@ pub(in crate::toolkit) async fn observe_record(world: &World, step: &RecordMirro
 pub(in crate::toolkit) async fn act_record(world: &World, step: &RecordMirror) -> Result<()> {
     let from = world.shell.read_file(&step.remote, &step.path()).await?;
     let to = step.record(world.clock.read().wall).to_bytes();
-    world.shell.replace_file(&step.remote, &step.path(), from.as_deref(), Some(&to), 0o644).await
+    world.shell.replace_file(&step.remote, &step.path(), Swap::new(from.as_deref(), Some(&to), 0o644)).await
 }
 
 pub(in crate::toolkit) async fn observe_health(world: &World, step: &Expect) -> Result<StepState> {

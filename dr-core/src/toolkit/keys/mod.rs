@@ -34,7 +34,7 @@ use crate::run::StepState;
 use crate::secret::Secret;
 use crate::time::Period;
 use crate::world::ssh::SecretKey;
-use crate::world::{Control, Login, World};
+use crate::world::{Control, Login, Swap, World};
 
 /// Who may read an authorized_keys file: its owner. Its directory is made private too.
 const MODE: u32 = 0o600;
@@ -277,7 +277,10 @@ pub(super) async fn observe_file(world: &World, step: &AuthorizedKeysChange) -> 
 
 pub(super) async fn act(world: &World, step: &AuthorizedKeysChange) -> Result<()> {
     let (from, to) = (bytes(step, step.from.as_ref())?, bytes(step, step.to.as_ref())?);
-    world.shell.replace_file(&step.remote, &step.path, from.as_deref(), to.as_deref(), MODE).await?;
+    world
+        .shell
+        .replace_file(&step.remote, &step.path, Swap::new(from.as_deref(), to.as_deref(), MODE))
+        .await?;
     if to.is_some() {
         place::label(world, &step.remote, &step.path).await;
     }

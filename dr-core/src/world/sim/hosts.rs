@@ -14,7 +14,9 @@ use crate::estate::{Location, Remote};
 use crate::keys::Software;
 use crate::mirror::{Change, Entry, Filter, Kind, Options, RelPath, Snapshot};
 use crate::world::endpoints::from_content;
-use crate::world::{Carries, Content, Control, Endpoint, Endpoints, HostKeyShown, Login, Output, Shell};
+use crate::world::{
+    Carries, Content, Control, Endpoint, Endpoints, HostKeyShown, Login, Output, Shell, Swap,
+};
 
 #[derive(Clone, Default)]
 pub(super) struct Host {
@@ -81,26 +83,19 @@ impl Shell for Process {
         seen(read.await, name)
     }
 
-    async fn replace_file(
-        &self,
-        remote: &Remote,
-        path: &str,
-        from: Option<&[u8]>,
-        to: Option<&[u8]>,
-        _mode: u32,
-    ) -> Result<()> {
+    async fn replace_file(&self, remote: &Remote, path: &str, swap: Swap<'_>) -> Result<()> {
         let name = format!("replace {}:{path}", remote.host);
         let replaced = self.call(name.clone(), &remote.host, |state| {
             let (files, path) = (&mut state.host(remote).files, absolute(remote, path));
             let has = files.get(&path).map(Vec::as_slice);
-            if has == to {
+            if has == swap.to {
                 return Ok(());
             }
-            if has != from {
+            if has != swap.from {
                 let why = "the file holds something else by now";
                 return Err(Error::new(ErrorKind::Conflict, format!("replace {path}"), why));
             }
-            match to {
+            match swap.to {
                 Some(to) => files.insert(path, to.to_vec()),
                 None => files.remove(&path),
             };

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::files::{Files, Kind};
 use crate::error::{Error, ErrorKind, Result};
+use crate::world::Swap;
 
 /// A holder that has not renamed its file after so long gives up.
 const HOLD: Duration = Duration::from_secs(10);
@@ -19,21 +20,13 @@ const STALE: Duration = Duration::from_secs(20);
 /// How long to wait for a lock: a stale one, and then a queue of others who waited for it too.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a file is to become.
-#[derive(Clone, Copy)]
-pub(super) struct Swap<'a> {
-    pub(super) from: Option<&'a [u8]>,
-    pub(super) to: Option<&'a [u8]>,
-    pub(super) mode: u32,
-}
-
 /// Brings the file at `path` (below the home directory unless it begins with a slash) from one content to another.
-pub(super) async fn replace(files: &dyn Files, path: &str, swap: &Swap<'_>) -> Result<()> {
+pub(super) async fn replace(files: &dyn Files, path: &str, swap: Swap<'_>) -> Result<()> {
     let home = &files.real_path(&files.home().await?).await?;
     let Some(target) = locate(files, home, path, swap.to.is_some()).await? else {
         return if swap.from.is_none() { Ok(()) } else { Err(conflict(files, None)) };
     };
-    let swap = &Swap { mode: mode(files, home, &target, swap).await?, ..*swap };
+    let swap = &Swap { mode: mode(files, home, &target, &swap).await?, ..swap };
     if swap.mode & 0o077 == 0 {
         close_directory(files, home, &target).await?;
     }

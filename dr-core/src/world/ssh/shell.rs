@@ -15,14 +15,14 @@ use super::files;
 use super::identity::Identity;
 use super::login::{Connection, Knock};
 use super::looking;
-use super::replace::{Swap, replace};
+use super::replace::replace;
 use super::secret_key;
 use super::session::Session;
 use super::trust::Trust;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::keys::{PublicKey, Software};
-use crate::world::{Control, HostKeyShown, Login, Output, Shell};
+use crate::world::{Control, HostKeyShown, Login, Output, Shell, Swap};
 
 /// How long the command that proves a login may take. A key with a forced command runs that one, however long it takes.
 const PROOF_COMMAND: Duration = Duration::from_secs(5);
@@ -223,16 +223,9 @@ impl Shell for SshShell {
         files.read(&format!("{}/{path}", home.trim_end_matches('/'))).await
     }
 
-    async fn replace_file(
-        &self,
-        remote: &Remote,
-        path: &str,
-        from: Option<&[u8]>,
-        to: Option<&[u8]>,
-        mode: u32,
-    ) -> Result<()> {
+    async fn replace_file(&self, remote: &Remote, path: &str, swap: Swap<'_>) -> Result<()> {
         let files = files::open(&self.connector, remote, format!("replace {path} on {remote}")).await?;
-        replace(&*files, path, &Swap { from, to, mode }).await
+        replace(&*files, path, swap).await
     }
 
     async fn prove_key(&self, remote: &Remote, public_key: &str) -> Result<Login> {
