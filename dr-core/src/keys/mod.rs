@@ -45,7 +45,7 @@ pub use software::Software;
 #[cfg(feature = "world")]
 pub(crate) use sshd_config::{
     CERTIFICATES_DROP_IN, DROP_IN, KEYWORDS, MAIN, REVOKED_DROP_IN, REVOKED_LIST, block, rehearsal,
-    revoked_block, takes_passwords, who_says_yes, with_block, without_block,
+    revoked_block, stray_marks, takes_passwords, who_says_yes, with_block, without_block,
 };
 pub use sshfp::{Signed, Sshfp, SshfpSeen};
 pub use steps::{AuthorizedKeysChange, Content, Proof};

@@ -42,18 +42,36 @@ pub(crate) fn with_block(main: &str) -> String {
 
 /// The main file without our lines; every other byte as it was.
 pub(crate) fn without_block(main: &str) -> String {
-    let mut kept = String::with_capacity(main.len());
-    let mut ours = false;
-    for line in main.split_inclusive('\n') {
-        match line.trim_end() {
-            BEGIN => ours = true,
-            END if ours => ours = false,
-            _ if ours => {}
-            _ => kept.push_str(line),
+    foreign(main).into_iter().map(|(_, line)| line).collect()
+}
+
+/// The numbers of the lines with a mark of ours that is no part of a whole block: its other half is gone, or somebody wrote between the
+/// two. Only a person can tell which of the lines there are whose.
+pub(crate) fn stray_marks(main: &str) -> Vec<usize> {
+    let marks = foreign(main).into_iter().filter(|(_, line)| [BEGIN, END].contains(&line.trim_end()));
+    marks.map(|(number, _)| number).collect()
+}
+
+/// Every line that is not ours, with its number. Ours are two marks with nothing between them but what a lock-down writes.
+fn foreign(main: &str) -> Vec<(usize, &str)> {
+    let mut kept: Vec<(usize, &str)> = vec![];
+    for (number, line) in (1..).zip(main.split_inclusive('\n')) {
+        if line.trim_end() == END {
+            let written = kept.iter().rev().take_while(|(_, line)| is_written(line)).count();
+            let begin = kept.len().checked_sub(written + 1).filter(|at| kept[*at].1.trim_end() == BEGIN);
+            if let Some(begin) = begin {
+                kept.truncate(begin);
+                continue;
+            }
         }
+        kept.push((number, line));
     }
-    // A mark that is never closed is not ours: nothing may be lost by it.
-    if ours { main.to_owned() } else { kept }
+    kept
+}
+
+/// Whether a line is one of those that a lock-down writes.
+fn is_written(line: &str) -> bool {
+    line.trim_end().strip_suffix(" no").is_some_and(|keyword| KEYWORDS.contains(&keyword))
 }
 
 /// The main file as if the drop-in, now at `beside`, were among those it includes; none if it includes none of that directory.
@@ -129,8 +147,32 @@ mod tests {
             assert_eq!(without_block(&locked), main);
             assert_eq!(with_block(&locked), locked, "once is enough");
         }
-        let torn = format!("{BEGIN}\nPort 22\n");
-        assert_eq!(without_block(&torn), torn);
+    }
+
+    #[test]
+    fn a_mark_that_lost_its_other_half_keeps_nothing_of_ours_and_loses_nothing_of_others() {
+        let off = "PasswordAuthentication no\n";
+        let between = format!("{BEGIN}\n{off}PermitRootLogin no\n{END}\n");
+        for (torn, marks) in [
+            (format!("{BEGIN}\nPort 22\n"), vec![1]),
+            (format!("Port 22\n{BEGIN}\n{off}"), vec![2]),
+            (format!("Port 22\n{BEGIN}"), vec![2]),
+            (format!("Port 22\n{off}{END}\n{off}"), vec![3]),
+            (format!("{END}\n{BEGIN}\n"), vec![1, 2]),
+            (between.clone(), vec![1, 4]),
+            (format!("{between}Port 22\n{BEGIN}\nUsePAM no\n"), vec![1, 4, 6]),
+            (format!("{BEGIN}\npasswordauthentication yes\n{END}\n"), vec![1, 3]),
+        ] {
+            assert_eq!((without_block(&torn), stray_marks(&torn)), (torn.clone(), marks.clone()));
+            // Locked and opened again, it is what it was.
+            let locked = with_block(&torn);
+            assert_eq!(without_block(&locked), torn);
+            let lines = block().lines().count();
+            assert_eq!(stray_marks(&locked), marks.iter().map(|mark| mark + lines).collect::<Vec<_>>());
+        }
+        // Our lines where somebody moved them, and written by an editor with other line ends.
+        let moved = format!("Port 22\n{}UsePAM no\n", block().replace('\n', "\r\n"));
+        assert_eq!((without_block(&moved).as_str(), stray_marks(&moved)), ("Port 22\nUsePAM no\n", vec![]));
     }
 
     #[test]
@@ -163,16 +205,53 @@ mod tests {
         assert_eq!(who_says_yes(&files), ["/a:2: passwordauthentication=\"yes\""]);
     }
 
+    fn piece() -> impl proptest::strategy::Strategy<Value = String> {
+        let known = [
+            "\n",
+            "Include ",
+            "/etc/ssh/sshd_config.d/*.conf\n",
+            "Match User a\n",
+            "PasswordAuthentication yes\n",
+            "PasswordAuthentication no\n",
+            "KbdInteractiveAuthentication no\n",
+            "Port 22\n",
+            "=\"\0\r",
+            " ",
+        ];
+        let marks =
+            [format!("{BEGIN}\n"), format!("{END}\n"), format!("{BEGIN}\r\n"), END.to_owned(), block()];
+        let all = known.map(str::to_owned).into_iter().chain(marks).collect::<Vec<_>>();
+        proptest::prop_oneof![8 => proptest::sample::select(all), 1 => proptest::prelude::any::<String>()]
+    }
+
     proptest::proptest! {
+        /// Only what is ours to the letter goes, whatever marks lie about; and what is not ours is not read as anything else for it.
+        #[test]
+        fn foreign_lines_stay_whatever_marks_lie_about(pieces in proptest::collection::vec(piece(), 0..24)) {
+            let main = pieces.concat();
+            let plain = without_block(&main);
+            proptest::prop_assert_eq!(without_block(&plain), plain.as_str(), "once takes all of ours");
+            let locked = with_block(&main);
+            proptest::prop_assert!(locked.starts_with(&block()));
+            proptest::prop_assert_eq!(&locked[block().len()..], plain.as_str());
+            proptest::prop_assert_eq!(without_block(&locked), plain.as_str(), "our own lines always come out again");
+            proptest::prop_assert_eq!(with_block(&locked), locked.as_str());
+            // Every line that is neither a mark nor written by us stays, in order.
+            let others = |text: &str| -> Vec<String> {
+                let is_other = |line: &&str| !is_written(line) && ![BEGIN, END].contains(&line.trim_end());
+                text.split_inclusive('\n').filter(is_other).map(str::to_owned).collect()
+            };
+            proptest::prop_assert_eq!(others(&main), others(&plain));
+            // Lines like ours stay too where they stand between no marks.
+            let written = |text: &str| text.split_inclusive('\n').filter(|line| is_written(line)).count();
+            let blocks = main.split_inclusive('\n').filter(|line| line.trim_end() == END).count() - stray_marks(&main).iter()
+                .filter(|at| main.split_inclusive('\n').nth(**at - 1).is_some_and(|line| line.trim_end() == END)).count();
+            proptest::prop_assert!(blocks > 0 || written(&main) == written(&plain));
+        }
+
         /// Whatever an sshd_config holds, our lines come and go, and what sshd is asked of a copy of it is made in time.
         #[test]
-        fn no_file_does_harm(pieces in proptest::collection::vec(proptest::prop_oneof![
-            proptest::prelude::Just("\n".to_owned()), proptest::prelude::Just("Include ".to_owned()),
-            proptest::prelude::Just("/etc/ssh/sshd_config.d/*.conf".to_owned()),
-            proptest::prelude::Just("Match User a\n".to_owned()),
-            proptest::prelude::Just("PasswordAuthentication yes\n".to_owned()),
-            proptest::prelude::Just("=\"\0\r".to_owned()), proptest::prelude::any::<String>(),
-        ], 0..16)) {
+        fn no_file_does_harm(pieces in proptest::collection::vec(piece(), 0..16)) {
             let main = pieces.concat();
             let foreign = without_block(&main);
             proptest::prop_assert_eq!(without_block(&with_block(&foreign)), foreign.as_str());

@@ -190,6 +190,35 @@ async fn goes_by_the_main_file(config: &str, drop_ins: &[(&str, &str)]) {
     assert_eq!(scene.password_opens().await, [true; 3]);
 }
 
+/// Somebody lost the end of our lines, and wrote something of their own there.
+#[tokio::test]
+async fn lines_of_ours_that_somebody_changed_stay_and_are_named() {
+    let mark = "# dr lock-down: begin. dr keys unlock takes these lines out again.\n";
+    let config = format!(
+        "{mark}PasswordAuthentication no\n{}",
+        USUAL.replace("yes\nUsePAM", "yes\nBanner none\nUsePAM")
+    );
+    for (config, drop_ins) in
+        [(config.clone(), &[][..]), (config, &[("00-aaa.conf", "KbdInteractiveAuthentication yes\n")])]
+    {
+        let scene = Scene::new(&config, drop_ins);
+        let applied = scene.lock().await;
+        assert_eq!(applied.outcome, Outcome::New, "{applied:?}");
+        assert_eq!(scene.password_opens().await, [false; 3]);
+        scene.keys_open().await;
+        let root = account(&scene.host, "root");
+        let unlock = scene.toolkit.plan_unlock(&root, &Control::silent()).await.unwrap();
+        assert!(unlock.title.contains("somebody changed the lines of a lock-down at"), "{}", unlock.title);
+        let applied = scene.toolkit.apply(&unlock, "test", &Control::silent()).await.unwrap();
+        assert_eq!(applied.outcome, Outcome::New, "{applied:?}");
+        assert_eq!(scene.config(), (config, None), "to the byte");
+        // What is left may be anybody's: it says where, and that a person has to look.
+        let left = scene.toolkit.plan_unlock(&root, &Control::silent()).await;
+        fails(left, ErrorKind::Refused, &["/etc/ssh/sshd_config:1", "by hand", "reload sshd"]);
+        scene.keys_open().await;
+    }
+}
+
 #[tokio::test]
 async fn what_decides_otherwise_is_named_and_nothing_is_touched() {
     let by_match = format!("{USUAL}Match User ann\n  PasswordAuthentication yes\n");

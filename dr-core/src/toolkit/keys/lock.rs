@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::keys::{
     Content, DROP_IN, MAIN, PasswordsRefused, Proof, PublicKey, SshdChange, Switch, block, rehearsal,
-    takes_passwords, who_says_yes, with_block, without_block,
+    stray_marks, takes_passwords, who_says_yes, with_block, without_block,
 };
 use crate::plan::{OnFailure, Plan, Planned, Step};
 use crate::run::StepState;
@@ -15,6 +15,9 @@ use crate::world::{Control, Login, World};
 
 /// How long a host may take to answer a proof.
 const WITHIN: Period = Period::from_secs(30);
+/// What a person does whose hand our lines were in.
+const STRAY: &str = "nothing was changed, for nobody but you knows which lines there are whose: take out that mark and what switches passwords \
+                     off beside it by hand, check it with sshd -t, and reload sshd";
 /// So many keys are tried for an account: each refused one counts against us at the host.
 const TRIED_KEYS: usize = 5;
 
@@ -133,7 +136,8 @@ impl Toolkit {
     /// ```
     ///
     /// # Errors
-    /// As [`Self::plan_lock_down`], without the proofs.
+    /// As [`Self::plan_lock_down`], without the proofs; `Refused` if nothing is left but lines of ours that somebody changed, with their
+    /// numbers: none of those is touched.
     pub async fn plan_unlock(&self, remote: &Remote, control: &Control) -> Result<Plan> {
         has_sshd(&self.world, remote).await?;
         let look = script::look(std::slice::from_ref(remote), DROP_IN, MAIN);
@@ -160,8 +164,18 @@ impl Toolkit {
             let title = format!("take our lines out of {path}, and have sshd read it");
             steps.push(Planned::needed(title, Step::ChangeSshd(change)));
         }
+        let strays: Vec<String> =
+            stray_marks(&main).iter().map(|number| format!("{MAIN}:{number}")).collect();
+        let mut title = format!("open {} again", remote.authority());
+        if !strays.is_empty() {
+            let why = format!("somebody changed the lines of a lock-down at {}", strays.join(" and "));
+            if steps.is_empty() {
+                return Err(Error::new(ErrorKind::Refused, title, why).hint(STRAY));
+            }
+            title = format!("{title}, as far as the lines are ours: {why}");
+        }
         let at = self.world.clock.read().wall;
-        Ok(Plan::new(format!("open {} again", remote.authority()), at, OnFailure::Stop, steps))
+        Ok(Plan::new(title, at, OnFailure::Stop, steps))
     }
 }
 
