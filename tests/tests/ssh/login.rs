@@ -52,7 +52,7 @@ async fn every_kind_of_bad_key_file_is_told_apart() {
         (desk.path("missing"), ErrorKind::NotFound, &["missing"]),
         (desk.file("open", &good, 0o640), ErrorKind::PermissionDenied, &["mode 0640", "chmod 600"]),
         (desk.file("world", &good, 0o604), ErrorKind::PermissionDenied, &["mode 0604"]),
-        (desk.file("half.pub", public_half, 0o644), ErrorKind::PermissionDenied, &["chmod"]),
+        (desk.file("half.pub", public_half, 0o644), ErrorKind::Usage, &["public half", "without .pub"]),
         (desk.file("cut", &good[..good.len() / 2], 0o600), ErrorKind::Corrupt, &["cut off"]),
         (desk.file("empty", "", 0o600), ErrorKind::Corrupt, &["empty"]),
         (desk.file("text", "hello\n", 0o600), ErrorKind::Usage, &["no private key"]),

@@ -221,17 +221,20 @@ fn text(path: &Path) -> Result<Zeroizing<String>> {
     if !facts.is_file() {
         return Err(failed(ErrorKind::Usage, "it is no file", "name the private key file itself"));
     }
-    let ours = facts.uid() == rustix::process::getuid().as_raw();
-    if ours && facts.mode() & 0o077 != 0 {
-        let why = format!("others can read or write it (mode {:04o})", facts.mode() & 0o7777);
-        return Err(failed(ErrorKind::PermissionDenied, &why, &format!("chmod 600 {}", path.display())));
-    }
     // One buffer that never has to grow, so that no copy is left behind.
     let length = usize::try_from(facts.len().min(LENGTH_MAX)).unwrap_or(0);
     let mut bytes = Zeroizing::new(Vec::with_capacity(length + 32));
     file.take(length as u64).read_to_end(&mut bytes).map_err(|error| Error::io(using(path), error))?;
     let no_text = |_| failed(ErrorKind::Usage, "it is no private key", "name the private key file itself");
-    String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new).map_err(no_text)
+    let text = String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new);
+    let ours = facts.uid() == rustix::process::getuid().as_raw();
+    // A public half is open to all, and is told by what it is.
+    let is_public = || text.as_ref().is_ok_and(|text| pem::Block::find(text).err() == Some(Bad::PublicHalf));
+    if ours && facts.mode() & 0o077 != 0 && !is_public() {
+        let why = format!("others can read or write it (mode {:04o})", facts.mode() & 0o7777);
+        return Err(failed(ErrorKind::PermissionDenied, &why, &format!("chmod 600 {}", path.display())));
+    }
+    text.map_err(no_text)
 }
 
 fn using(path: &Path) -> String {
