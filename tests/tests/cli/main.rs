@@ -1,6 +1,7 @@
 //! The `dr` command as people and scripts use it, against real servers: what it says, what it does, how it exits.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
+mod agent;
 mod desk;
 mod dns;
 mod failover;
