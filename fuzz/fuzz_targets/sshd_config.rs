@@ -5,11 +5,13 @@ use dr_core::keys::Effective;
 use libfuzzer_sys::fuzz_target;
 
 // It is no part of the library's surface.
-#[allow(dead_code)]
 #[path = "../../dr-core/src/keys/sshd_config.rs"]
 mod sshd_config;
 
-use sshd_config::{block, rehearsal, stray_marks, who_says_yes, with_block, without_block};
+use sshd_config::{
+    CERTIFICATES_DROP_IN, DROP_IN, KEYWORDS, MAIN, REVOKED_DROP_IN, REVOKED_LIST, block, rehearsal, revoked_block, stray_marks,
+    takes_passwords, who_says_yes, with_block, without_block,
+};
 
 fuzz_target!(|input: (String, bool)| {
     // The marks are long: let them be found by two short words.
@@ -24,10 +26,13 @@ fuzz_target!(|input: (String, bool)| {
     assert_eq!(locked.strip_prefix(&whole), Some(plain.as_str()));
     assert_eq!(without_block(&locked), plain);
     assert!(stray_marks(&plain).len() == stray_marks(&main).len());
-    if let Some(text) = rehearsal(&main, &["/etc/ssh/sshd_config.d/10.conf".to_owned()], "/run/x") {
+    let listed = [DROP_IN, REVOKED_DROP_IN, CERTIFICATES_DROP_IN].map(str::to_owned);
+    if let Some(text) = rehearsal(&main, &listed, "/run/x") {
         assert!(text.contains("/run/x"));
     }
-    let _ = who_says_yes(&[("sshd_config".to_owned(), main.clone())]);
+    let said = who_says_yes(&[(MAIN.to_owned(), main.clone())]);
+    assert!(said.iter().all(|line| KEYWORDS.iter().any(|word| line.to_ascii_lowercase().contains(&word.to_ascii_lowercase()))));
+    assert!(revoked_block().contains(REVOKED_LIST) && !takes_passwords(&said));
     let effective = Effective::parse(&main);
     let _ = (effective.takes_passwords(true), effective.key_files("ann", 1000, "/home/ann"));
 });
