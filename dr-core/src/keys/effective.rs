@@ -54,6 +54,39 @@ impl Effective {
         self.values.get(&keyword.to_ascii_lowercase()).map(String::as_str)
     }
 
+    /// The value of a keyword that may be `none`; none then, too.
+    pub(super) fn set(&self, keyword: &str) -> Option<&str> {
+        self.value(keyword).filter(|value| !value.is_empty() && *value != "none")
+    }
+
+    /// The file of the authorities whose certificates open accounts (`TrustedUserCAKeys`).
+    ///
+    /// ```
+    /// use dr_core::keys::Effective;
+    /// assert_eq!(Effective::parse("trustedusercakeys /etc/ssh/ca.pub\n").authorities_file(), Some("/etc/ssh/ca.pub"));
+    /// assert_eq!(Effective::parse("trustedusercakeys none\n").authorities_file(), None);
+    /// ```
+    #[must_use]
+    pub fn authorities_file(&self) -> Option<&str> {
+        self.set("trustedusercakeys")
+    }
+
+    /// Whether a certificate must bear a name that a file or a program gives, and not the account's own.
+    pub(super) fn names_principals(&self) -> bool {
+        self.set("authorizedprincipalsfile").or_else(|| self.set("authorizedprincipalscommand")).is_some()
+    }
+
+    /// The file with the names that open an account, as an absolute path (`AuthorizedPrincipalsFile`).
+    ///
+    /// ```
+    /// let effective = dr_core::keys::Effective::parse("authorizedprincipalsfile /etc/ssh/principals/%u\n");
+    /// assert_eq!(effective.principals_file("ann", 1000, "/home/ann").as_deref(), Some("/etc/ssh/principals/ann"));
+    /// ```
+    #[must_use]
+    pub fn principals_file(&self, account: &str, uid: u32, home: &str) -> Option<String> {
+        self.set("authorizedprincipalsfile").map(|pattern| place(pattern, account, uid, home))
+    }
+
     /// The keyword by which a password lets this account in; none if no password does.
     #[must_use]
     pub fn takes_passwords(&self, is_root: bool) -> Option<&'static str> {
@@ -86,12 +119,14 @@ impl Effective {
         let usual = if said_all { "none" } else { ".ssh/authorized_keys .ssh/authorized_keys2" };
         let patterns = self.value("authorizedkeysfile").unwrap_or(usual);
         let patterns = patterns.split_ascii_whitespace().filter(|pattern| *pattern != "none");
-        let paths = patterns.map(|pattern| {
-            let path = expand(pattern, account, uid, home);
-            if path.starts_with('/') { path } else { format!("{}/{path}", home.trim_end_matches('/')) }
-        });
-        paths.collect()
+        patterns.map(|pattern| place(pattern, account, uid, home)).collect()
     }
+}
+
+/// Where a file of an account is: relative ones are below its home directory.
+fn place(pattern: &str, account: &str, uid: u32, home: &str) -> String {
+    let path = expand(pattern, account, uid, home);
+    if path.starts_with('/') { path } else { format!("{}/{path}", home.trim_end_matches('/')) }
 }
 
 fn expand(pattern: &str, account: &str, uid: u32, home: &str) -> String {

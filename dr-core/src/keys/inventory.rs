@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::authorized_keys::{Meant, meant};
 use super::effective::Effective;
+use super::public::PublicKey;
 use super::rights::Rights;
 use super::strict::{Group, PathSeen, StrictModes, User};
+use super::trusted::{authorities, principals};
 use crate::time::Timestamp;
 
 /// What was seen of one host.
@@ -28,6 +30,8 @@ pub struct HostSeen {
     pub groups: Vec<Group>,
     /// What was seen of those accounts that were looked at.
     pub accounts: Vec<AccountSeen>,
+    /// The files of the authorities whose certificates its sshd believes (`TrustedUserCAKeys`), those that exist.
+    pub authorities: Vec<FileSeen>,
 }
 
 /// What was seen of one account.
@@ -45,6 +49,8 @@ pub struct AccountSeen {
     pub effective: Option<Effective>,
     /// Its key files, those that exist.
     pub files: Vec<FileSeen>,
+    /// The file with the names that a certificate must bear to open it (`AuthorizedPrincipalsFile`), if it exists.
+    pub principals: Option<FileSeen>,
 }
 
 /// A key file and the way to it.
@@ -116,8 +122,11 @@ pub struct Access {
     pub bits: u32,
     /// What stands beside it: anyone can write anything there.
     pub comment: String,
-    /// What it may do.
+    /// What it may do; of an authority that sshd trusts for all accounts, what a certificate with one of the names in `rights.principals` may.
     pub rights: Rights,
+    /// File and line that name whom an authority's certificates must be for (`AuthorizedPrincipalsFile`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_in: Option<String>,
     /// Until when, by the host's time zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
@@ -128,6 +137,13 @@ impl Access {
     #[must_use]
     pub fn is_expired(&self, at: Timestamp) -> bool {
         self.expires.is_some_and(|expires| expires <= at)
+    }
+
+    /// What it may do, in a few words, for a table.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let words = self.rights.to_words();
+        self.named_in.as_ref().map_or_else(|| words.clone(), |place| format!("{words}, as {place} says"))
     }
 }
 
@@ -147,12 +163,33 @@ pub struct KeyFile {
     pub account: String,
     /// Where it is.
     pub file: String,
-    /// How many lines let a key in.
+    /// What it holds.
+    #[serde(default)]
+    pub holds: Holds,
+    /// How many lines of it let somebody in.
     pub keys: usize,
     /// Lines that are meant to be something and that sshd skips.
     pub broken: Vec<BrokenLine>,
     /// Whether sshd reads it at all.
     pub strict_modes: StrictModes,
+}
+
+/// What a file is that decides who may log in.
+///
+/// ```
+/// assert_eq!(dr_core::keys::Holds::default(), dr_core::keys::Holds::Keys);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Holds {
+    /// The keys of one account (`AuthorizedKeysFile`).
+    #[default]
+    Keys,
+    /// The names that open one account, if a certificate bears them (`AuthorizedPrincipalsFile`).
+    Principals,
+    /// The authorities that are believed for all accounts (`TrustedUserCAKeys`).
+    Authorities,
 }
 
 /// A line that sshd skips.
@@ -200,6 +237,9 @@ pub struct AccountLogin {
     /// A program that is asked for further keys, which are not seen here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys_command: Option<String>,
+    /// A program that is asked for the names that open it, which are not seen here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principals_command: Option<String>,
     /// Its shell, where that is one with which nobody can do anything (`nologin`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shut_by: Option<String>,
@@ -211,18 +251,19 @@ impl Inventory {
     pub fn of(hosts: &[HostSeen], at: Timestamp) -> Self {
         let mut inventory = Self { at, ..Self::default() };
         for host in hosts {
+            for file in &host.authorities {
+                inventory.read_authorities(host, file);
+            }
             for account in &host.accounts {
                 let user = host.users.iter().find(|user| user.name == account.account);
                 if let Some(effective) = &account.effective {
                     inventory.accounts.push(login(host, account, user, effective));
                 }
                 for file in &account.files {
-                    let strict_modes = user.map_or_else(StrictModes::default, |user| {
-                        StrictModes::judge(&file.way, user, &file.home, &host.users, &host.groups)
-                    });
                     let place = (host.host.as_str(), account.account.as_str(), file.path.as_str());
-                    inventory.read(place, &file.content, host.zone_minutes, strict_modes);
+                    inventory.read(place, &file.content, host.zone_minutes, strict_modes(host, user, file));
                 }
+                inventory.read_principals(host, account, user);
             }
         }
         inventory
@@ -250,29 +291,106 @@ impl Inventory {
             match meant {
                 Meant::Nothing => {}
                 Meant::Broken(why) => broken.push(BrokenLine { line, why: why.to_owned() }),
-                Meant::Key { key, rights, .. } => self.access.push(Access {
-                    host: host.to_owned(),
-                    account: account.to_owned(),
-                    file: path.to_owned(),
-                    line,
-                    key: key.fingerprint(),
-                    algorithm: key.algorithm().to_owned(),
-                    bits: key.bits(),
-                    comment: key.comment().to_owned(),
-                    expires: rights.expires.map(|expiry| expiry.at(zone_minutes)),
-                    rights,
-                }),
+                Meant::Key { key, rights, .. } => {
+                    self.access.push(Access::of(place, line, &key, rights, zone_minutes));
+                }
             }
         }
         self.files.push(KeyFile {
             host: host.to_owned(),
             account: account.to_owned(),
             file: path.to_owned(),
+            holds: Holds::Keys,
             keys: self.access.len() - before,
             broken,
             strict_modes,
         });
     }
+
+    /// The file that makes sshd believe authorities: nobody but root may write there, although sshd does not look.
+    fn read_authorities(&mut self, host: &HostSeen, file: &FileSeen) {
+        let root = User { name: "root".into(), uid: 0, gid: 0, home: "/".into(), shell: String::new() };
+        let (trusted, broken) = authorities(&file.content);
+        self.files.push(KeyFile {
+            host: host.host.clone(),
+            account: String::new(),
+            file: file.path.clone(),
+            holds: Holds::Authorities,
+            keys: trusted.len(),
+            broken: broken.into_iter().collect(),
+            strict_modes: StrictModes::judge(&file.way, &root, "/", &host.users, &host.groups),
+        });
+    }
+
+    /// Which names a certificate must bear to open an account, by each authority that sshd believes there.
+    fn read_principals(&mut self, host: &HostSeen, seen: &AccountSeen, user: Option<&User>) {
+        let effective = seen.effective.as_ref();
+        let Some(path) = effective.and_then(Effective::authorities_file) else { return };
+        let trusted = host.authorities.iter().find(|file| file.path == path);
+        let trusted = trusted.map(|file| authorities(&file.content).0).unwrap_or_default();
+        let mut names = vec![];
+        match (&seen.principals, effective.is_some_and(Effective::names_principals)) {
+            (Some(file), _) => {
+                let (named, broken) = principals(&file.content);
+                self.files.push(KeyFile {
+                    host: host.host.clone(),
+                    account: seen.account.clone(),
+                    file: file.path.clone(),
+                    holds: Holds::Principals,
+                    keys: named.len(),
+                    broken,
+                    strict_modes: strict_modes(host, user, file),
+                });
+                let place = |line: usize| Some(format!("{}:{line}", file.path));
+                names.extend(named.into_iter().map(|one| (one.name, one.rights, place(one.line))));
+            }
+            // The file that is named is not there: nobody. Or a program is asked, and who knows.
+            (None, true) => {}
+            // An authority opens every account; those in which nobody can do anything are not listed for it.
+            (None, false) if user.is_none_or(|user| !is_shut(&user.shell)) => {
+                names.push((seen.account.clone(), Rights::default(), None));
+            }
+            (None, false) => {}
+        }
+        let place = (host.host.as_str(), seen.account.as_str(), path);
+        for (line, key) in &trusted {
+            for (name, rights, named_in) in &names {
+                let rights = Rights { authority: true, principals: Some(name.clone()), ..rights.clone() };
+                let access = Access::of(place, *line, key, rights, host.zone_minutes);
+                self.access.push(Access { named_in: named_in.clone(), ..access });
+            }
+        }
+    }
+}
+
+impl Access {
+    fn of(
+        (host, account, file): (&str, &str, &str),
+        line: usize,
+        key: &PublicKey,
+        rights: Rights,
+        zone_minutes: i32,
+    ) -> Self {
+        Self {
+            host: host.to_owned(),
+            account: account.to_owned(),
+            file: file.to_owned(),
+            line,
+            key: key.fingerprint(),
+            algorithm: key.algorithm().to_owned(),
+            bits: key.bits(),
+            comment: key.comment().to_owned(),
+            expires: rights.expires.map(|expiry| expiry.at(zone_minutes)),
+            rights,
+            named_in: None,
+        }
+    }
+}
+
+fn strict_modes(host: &HostSeen, user: Option<&User>, file: &FileSeen) -> StrictModes {
+    user.map_or_else(StrictModes::default, |user| {
+        StrictModes::judge(&file.way, user, &file.home, &host.users, &host.groups)
+    })
 }
 
 fn login(host: &HostSeen, seen: &AccountSeen, user: Option<&User>, effective: &Effective) -> AccountLogin {
@@ -283,9 +401,10 @@ fn login(host: &HostSeen, seen: &AccountSeen, user: Option<&User>, effective: &E
         is_root,
         password_by: effective.takes_passwords(is_root).map(str::to_owned),
         agent_forwarding: effective.value("allowagentforwarding") != Some("no"),
-        keys_command: effective
-            .value("authorizedkeyscommand")
-            .filter(|command| *command != "none")
+        keys_command: effective.set("authorizedkeyscommand").map(str::to_owned),
+        principals_command: effective
+            .authorities_file()
+            .and_then(|_| effective.set("authorizedprincipalscommand"))
             .map(str::to_owned),
         shut_by: user.map(|user| &user.shell).filter(|shell| is_shut(shell)).cloned(),
     }

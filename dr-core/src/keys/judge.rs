@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use super::inventory::{Access, BrokenLine, Inventory, KeyFile};
+use super::inventory::{Access, BrokenLine, Holds, Inventory, KeyFile};
 use crate::report::{Code, Finding, Subject, code};
 use crate::time::Timestamp;
 
@@ -88,14 +88,15 @@ impl Inventory {
         changes.into_iter().map(finding).collect()
     }
 
-    /// Keys that open more than one host: whoever holds one of them holds all.
+    /// Keys that open more than one host: whoever holds one of them holds all. That is what an authority is for.
     fn shared(&self, findings: &mut Vec<Finding>) {
         if self.files.windows(2).all(|pair| pair[0].host == pair[1].host) {
             return;
         }
         let mut first: HashMap<&str, &str> = HashMap::with_capacity(self.access.len());
         let mut shared: BTreeMap<&str, BTreeSet<(&str, &str)>> = BTreeMap::new();
-        for access in &self.access {
+        let keys = || self.access.iter().filter(|access| !access.rights.authority);
+        for access in keys() {
             if *first.entry(&access.key).or_insert(&access.host) != access.host {
                 shared.entry(&access.key).or_default();
             }
@@ -103,7 +104,7 @@ impl Inventory {
         if shared.is_empty() {
             return;
         }
-        for access in &self.access {
+        for access in keys() {
             if let Some(places) = shared.get_mut(access.key.as_str()) {
                 places.insert((&access.host, &access.account));
             }
@@ -173,8 +174,17 @@ fn rights_of(lines: &[&Access]) -> Vec<String> {
 
 fn of_file(file: &KeyFile, findings: &mut Vec<Finding>) {
     let subject = subject(&file.host, &file.account, &file.file);
-    let message = file.strict_modes.in_words();
-    findings.extend(message.map(|message| Finding::new(code::KEY_FILE_TOO_OPEN, subject.clone(), message)));
+    let open = match file.holds {
+        Holds::Authorities => {
+            let why = file.strict_modes.upstream.as_ref();
+            why.map(|why| {
+                format!("whoever can write there lets in whom they like, and sshd does not look: {why}")
+            })
+        }
+        Holds::Keys => file.strict_modes.in_words("keys"),
+        Holds::Principals => file.strict_modes.in_words("names"),
+    };
+    findings.extend(open.map(|message| Finding::new(code::KEY_FILE_TOO_OPEN, subject.clone(), message)));
     if !file.broken.is_empty() {
         let words = |broken: &BrokenLine| format!("line {}: {}", broken.line, broken.why);
         findings.push(grouped(code::KEY_LINE_BROKEN, subject, &file.broken, "sshd skips", words));
@@ -190,6 +200,11 @@ fn of_lines(lines: &[Access], inventory: &Inventory, known: &BTreeSet<&str>, fin
     let subject =
         subject(&first.host, &first.account, if first.account.is_empty() { &first.file } else { "" });
     let forwards = inventory.forwards_agents(&first.host, &first.account);
+    let several = lines.iter().any(|line| line.file != first.file);
+    let words = |line: &&Access| match several {
+        true => format!("line {} of {}, {}", line.line, line.file, shown(line)),
+        false => placed(line),
+    };
     // What is said of a line that is so. All at once: there may be 100,000 lines, and memory is slower than all these questions.
     let questions: [Question<'_>; 6] = [
         (code::KEY_WEAK, "too weak", &is_weak),
@@ -217,7 +232,7 @@ fn of_lines(lines: &[Access], inventory: &Inventory, known: &BTreeSet<&str>, fin
     }
     for ((code, said, _), items) in questions.into_iter().zip(items) {
         if !items.is_empty() {
-            findings.push(grouped(code, subject.clone(), &items, said, |line| placed(line)));
+            findings.push(grouped(code, subject.clone(), &items, said, words));
         }
     }
     twins(lines, at, &subject, findings);
@@ -265,7 +280,7 @@ fn is_weak(line: &Access) -> bool {
 
 fn subject(host: &str, account: &str, file: &str) -> Subject {
     match (account, file) {
-        ("", file) => Subject::new("file", file),
+        ("", file) if host.is_empty() => Subject::new("file", file),
         (_, "") => Subject::new("account", format!("{account} on {host}")),
         (_, file) => Subject::new("file", format!("{file} on {host}")),
     }
@@ -318,6 +333,7 @@ mod tests {
             account: name.into(),
             effective: Some(Effective::parse("passwordauthentication no\n")),
             files: vec![FileSeen { path: "keys".into(), content: ANN.into(), ..FileSeen::default() }],
+            principals: None,
         };
         let host = HostSeen {
             host: "uk".into(),

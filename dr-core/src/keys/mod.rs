@@ -22,12 +22,15 @@ mod sshd_config;
 mod sshfp;
 mod steps;
 mod strict;
+mod trusted;
 pub(crate) mod wire;
 
 pub use authorized_keys::{AuthorizedKeys, Entry, Existing};
 pub use certificate::{Bearer, Certificate};
 pub use effective::Effective;
-pub use inventory::{Access, AccountLogin, AccountSeen, BrokenLine, FileSeen, HostSeen, Inventory, KeyFile};
+pub use inventory::{
+    Access, AccountLogin, AccountSeen, BrokenLine, FileSeen, Holds, HostSeen, Inventory, KeyFile,
+};
 pub use issue::{Permit, Terms};
 pub use issued::Issued;
 #[cfg(feature = "world")]
@@ -50,3 +53,5 @@ pub(crate) use sshd_config::{
 pub use sshfp::{Signed, Sshfp, SshfpSeen};
 pub use steps::{AuthorizedKeysChange, Content, Proof};
 pub use strict::{Group, PathSeen, StrictModes, User};
+#[cfg(feature = "world")]
+pub(crate) use trusted::authorities;

@@ -156,14 +156,13 @@ impl StrictModes {
         verdict
     }
 
-    /// Which of them ignore the file, and why; none if both read it.
-    #[must_use]
-    pub fn in_words(&self) -> Option<String> {
+    /// Which of them ignore the file, whose lines are `what`, and why; none if both read it.
+    pub(crate) fn in_words(&self, what: &str) -> Option<String> {
         let why = self.upstream.as_ref()?;
         Some(match self.debian {
-            Some(_) => format!("sshd ignores all its keys: {why}"),
+            Some(_) => format!("sshd ignores all its {what}: {why}"),
             None => format!(
-                "sshd ignores all its keys unless it is Debian's or a child of it: {why}, and nobody else is in that group"
+                "sshd ignores all its {what} unless it is Debian's or a child of it: {why}, and nobody else is in that group"
             ),
         })
     }

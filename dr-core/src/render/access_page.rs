@@ -100,7 +100,7 @@ fn account(page: &mut String, lines: &[Access], inventory: &Inventory) {
     for line in lines {
         let class = if line.is_expired(inventory.at) { " class=\"over\"" } else { "" };
         let kind = text(line.algorithm.trim_start_matches("ssh-"));
-        let (comment, rights) = (text(&line.comment), text(&line.rights.to_words()));
+        let (comment, rights) = (text(&line.comment), text(&line.in_words()));
         let _ = writeln!(
             page,
             "<tr{class}><td>{}</td><td><code>{}</code> {kind} {}</td><td>{comment}</td><td>{rights}</td></tr>",

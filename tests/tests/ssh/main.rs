@@ -32,6 +32,7 @@ mod lock_down;
 mod login;
 mod memory;
 mod place;
+mod principals;
 mod revoke;
 mod rotate;
 mod servers;

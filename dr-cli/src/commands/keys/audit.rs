@@ -77,7 +77,7 @@ fn table(inventory: &Inventory, all: bool) -> String {
 fn row(line: &Access, inventory: &Inventory) -> String {
     let kind = line.algorithm.trim_start_matches("ssh-");
     let over = if line.is_expired(inventory.at) { " (over)" } else { "" };
-    let rights = clean(&line.rights.to_words());
+    let rights = clean(&line.in_words());
     format!(
         "  line {:<4} {} {kind} {}  {}: {rights}{over}\n",
         line.line,

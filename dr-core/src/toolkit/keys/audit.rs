@@ -1,5 +1,6 @@
 //! The audit: who can log in as whom, where.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::gather;
@@ -81,14 +82,7 @@ impl Toolkit {
             }
         }
         let inventory = Inventory::of(&known, report.at);
-        for login in &inventory.accounts {
-            if let Some(command) = &login.keys_command {
-                let why = format!("sshd also asks {command} for keys, which cannot be listed");
-                let subject = Subject::new("account", format!("{} on {}", login.account, login.host));
-                let why = Error::new(ErrorKind::Unsupported, "list the keys", why).to_record();
-                report.unexamined.push(Unexamined { subject, why });
-            }
-        }
+        report.unexamined.extend(programs(&inventory));
         self.conclude(inventory, report, options)
     }
 
@@ -166,6 +160,26 @@ impl Toolkit {
         }
         Ok(hosts)
     }
+}
+
+/// What sshd asks programs for: it is said, and none of them is run.
+fn programs(inventory: &Inventory) -> Vec<Unexamined> {
+    let mut asked: BTreeMap<(&str, &str, &str), Vec<&str>> = BTreeMap::new();
+    for login in &inventory.accounts {
+        for (command, what) in [
+            (&login.keys_command, "the keys"),
+            (&login.principals_command, "the names that certificates must bear"),
+        ] {
+            let Some(command) = command else { continue };
+            asked.entry((&login.host, command, what)).or_default().push(&login.account);
+        }
+    }
+    let row = |((host, command, what), accounts): ((&str, &str, &str), Vec<&str>)| {
+        let why = format!("sshd asks {command} for {what} of {}; it was not run", accounts.join(", "));
+        let why = Error::new(ErrorKind::Unsupported, format!("list {what}"), why).to_record();
+        Unexamined { subject: Subject::new("host", host), why }
+    };
+    asked.into_iter().map(row).collect()
 }
 
 fn read_record(path: &Path) -> Result<Option<Inventory>> {

@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::keys::{
     Bearer, CERTIFICATES_DROP_IN, Certificate, Content, Effective, HostProof, PublicKey, SshdChange, Switch,
+    authorities,
 };
 use crate::plan::{OnFailure, Plan, Planned, Step};
 use crate::run::StepState;
@@ -169,14 +170,19 @@ impl Toolkit {
     async fn user_authority(&self, remote: &Remote, line: &str, effective: &Effective) -> Result<Brought> {
         let operation = format!("bring an authority to {}", remote.authority());
         let authority: PublicKey =
-            line.parse().map_err(|why: String| Error::new(ErrorKind::Usage, operation, why))?;
+            line.parse().map_err(|why: String| Error::new(ErrorKind::Usage, operation.clone(), why))?;
         let named = effective.value("trustedusercakeys").filter(|value| *value != "none");
         let path = named.unwrap_or(AUTHORITIES).to_owned();
         let from = self.world.shell.read_file(remote, &path).await?;
         let mut to = from.clone().unwrap_or_default();
-        let held = String::from_utf8_lossy(&to).into_owned();
-        if !held.lines().any(|line| line.parse::<PublicKey>().is_ok_and(|key| key == authority)) {
-            if !(held.is_empty() || held.ends_with('\n')) {
+        let (trusted, broken) = authorities(&to);
+        if let Some(broken) = broken {
+            let why = format!("sshd cannot read line {} of {path}, and reads no further", broken.line);
+            return Err(Error::new(ErrorKind::Refused, operation, why)
+                .hint("nothing was changed; correct that line or take it out, what stands below it counts again then"));
+        }
+        if !trusted.iter().any(|(_, key)| *key == authority) {
+            if !(to.is_empty() || to.ends_with(b"\n")) {
                 to.push(b'\n');
             }
             to.extend_from_slice(format!("{authority}\n").as_bytes());

@@ -3,7 +3,7 @@
 use super::place::Remark;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
-use crate::keys::{AccountSeen, Effective, FileSeen, Group, HostSeen, PathSeen, User, shell_word};
+use crate::keys::{AccountSeen, Effective, FileSeen, Group, Holds, HostSeen, PathSeen, User, shell_word};
 use crate::world::{Control, World};
 
 /// So many files are asked for in one command: a command line may have 128 KiB.
@@ -11,7 +11,7 @@ const FILES_AT_ONCE: usize = 100;
 /// The keywords of `sshd -T` that matter here; the whole of it for many accounts would be too much.
 const KEYWORDS: &str = "passwordauthentication|kbdinteractiveauthentication|challengeresponseauthentication|usepam|permitrootlogin\
                         |pubkeyauthentication|authenticationmethods|authorizedkeysfile|authorizedkeyscommand|allowagentforwarding|revokedkeys\
-                        |strictmodes|trustedusercakeys|hostcertificate|authorizedprincipalsfile";
+                        |strictmodes|trustedusercakeys|hostcertificate|authorizedprincipalsfile|authorizedprincipalscommand";
 
 /// Looks at every account of a host if it may (as root), otherwise at the one that was logged in to. Gives what could not be
 /// looked at beside what was seen.
@@ -31,7 +31,7 @@ pub(super) async fn host(
     let wanted = wanted_files(&host);
     for some in wanted.chunks(FILES_AT_ONCE) {
         let text = said(world, remote, &files_script(some), control).await?;
-        for (index, mut file) in parse_files(some, &text) {
+        for (wanted, mut file) in parse_files(some, &text) {
             match world.shell.read_file(remote, &file.path).await {
                 Ok(Some(content)) => file.content = content,
                 Ok(None) => continue,
@@ -41,7 +41,14 @@ pub(super) async fn host(
                 }
                 Err(error) => return Err(error),
             }
-            host.accounts[index].files.push(file);
+            wanted.found(&mut host, file);
+        }
+    }
+    for path in wanted.iter().filter(|wanted| wanted.what == Holds::Authorities).map(|wanted| &wanted.path) {
+        if host.authorities.iter().all(|file| file.path != *path)
+            && unseen.iter().all(|why| !why.starts_with(path))
+        {
+            unseen.push(format!("{path}: TrustedUserCAKeys names it, and it is not there: no user's certificate opens anything"));
         }
     }
     Ok((host, unseen))
@@ -58,8 +65,8 @@ pub(super) async fn account(
     let mut host = parse_accounts(&remote.host, &text).0;
     let wanted = wanted_files(&host);
     let ways = said(world, remote, &files_script(&wanted), control).await?;
-    for (index, file) in parse_files(&wanted, &ways) {
-        host.accounts[index].files.push(file);
+    for (wanted, file) in parse_files(&wanted, &ways) {
+        wanted.found(&mut host, file);
     }
     let remarks = text
         .lines()
@@ -68,15 +75,40 @@ pub(super) async fn account(
     Ok((host, remarks.collect()))
 }
 
-/// Whose file it is, the file, and the home directory.
-fn wanted_files(host: &HostSeen) -> Vec<(usize, String, String)> {
-    let mut wanted = vec![];
-    for (index, account) in host.accounts.iter().enumerate() {
-        let Some(user) = host.users.iter().find(|user| user.name == account.account) else { continue };
-        let effective = account.effective.clone().unwrap_or_default();
-        for path in effective.key_files(&user.name, user.uid, &user.home) {
-            wanted.push((index, path, user.home.clone()));
+/// A file that decides who may log in.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    what: Holds,
+    /// The account among those of the host for which it was named.
+    account: usize,
+    path: String,
+    home: String,
+}
+
+impl Wanted {
+    fn found(&self, host: &mut HostSeen, file: FileSeen) {
+        match self.what {
+            Holds::Authorities => host.authorities.push(file),
+            Holds::Principals => host.accounts[self.account].principals = Some(file),
+            _ => host.accounts[self.account].files.push(file),
         }
+    }
+}
+
+fn wanted_files(host: &HostSeen) -> Vec<Wanted> {
+    let mut wanted: Vec<Wanted> = vec![];
+    for (account, seen) in host.accounts.iter().enumerate() {
+        let Some(user) = host.users.iter().find(|user| user.name == seen.account) else { continue };
+        let effective = seen.effective.clone().unwrap_or_default();
+        let of = |what, path| Wanted { what, account, path, home: user.home.clone() };
+        let keys = effective.key_files(&user.name, user.uid, &user.home);
+        wanted.extend(keys.into_iter().map(|path| of(Holds::Keys, path)));
+        let Some(authorities) = effective.authorities_file() else { continue };
+        if wanted.iter().all(|file| file.what != Holds::Authorities || file.path != authorities) {
+            wanted.push(of(Holds::Authorities, authorities.to_owned()));
+        }
+        let names = effective.principals_file(&user.name, user.uid, &user.home);
+        wanted.extend(names.map(|path| of(Holds::Principals, path)));
     }
     wanted
 }
@@ -168,27 +200,29 @@ fn zone(text: &str) -> Option<i32> {
 }
 
 /// Prints, for every file that exists, its number, its home directory and the way to it, real paths all.
-fn files_script(wanted: &[(usize, String, String)]) -> String {
+fn files_script(wanted: &[Wanted]) -> String {
     let mut script = "LC_ALL=C; export LC_ALL\nlook() { r=$(readlink -f \"$2\") && [ -f \"$r\" ] || return; echo \"file $1\"; \
                       echo \"home $(readlink -f \"$3\")\"; while :; do ls -ldn \"$r\" | sed 's/^/way /'; [ \"$r\" = / ] && break; \
                       r=$(dirname \"$r\"); done; }\n"
         .to_owned();
-    for (number, (_, path, home)) in wanted.iter().enumerate() {
-        script.push_str(&format!("look {number} {} {}\n", shell_word(path), shell_word(home)));
+    for (number, file) in wanted.iter().enumerate() {
+        script.push_str(&format!("look {number} {} {}\n", shell_word(&file.path), shell_word(&file.home)));
     }
     script + "echo end\n"
 }
 
-fn parse_files(wanted: &[(usize, String, String)], text: &str) -> Vec<(usize, FileSeen)> {
-    let mut files: Vec<(usize, FileSeen)> = vec![];
+fn parse_files<'a>(wanted: &'a [Wanted], text: &str) -> Vec<(&'a Wanted, FileSeen)> {
+    let mut files: Vec<(&Wanted, FileSeen)> = vec![];
     for line in text.lines() {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match (word, files.last_mut()) {
             ("file", _) => {
                 let found = rest.parse().ok().and_then(|number: usize| wanted.get(number));
-                files.extend(found.map(|(index, path, _)| {
-                    (*index, FileSeen { path: path.clone(), ..FileSeen::default() })
-                }));
+                files.extend(
+                    found.map(|wanted| {
+                        (wanted, FileSeen { path: wanted.path.clone(), ..FileSeen::default() })
+                    }),
+                );
             }
             ("home", Some((_, file))) => rest.clone_into(&mut file.home),
             ("way", Some((_, file))) => file.way.extend(PathSeen::parse(rest)),
@@ -213,9 +247,14 @@ mod tests {
         );
         assert_eq!(host.accounts[0].effective.as_ref().unwrap().value("PasswordAuthentication"), Some("no"));
         assert_eq!(host.accounts[1].effective, None, "sshd said nothing about her");
-        let wanted = [(1, "/home/ann/.ssh/authorized_keys".to_owned(), "/home/ann".to_owned())];
+        let wanted = [Wanted {
+            what: Holds::Keys,
+            account: 1,
+            path: "/home/ann/.ssh/authorized_keys".to_owned(),
+            home: "/home/ann".to_owned(),
+        }];
         let way = "file 0\nhome /home/ann\nway -rw------- 1 7 7 80 Nov 22 03:00 /home/ann/.ssh/authorized_keys\nfile 9\nend\n";
         let files = parse_files(&wanted, way);
-        assert_eq!((files.len(), files[0].0, files[0].1.way[0].mode), (1, 1, 0o600));
+        assert_eq!((files.len(), files[0].0, files[0].1.way[0].mode), (1, &wanted[0], 0o600));
     }
 }

@@ -123,7 +123,7 @@ fn about_modes(seen: &HostSeen, software: &Software, remote: &Remote) -> Vec<Fin
         }
         for file in &account.files {
             let strict = StrictModes::judge(&file.way, user, &file.home, &seen.users, &seen.groups);
-            let Some(why) = strict.in_words() else { continue };
+            let Some(why) = strict.in_words("keys") else { continue };
             let here = match software.ignores(&strict) {
                 Some(_) => "so does this one",
                 None => "this one does not",

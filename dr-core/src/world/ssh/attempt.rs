@@ -50,7 +50,14 @@ impl Attempt {
                     continue;
                 }
             };
-            if let Some(certificate) = identity.certificate(&connection.remote) {
+            // What names the account opens it where its authority is trusted; what does not, only where a file says so.
+            let certificate = identity.certificate(&connection.remote);
+            let (named, other) = match certificate {
+                Some((certificate, true)) => (Some(certificate), None),
+                Some((certificate, false)) => (None, Some(certificate)),
+                None => (None, None),
+            };
+            if let Some(certificate) = named {
                 self.tried.push(format!("the certificate of {}", path.display()));
                 if self.note(connection.offer_certificate(&identity, certificate).await?) {
                     return Ok(true);
@@ -59,6 +66,13 @@ impl Attempt {
             self.tried.push(format!("{} ({})", path.display(), identity.key.public().fingerprint()));
             if self.note(connection.offer(&identity).await?) {
                 return Ok(true);
+            }
+            if let Some(certificate) = other.filter(|_| self.wants(MethodKind::PublicKey)) {
+                let user = &connection.remote.user;
+                self.tried.push(format!("the certificate of {}, which is not for {user}", path.display()));
+                if self.note(connection.offer_certificate(&identity, certificate).await?) {
+                    return Ok(true);
+                }
             }
         }
         if self.try_agent(access, connection).await? {

@@ -32,9 +32,9 @@ impl Identity {
         })?
     }
 
-    /// The certificate in `PATH-cert.pub`, if it is for this key and may open this account now. A host would refuse any other one, and
-    /// counts refusals.
-    pub(super) fn certificate(&self, remote: &Remote) -> Option<russh::keys::Certificate> {
+    /// The certificate in `PATH-cert.pub`, if it is for this key and for now, and whether it names this account. Where it does not, a host may
+    /// take it all the same (`AuthorizedPrincipalsFile`), but most would refuse it, and count that.
+    pub(super) fn certificate(&self, remote: &Remote) -> Option<(russh::keys::Certificate, bool)> {
         let mut beside = self.path.as_os_str().to_owned();
         beside.push("-cert.pub");
         let text = std::fs::read_to_string(PathBuf::from(beside)).ok()?;
@@ -42,6 +42,7 @@ impl Identity {
         let named = certificate.names().iter().any(|name| name == remote.user.as_str());
         let in_time = certificate.is_in_time(SystemClock::new().read().wall).is_ok();
         let ours = certificate.bearer() == Bearer::User && certificate.key() == self.key.public();
-        (named && in_time && ours).then(|| russh::keys::Certificate::from_bytes(certificate.blob()).ok())?
+        let certificate = russh::keys::Certificate::from_bytes(certificate.blob()).ok()?;
+        (in_time && ours).then_some((certificate, named))
     }
 }
