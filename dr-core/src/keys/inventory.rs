@@ -214,7 +214,7 @@ pub struct BrokenLine {
 /// let account = AccountSeen {
 ///     account: "ann".into(),
 ///     effective: Some(Effective::parse("passwordauthentication yes\n")),
-///     files: vec![],
+///     ..AccountSeen::default()
 /// };
 /// let host = HostSeen { host: "uk".into(), accounts: vec![account], ..HostSeen::default() };
 /// let inventory = Inventory::of(&[host], Default::default());
