@@ -257,7 +257,8 @@ fn names<T: std::str::FromStr<Err: std::fmt::Debug> + std::fmt::Debug>() -> impl
 }
 
 fn periods() -> impl Strategy<Value = Period> {
-    (1_u64..10_000_000).prop_map(Period::from_millis)
+    // No mirror runs more often than each second.
+    (1000_u64..10_000_000).prop_map(Period::from_millis)
 }
 
 fn texts() -> impl Strategy<Value = String> {
