@@ -292,7 +292,8 @@ fn read_block(from: &mut impl Read, number: u64, block: &mut Vec<u8>) -> io::Res
     block.clear();
     // The length may be a lie: memory is taken as the bytes come.
     let read = from.by_ref().take(length as u64).read_to_end(block)?;
-    if read != length || sum(number, block) != told {
+    // No fuzzer guesses a sum, and what is behind it is what should be fuzzed.
+    if read != length || (!cfg!(fuzzing) && sum(number, block) != told) {
         return Err(damaged("a block is not what was written"));
     }
     Ok(())
