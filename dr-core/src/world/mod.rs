@@ -15,6 +15,7 @@ pub mod journal;
 pub mod probes;
 pub mod providers;
 pub mod resolver;
+mod sftp;
 pub mod sim;
 mod sqlite;
 pub mod ssh;

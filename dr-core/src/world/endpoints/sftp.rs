@@ -5,11 +5,9 @@
 //! that is a symbolic link is refused, but a link that is slipped in between by somebody who may write into the tree on
 //! that host would be followed. The agent does better.
 
-mod client;
 mod listing;
 mod reading;
 mod staging;
-mod wire;
 mod writing;
 
 use std::collections::HashSet;
@@ -20,12 +18,11 @@ use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OnceCell;
 
-use self::client::{Client, Fault};
-use self::wire::{Attrs, Reply, Request, op, status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Location;
 use crate::keys::wire::Fields;
 use crate::mirror::{Bytes, Carries, Change, Entry, Filter, Kind, Options, Owner, RelPath, Snapshot};
+use crate::world::sftp::{Attrs, Client, Fault, Reply, Request, op, status};
 use crate::world::{Content, Control, Endpoint, Way};
 
 /// A tree on a host, over one or several SFTP channels.
@@ -133,15 +130,6 @@ impl SftpEndpoint {
 
 /// The path without symbolic links; its last component may be missing, the directory it is in may not.
 async fn resolve(client: &Client, path: &[u8]) -> Result<Vec<u8>, Fault> {
-    let realpath = async |path: &[u8]| {
-        let names = client.names(Request::new(op::REALPATH).string(path)).await?;
-        names
-            .into_iter()
-            .next()
-            .map(|(name, _)| name)
-            .filter(|name| name.starts_with(b"/"))
-            .ok_or(Fault::Protocol)
-    };
     let trimmed = match path.iter().rposition(|byte| *byte != b'/') {
         Some(last) => &path[..=last],
         None => b"/",
@@ -149,7 +137,7 @@ async fn resolve(client: &Client, path: &[u8]) -> Result<Vec<u8>, Fault> {
     match client.attrs(Request::new(op::LSTAT).string(trimmed)).await {
         Err(Fault::Status { code: status::NO_SUCH_FILE, .. }) => {}
         Err(fault) => return Err(fault),
-        Ok(_) => return realpath(trimmed).await,
+        Ok(_) => return client.real_path(trimmed).await,
     }
     // Servers differ in what they make of a path that does not exist; the one around it must.
     let (parent, name) = match trimmed.iter().rposition(|byte| *byte == b'/') {
@@ -158,7 +146,7 @@ async fn resolve(client: &Client, path: &[u8]) -> Result<Vec<u8>, Fault> {
         None => (&b"."[..], trimmed),
     };
     client.attrs(Request::new(op::LSTAT).string(parent)).await?;
-    let mut resolved = realpath(parent).await?;
+    let mut resolved = client.real_path(parent).await?;
     if !resolved.ends_with(b"/") {
         resolved.push(b'/');
     }
@@ -371,30 +359,19 @@ async fn statvfs(client: &Client, path: &[u8]) -> Option<Space> {
 
 /// A fault in the operator's words.
 fn explain(operation: String, fault: Fault) -> Error {
-    match fault {
-        Fault::Status { code, message } => {
-            let (kind, hint) = match code {
-                status::NO_SUCH_FILE => (ErrorKind::NotFound, None),
-                status::PERMISSION_DENIED => {
-                    (ErrorKind::PermissionDenied, Some("give the account that mirrors the right to it"))
-                }
-                status::OP_UNSUPPORTED => (ErrorKind::Unsupported, None),
-                _ => (ErrorKind::Io, Some("look at the disk and the logs of that host")),
-            };
-            let message = if message.is_empty() { format!("status {code}") } else { message };
-            let error = Error::new(kind, operation, format!("the server said: {}", message.escape_debug()));
-            match hint {
-                Some(hint) => error.hint(hint),
-                None => error,
-            }
+    let hint = match &fault {
+        Fault::Status { code: status::NO_SUCH_FILE | status::OP_UNSUPPORTED, .. } => None,
+        Fault::Status { code: status::PERMISSION_DENIED, .. } => {
+            Some("give the account that mirrors the right to it")
         }
-        Fault::Lost => Error::new(ErrorKind::Unreachable, operation, "the connection was lost")
-            .hint("run it again; what has landed stays"),
-        Fault::Silent => Error::new(ErrorKind::Timeout, operation, "the server did not answer in 60 s")
-            .hint("look at the load and the disks of that host"),
-        Fault::Protocol => {
-            Error::new(ErrorKind::Protocol, operation, "the server's answer is no answer to the request")
-                .hint("look at which SFTP server that host runs")
-        }
+        Fault::Status { .. } => Some("look at the disk and the logs of that host"),
+        Fault::Lost => Some("run it again; what has landed stays"),
+        Fault::Silent => Some("look at the load and the disks of that host"),
+        Fault::Protocol => Some("look at which SFTP server that host runs"),
+    };
+    let error = fault.error(operation);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
     }
 }

@@ -1,9 +1,7 @@
 //! What the libraries below say when something fails, in our words.
 
-use russh_sftp::client::error::Error as SftpError;
-use russh_sftp::protocol::StatusCode;
-
 use crate::error::{Error, ErrorKind};
+use crate::world::sftp::Fault;
 
 /// A failure of the SSH connection. What a cut line can cause is `Unreachable`, and nothing else is.
 pub(super) fn ssh(operation: impl Into<String>, error: russh::Error) -> Error {
@@ -43,37 +41,15 @@ pub(super) fn ssh(operation: impl Into<String>, error: russh::Error) -> Error {
 const LOST: &str = "look at the host and the line; sshd also cuts off addresses with many failed logins (PerSourcePenalties) \
                     for a while";
 
-/// A failure of an SFTP request.
-pub(crate) fn sftp(operation: impl Into<String>, error: SftpError) -> Error {
-    let operation = operation.into();
-    match &error {
-        SftpError::Status(status) => {
-            let kind = match status.status_code {
-                StatusCode::NoSuchFile => ErrorKind::NotFound,
-                StatusCode::PermissionDenied => ErrorKind::PermissionDenied,
-                StatusCode::OpUnsupported => ErrorKind::Unsupported,
-                StatusCode::NoConnection | StatusCode::ConnectionLost => ErrorKind::Unreachable,
-                StatusCode::BadMessage => ErrorKind::Protocol,
-                _ => ErrorKind::Io,
-            };
-            let message = match status.error_message.as_str() {
-                "" => status.status_code.to_string(),
-                said => said.to_owned(),
-            };
-            Error::new(kind, operation, message.to_lowercase())
-        }
-        SftpError::Timeout => {
+/// A failure of an SFTP request. Whoever does not answer any more may as well be gone.
+pub(super) fn sftp(operation: impl Into<String>, fault: Fault) -> Error {
+    match fault {
+        Fault::Lost => lost(operation, None),
+        Fault::Silent => {
             Error::new(ErrorKind::Unreachable, operation, "the host did not answer in time").hint(LOST)
         }
-        // The library has no variant of its own for a connection that ended; these are what it then says.
-        SftpError::IO(_) | SftpError::UnexpectedBehavior(_) => {
-            Error::new(ErrorKind::Unreachable, operation, "the connection was lost").hint(LOST)
-        }
-        SftpError::Limited(_) | SftpError::UnexpectedPacket => {
-            Error::new(ErrorKind::Protocol, operation, error.to_string())
-        }
+        fault => fault.error(operation),
     }
-    .caused_by(error)
 }
 
 /// The connection is gone.

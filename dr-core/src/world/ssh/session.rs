@@ -4,8 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelStream, ChannelWriteHalf, Disconnect, Sig};
-use russh_sftp::client::RawSftpSession;
-use russh_sftp::client::error::Error as SftpError;
 use tokio::sync::OnceCell;
 
 use super::fault;
@@ -13,14 +11,13 @@ use super::login::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::keys::Software;
+use crate::world::sftp::Client;
 use crate::world::{Control, Output};
 
 /// How much of a command's standard output is kept.
 const STDOUT_LIMIT_BYTES: usize = 1 << 20;
 /// How much of its standard error.
 const STDERR_LIMIT_BYTES: usize = 64 << 10;
-/// How long one SFTP request may take: a loaded disk is slow, a dead one is not waited for.
-const SFTP_TIMEOUT_SECS: u64 = 30;
 
 /// One authenticated connection to one account. Several tasks may use it at once.
 ///
@@ -72,28 +69,24 @@ impl Session {
     pub async fn home(&self) -> Result<&str> {
         let home = self.home.get_or_try_init(|| async {
             let operation = || format!("find the home directory of {}", self.remote);
-            let sftp = self.sftp().await?;
-            let name = sftp.realpath(".").await.map_err(|error| fault::sftp(operation(), error))?;
-            match name.files.into_iter().next() {
-                Some(file) if file.filename.starts_with('/') => Ok(file.filename),
-                _ => Err(Error::new(ErrorKind::Protocol, operation(), "the host's SFTP server named none")),
-            }
+            let found = self.sftp().await?.real_path(b".").await;
+            let path = found.map_err(|fault| fault::sftp(operation(), fault))?;
+            String::from_utf8(path)
+                .map_err(|_| Error::new(ErrorKind::Unsupported, operation(), "its name is not text"))
         });
         home.await.map(String::as_str)
     }
 
     /// A new SFTP channel. It ends when the value is dropped.
-    pub(crate) async fn sftp(&self) -> Result<RawSftpSession> {
+    pub(super) async fn sftp(&self) -> Result<Client> {
         let operation = || format!("open SFTP on {}", self.remote);
-        let sftp = RawSftpSession::new(self.sftp_stream().await?);
-        sftp.set_timeout(SFTP_TIMEOUT_SECS);
-        match sftp.init().await {
-            Ok(_) => Ok(sftp),
+        match Client::open(self.sftp_stream().await?).await {
+            Ok(client) => Ok(client),
             // The connection stands: what it begins is no SFTP server, or is not there.
-            Err(error) if self.is_alive() && !matches!(error, SftpError::Timeout) => {
+            Err(error) if self.is_alive() && error.kind() != ErrorKind::Timeout => {
                 Err(no_sftp(operation()).caused_by(error))
             }
-            Err(error) => Err(fault::sftp(operation(), error)),
+            Err(_) => Err(self.lost(&operation())),
         }
     }
 

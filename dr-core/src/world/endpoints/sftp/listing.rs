@@ -8,13 +8,12 @@ use futures_util::{StreamExt, stream};
 use tokio::io::AsyncReadExt;
 
 use super::Tree;
-use super::client::{Client, Fault};
-use super::wire::{Attrs, Request, access, op, status};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::mirror::{Entry, Filter, Kind, Options, RelPath, Snapshot};
 use crate::run::Event;
 use crate::world::Control;
+use crate::world::sftp::{Attrs, Client, Fault, Request, access, op, status};
 
 /// So many directories are listed at once at most; each holds one handle open, and on a far line costs two round trips.
 const DIRECTORIES_AT_ONCE: usize = 512;

@@ -9,11 +9,10 @@ use futures_util::stream::{self, Stream, StreamExt};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::Tree;
-use super::client::{Client, Fault};
-use super::wire::{Attrs, Reply, Request, access, op, status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mirror::RelPath;
 use crate::world::Content;
+use crate::world::sftp::{Attrs, Client, Fault, Reply, Request, access, op};
 
 /// So many reads of one file are sent before the first is answered.
 const READS_AT_ONCE: usize = 16;
@@ -65,7 +64,7 @@ impl Tree {
         let chunk = client.limits.read;
         if size_bytes <= u64::from(chunk) {
             let length = u32::try_from(size_bytes).unwrap_or(chunk);
-            let bytes = read_range(client, &open.handle, 0, length).await.map_err(trouble)?;
+            let bytes = client.read(&open.handle, 0, length).await.map_err(trouble)?;
             return Ok(Box::new(io::Cursor::new(bytes)));
         }
         let (open, tree, path) = (Arc::new(open), Arc::clone(self), path.clone());
@@ -75,30 +74,12 @@ impl Tree {
                 let (open, tree, path) = (Arc::clone(&open), Arc::clone(&tree), path.clone());
                 let length = u32::try_from(size_bytes - offset).unwrap_or(chunk).min(chunk);
                 async move {
-                    let read = read_range(open.client(), &open.handle, offset, length).await;
+                    let read = open.client().read(&open.handle, offset, length).await;
                     read.map_err(|fault| io::Error::other(tree.trouble("read", &path, fault)))
                 }
             })
             .buffered(READS_AT_ONCE);
         Ok(Box::new(Chunks { chunks: Box::pin(chunks), chunk: vec![], at: 0 }))
-    }
-}
-
-/// Reads so much or up to the end: a server may give less than it was asked for.
-async fn read_range(client: &Client, handle: &[u8], offset: u64, length: u32) -> Result<Vec<u8>, Fault> {
-    let mut bytes = Vec::new();
-    loop {
-        let at = offset + bytes.len() as u64;
-        let missing = length.saturating_sub(u32::try_from(bytes.len()).unwrap_or(length));
-        if missing == 0 {
-            return Ok(bytes);
-        }
-        match client.ask(Request::new(op::READ).string(handle).long(at).number(missing)).await {
-            Ok(Reply::Data(data)) if !data.is_empty() && data.len() <= missing as usize => bytes.extend(data),
-            Err(Fault::Status { code: status::EOF, .. }) => return Ok(bytes),
-            Ok(_) => return Err(Fault::Protocol),
-            Err(fault) => return Err(fault),
-        }
     }
 }
 

@@ -4,12 +4,11 @@ use std::sync::atomic::Ordering;
 
 use futures_util::{StreamExt, stream};
 
-use super::client::Fault;
 use super::listing::names_in;
-use super::wire::{Attrs, Request, op, status};
 use super::{Tree, statvfs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mirror::{RelPath, STAGING_PREFIX};
+use crate::world::sftp::{Attrs, Fault, Request, op, status};
 
 /// So many leftovers are removed at once.
 const REMOVALS_AT_ONCE: usize = 32;

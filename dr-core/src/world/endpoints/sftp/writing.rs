@@ -8,19 +8,15 @@ use tokio::io::AsyncReadExt;
 
 use super::super::from_content;
 use super::Tree;
-use super::client::{Client, Fault, Pending};
-use super::wire::{Attrs, Request, access, op, status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mirror::{Change, Entry, Kind, RelPath};
 use crate::world::Content;
+use crate::world::sftp::{Attrs, Client, FSYNC, Fault, POSIX_RENAME, Pending, Request, access, op, status};
 
 /// So many writes of one file are sent before the first is answered.
 const WRITES_AT_ONCE: usize = 16;
 /// So many files are made durable at once.
 const SYNCS_AT_ONCE: usize = 64;
-/// Replaces what is there in one step (rename(2)); the plain request of version 3 does not.
-const POSIX_RENAME: &str = "posix-rename@openssh.com";
-const FSYNC: &str = "fsync@openssh.com";
 const LSETSTAT: &str = "lsetstat@openssh.com";
 
 impl Tree {

@@ -1,39 +1,30 @@
 //! By SFTP.
 
 use async_trait::async_trait;
-use russh_sftp::client::RawSftpSession;
-use russh_sftp::client::error::Error as SftpError;
-use russh_sftp::protocol::{FileAttributes, FileType, OpenFlags, Packet, StatusCode};
 
 use super::super::{fault, session::Session};
 use super::{Facts, Files, Kind, LIMIT_BYTES};
 use crate::error::{Error, ErrorKind, Result};
-
-/// What one request carries; every server takes this much (draft-ietf-secsh-filexfer-02 section 3).
-const CHUNK_BYTES: usize = 32 << 10;
+use crate::world::sftp::{Attrs, Client, FSYNC, Fault, POSIX_RENAME, Request, access, op, status};
 
 /// The small files of one account, over one SFTP channel.
 pub(super) struct BySftp {
-    sftp: RawSftpSession,
+    client: Client,
     operation: String,
 }
 
 impl BySftp {
     /// Opens a channel; `operation` is what it is for, in errors.
     pub(super) async fn open(session: &Session, operation: String) -> Result<Self> {
-        Ok(Self { sftp: session.sftp().await?, operation })
+        Ok(Self { client: session.sftp().await?, operation })
     }
 
-    async fn read_to_end(&self, handle: &str) -> Result<Vec<u8>> {
-        let mut content = Vec::new();
+    async fn read_to_end(&self, handle: &[u8]) -> Result<Vec<u8>> {
+        let (mut content, most) = (Vec::new(), self.client.limits.read);
         loop {
-            match self.sftp.read(handle, content.len() as u64, CHUNK_BYTES as u32).await {
-                Ok(piece) => content.extend_from_slice(&piece.data),
-                Err(SftpError::Status(status)) if status.status_code == StatusCode::Eof => {
-                    return Ok(content);
-                }
-                Err(error) => return Err(self.failed(error)),
-            }
+            let piece = self.client.read(handle, content.len() as u64, most).await;
+            let piece = piece.map_err(|fault| self.failed(fault))?;
+            content.extend_from_slice(&piece);
             if content.len() > LIMIT_BYTES {
                 return Err(Error::new(
                     ErrorKind::Refused,
@@ -41,35 +32,58 @@ impl BySftp {
                     "the file is larger than 32 MiB",
                 ));
             }
+            if piece.len() < most as usize {
+                return Ok(content);
+            }
         }
     }
 
-    async fn fill(&self, handle: &str, content: &[u8], attributes: FileAttributes) -> Result<()> {
-        for (index, chunk) in content.chunks(CHUNK_BYTES).enumerate() {
-            let offset = (index * CHUNK_BYTES) as u64;
-            self.sftp.write(handle, offset, chunk.to_vec()).await.map_err(|error| self.failed(error))?;
+    async fn fill(&self, handle: &[u8], content: &[u8], mode: u32) -> Result<(), Fault> {
+        let most = self.client.limits.write as usize;
+        let mut under_way = vec![];
+        for (index, chunk) in content.chunks(most).enumerate() {
+            let offset = (index * most) as u64;
+            let write = Request::new(op::WRITE).string(handle).long(offset).string(chunk);
+            under_way.push(self.client.send(write).await?);
+        }
+        for written in under_way {
+            written.done().await?;
         }
         // The host's umask may have taken away what the mode gives.
-        self.sftp.fsetstat(handle, attributes).await.map_err(|error| self.failed(error))?;
-        match self.sftp.fsync(handle).await {
-            Ok(_) => Ok(()),
-            // A server without the extension writes when it likes; the rename is still atomic.
-            Err(SftpError::Status(status)) if status.status_code == StatusCode::OpUnsupported => Ok(()),
-            Err(error) => Err(self.failed(error)),
+        let set = Request::new(op::FSETSTAT).string(handle).attrs(&of_mode(mode));
+        self.client.done(set).await?;
+        // A server without the extension writes when it likes; the rename is still atomic.
+        if self.client.offers(FSYNC) {
+            self.client.done(Request::extended(FSYNC).string(handle)).await?;
         }
+        Ok(())
     }
 
-    fn unless_missing<T>(&self, result: Result<T, SftpError>) -> Result<Option<T>> {
+    /// Does what a request asks for, about this path.
+    async fn done(&self, request: Request) -> Result<()> {
+        self.client.done(request).await.map_err(|fault| self.failed(fault))
+    }
+
+    fn unless_missing<T>(&self, result: Result<T, Fault>) -> Result<Option<T>> {
         match result {
             Ok(found) => Ok(Some(found)),
-            Err(SftpError::Status(status)) if status.status_code == StatusCode::NoSuchFile => Ok(None),
-            Err(error) => Err(self.failed(error)),
+            Err(Fault::Status { code: status::NO_SUCH_FILE, .. }) => Ok(None),
+            Err(fault) => Err(self.failed(fault)),
         }
     }
 
-    fn failed(&self, error: SftpError) -> Error {
-        fault::sftp(self.operation.as_str(), error)
+    fn failed(&self, fault: Fault) -> Error {
+        fault::sftp(self.operation.as_str(), fault)
     }
+}
+
+fn of_mode(mode: u32) -> Attrs {
+    Attrs { mode: Some(mode), ..Attrs::default() }
+}
+
+/// A request about a path.
+fn about(kind: u8, path: &str) -> Request {
+    Request::new(kind).string(path.as_bytes())
 }
 
 #[async_trait]
@@ -83,98 +97,81 @@ impl Files for BySftp {
     }
 
     async fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        let opened = self.sftp.open(path, OpenFlags::READ, FileAttributes::empty()).await;
-        let Some(handle) = self.unless_missing(opened)? else { return Ok(None) };
-        let content = self.read_to_end(&handle.handle).await;
+        let open = about(op::OPEN, path).number(access::READ).attrs(&Attrs::default());
+        let Some(handle) = self.unless_missing(self.client.handle(open).await)? else { return Ok(None) };
+        let content = self.read_to_end(&handle).await;
         // Nothing is lost when a file that was only read cannot be closed.
-        let _ = self.sftp.close(handle.handle).await;
+        self.client.post(Request::new(op::CLOSE).string(&handle)).await;
         content.map(Some)
     }
 
     async fn create(&self, path: &str, content: &[u8], mode: u32) -> Result<()> {
-        let attributes = FileAttributes { permissions: Some(mode), ..FileAttributes::empty() };
-        let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUDE;
-        let opened = self.sftp.open(path, flags, attributes.clone()).await;
-        let handle = opened.map_err(|error| self.failed(error))?.handle;
-        let written = self.fill(&handle, content, attributes).await;
-        let closed = self.sftp.close(handle).await;
-        written?;
-        closed.map(drop).map_err(|error| self.failed(error))
+        let flags = access::WRITE | access::CREATE | access::EXCLUSIVE;
+        let open = about(op::OPEN, path).number(flags).attrs(&of_mode(mode));
+        let handle = self.client.handle(open).await.map_err(|fault| self.failed(fault))?;
+        let written = self.fill(&handle, content, mode).await;
+        let closed = self.client.done(Request::new(op::CLOSE).string(&handle)).await;
+        written.and(closed).map_err(|fault| self.failed(fault))
     }
 
     async fn rename_over(&self, from: &str, to: &str) -> Result<()> {
-        let mut names = Vec::with_capacity(8 + from.len() + to.len());
-        for name in [from, to] {
-            names.extend_from_slice(&u32::try_from(name.len()).unwrap_or(u32::MAX).to_be_bytes());
-            names.extend_from_slice(name.as_bytes());
+        if !self.client.offers(POSIX_RENAME) {
+            let why = "the host's SFTP server cannot replace a file atomically";
+            return Err(Error::new(ErrorKind::Unsupported, self.operation.as_str(), why)
+                .hint("let sshd there use OpenSSH's own: Subsystem sftp internal-sftp"));
         }
-        match self.sftp.extended("posix-rename@openssh.com", names).await {
-            Ok(Packet::Status(status)) if status.status_code == StatusCode::Ok => Ok(()),
-            Ok(Packet::Status(status)) if status.status_code == StatusCode::OpUnsupported => Err(Error::new(
-                ErrorKind::Unsupported,
-                self.operation.as_str(),
-                "the host's SFTP server cannot replace a file atomically",
-            )
-            .hint("let sshd there use OpenSSH's own: Subsystem sftp internal-sftp")),
-            Ok(Packet::Status(status)) => Err(self.failed(SftpError::Status(status))),
-            Ok(_) => Err(self.failed(SftpError::UnexpectedPacket)),
-            Err(error) => Err(self.failed(error)),
-        }
+        let [from, to] = [from, to].map(str::as_bytes);
+        self.done(Request::extended(POSIX_RENAME).string(from).string(to)).await
     }
 
     async fn rename_new(&self, from: &str, to: &str) -> Result<()> {
-        self.sftp.rename(from, to).await.map(|_| ()).map_err(|error| self.failed(error))
+        self.done(about(op::RENAME, from).string(to.as_bytes())).await
     }
 
     async fn remove(&self, path: &str) -> Result<()> {
-        let removed = self.sftp.remove(path).await;
-        self.unless_missing(removed).map(|_| ())
+        self.unless_missing(self.client.done(about(op::REMOVE, path)).await).map(|_| ())
     }
 
     async fn make_dir(&self, path: &str) -> Result<()> {
-        let private = FileAttributes { permissions: Some(0o700), ..FileAttributes::empty() };
-        match self.sftp.mkdir(path, private).await {
+        match self.client.done(about(op::MKDIR, path).attrs(&of_mode(0o700))).await {
             // The host's umask may have taken away what its owner needs.
-            Ok(_) => self.set_mode(path, 0o700).await,
-            Err(error) => match self.kind_of(path).await {
+            Ok(()) => self.set_mode(path, 0o700).await,
+            Err(fault) => match self.kind_of(path).await {
                 // Somebody else made it at the same time.
                 Ok(Some(Kind::Directory)) => Ok(()),
-                _ => Err(self.failed(error)),
+                _ => Err(self.failed(fault)),
             },
         }
     }
 
     async fn kind_of(&self, path: &str) -> Result<Option<Kind>> {
-        let found = self.sftp.lstat(path).await;
-        Ok(self.unless_missing(found)?.map(|found| match found.attrs.file_type() {
-            FileType::Dir => Kind::Directory,
-            FileType::File => Kind::File,
-            FileType::Symlink => Kind::Link,
+        let found = self.unless_missing(self.client.attrs(about(op::LSTAT, path)).await)?;
+        Ok(found.map(|found| match found.mode.unwrap_or_default() & 0o170_000 {
+            0o040_000 => Kind::Directory,
+            0o100_000 => Kind::File,
+            0o120_000 => Kind::Link,
             _ => Kind::Other,
         }))
     }
 
     async fn facts(&self, path: &str) -> Result<Option<Facts>> {
-        let found = self.sftp.stat(path).await;
-        Ok(self.unless_missing(found)?.map(|found| Facts {
-            mode: found.attrs.permissions,
-            owner: found.attrs.uid.zip(found.attrs.gid),
-        }))
+        let found = self.unless_missing(self.client.attrs(about(op::STAT, path)).await)?;
+        Ok(found.map(|found| Facts { mode: found.mode, owner: found.owner }))
     }
 
     async fn set_mode(&self, path: &str, mode: u32) -> Result<()> {
-        let attributes = FileAttributes { permissions: Some(mode), ..FileAttributes::empty() };
-        self.sftp.setstat(path, attributes).await.map(|_| ()).map_err(|error| self.failed(error))
+        self.done(about(op::SETSTAT, path).attrs(&of_mode(mode))).await
     }
 
     async fn set_owner(&self, path: &str, uid: u32, gid: u32) -> Result<()> {
-        let attributes = FileAttributes { uid: Some(uid), gid: Some(gid), ..FileAttributes::empty() };
-        self.sftp.setstat(path, attributes).await.map(|_| ()).map_err(|error| self.failed(error))
+        let owner = Attrs { owner: Some((uid, gid)), ..Attrs::default() };
+        self.done(about(op::SETSTAT, path).attrs(&owner)).await
     }
 
     async fn real_path(&self, path: &str) -> Result<String> {
-        let found = self.sftp.realpath(path).await.map_err(|error| self.failed(error))?;
-        let first = found.files.into_iter().next();
-        first.map(|file| file.filename).ok_or_else(|| self.failed(SftpError::UnexpectedPacket))
+        let found = self.client.real_path(path.as_bytes()).await.map_err(|fault| self.failed(fault))?;
+        String::from_utf8(found).map_err(|_| {
+            Error::new(ErrorKind::Unsupported, self.operation.as_str(), "a path on the way is not text")
+        })
     }
 }

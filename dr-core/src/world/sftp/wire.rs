@@ -6,61 +6,62 @@
 use crate::keys::wire::Fields;
 
 /// No packet is longer: OpenSSH's own limit.
-pub(super) const MAX_PACKET_BYTES: usize = 256 * 1024;
+pub(in crate::world) const MAX_PACKET_BYTES: usize = 256 * 1024;
 
 /// Requests by their numbers.
-pub(super) mod op {
-    pub(in super::super) const INIT: u8 = 1;
-    pub(in super::super) const OPEN: u8 = 3;
-    pub(in super::super) const CLOSE: u8 = 4;
-    pub(in super::super) const READ: u8 = 5;
-    pub(in super::super) const WRITE: u8 = 6;
-    pub(in super::super) const LSTAT: u8 = 7;
-    pub(in super::super) const SETSTAT: u8 = 9;
-    pub(in super::super) const FSETSTAT: u8 = 10;
-    pub(in super::super) const OPENDIR: u8 = 11;
-    pub(in super::super) const READDIR: u8 = 12;
-    pub(in super::super) const REMOVE: u8 = 13;
-    pub(in super::super) const MKDIR: u8 = 14;
-    pub(in super::super) const RMDIR: u8 = 15;
-    pub(in super::super) const REALPATH: u8 = 16;
-    pub(in super::super) const RENAME: u8 = 18;
-    pub(in super::super) const READLINK: u8 = 19;
-    pub(in super::super) const SYMLINK: u8 = 20;
-    pub(in super::super) const EXTENDED: u8 = 200;
+pub(in crate::world) mod op {
+    pub(in crate::world) const INIT: u8 = 1;
+    pub(in crate::world) const OPEN: u8 = 3;
+    pub(in crate::world) const CLOSE: u8 = 4;
+    pub(in crate::world) const READ: u8 = 5;
+    pub(in crate::world) const WRITE: u8 = 6;
+    pub(in crate::world) const LSTAT: u8 = 7;
+    pub(in crate::world) const SETSTAT: u8 = 9;
+    pub(in crate::world) const FSETSTAT: u8 = 10;
+    pub(in crate::world) const OPENDIR: u8 = 11;
+    pub(in crate::world) const READDIR: u8 = 12;
+    pub(in crate::world) const REMOVE: u8 = 13;
+    pub(in crate::world) const MKDIR: u8 = 14;
+    pub(in crate::world) const RMDIR: u8 = 15;
+    pub(in crate::world) const REALPATH: u8 = 16;
+    pub(in crate::world) const STAT: u8 = 17;
+    pub(in crate::world) const RENAME: u8 = 18;
+    pub(in crate::world) const READLINK: u8 = 19;
+    pub(in crate::world) const SYMLINK: u8 = 20;
+    pub(in crate::world) const EXTENDED: u8 = 200;
 }
 
 /// How a file is opened.
-pub(super) mod access {
-    pub(in super::super) const READ: u32 = 0x01;
-    pub(in super::super) const WRITE: u32 = 0x02;
-    pub(in super::super) const CREATE: u32 = 0x08;
-    pub(in super::super) const EXCLUSIVE: u32 = 0x20;
+pub(in crate::world) mod access {
+    pub(in crate::world) const READ: u32 = 0x01;
+    pub(in crate::world) const WRITE: u32 = 0x02;
+    pub(in crate::world) const CREATE: u32 = 0x08;
+    pub(in crate::world) const EXCLUSIVE: u32 = 0x20;
 }
 
 /// What a status says.
-pub(super) mod status {
-    pub(in super::super) const OK: u32 = 0;
-    pub(in super::super) const EOF: u32 = 1;
-    pub(in super::super) const NO_SUCH_FILE: u32 = 2;
-    pub(in super::super) const PERMISSION_DENIED: u32 = 3;
-    pub(in super::super) const FAILURE: u32 = 4;
-    pub(in super::super) const OP_UNSUPPORTED: u32 = 8;
+pub(in crate::world) mod status {
+    pub(in crate::world) const OK: u32 = 0;
+    pub(in crate::world) const EOF: u32 = 1;
+    pub(in crate::world) const NO_SUCH_FILE: u32 = 2;
+    pub(in crate::world) const PERMISSION_DENIED: u32 = 3;
+    pub(in crate::world) const FAILURE: u32 = 4;
+    pub(in crate::world) const OP_UNSUPPORTED: u32 = 8;
 }
 
 /// What is known of a file; what is none is not sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Attrs {
-    pub(super) size: Option<u64>,
-    pub(super) owner: Option<(u32, u32)>,
+pub(in crate::world) struct Attrs {
+    pub(in crate::world) size: Option<u64>,
+    pub(in crate::world) owner: Option<(u32, u32)>,
     /// With the type bits of stat(2) when a server says it.
-    pub(super) mode: Option<u32>,
-    pub(super) mtime: Option<u32>,
+    pub(in crate::world) mode: Option<u32>,
+    pub(in crate::world) mtime: Option<u32>,
 }
 
 /// What a server says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Reply {
+pub(in crate::world) enum Reply {
     Version { extensions: Vec<(Vec<u8>, Vec<u8>)> },
     Status { code: u32, message: String },
     Handle(Vec<u8>),
@@ -71,10 +72,10 @@ pub(super) enum Reply {
 }
 
 /// A request on its way: its length, kind and number come first.
-pub(super) struct Request(Vec<u8>);
+pub(in crate::world) struct Request(Vec<u8>);
 
 impl Request {
-    pub(super) fn new(kind: u8) -> Self {
+    pub(in crate::world) fn new(kind: u8) -> Self {
         let mut bytes = Vec::with_capacity(128);
         bytes.extend_from_slice(&[0; 4]);
         bytes.push(kind);
@@ -82,28 +83,28 @@ impl Request {
         Self(bytes)
     }
 
-    pub(super) fn extended(name: &str) -> Self {
+    pub(in crate::world) fn extended(name: &str) -> Self {
         Self::new(op::EXTENDED).string(name.as_bytes())
     }
 
-    pub(super) fn number(mut self, number: u32) -> Self {
+    pub(in crate::world) fn number(mut self, number: u32) -> Self {
         self.0.extend_from_slice(&number.to_be_bytes());
         self
     }
 
-    pub(super) fn long(mut self, number: u64) -> Self {
+    pub(in crate::world) fn long(mut self, number: u64) -> Self {
         self.0.extend_from_slice(&number.to_be_bytes());
         self
     }
 
-    pub(super) fn string(self, bytes: &[u8]) -> Self {
+    pub(in crate::world) fn string(self, bytes: &[u8]) -> Self {
         // Paths are bounded by RelPath, data by the packet length: neither comes near 4 GiB.
         let mut request = self.number(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
         request.0.extend_from_slice(bytes);
         request
     }
 
-    pub(super) fn attrs(self, attrs: &Attrs) -> Self {
+    pub(in crate::world) fn attrs(self, attrs: &Attrs) -> Self {
         let flags = u32::from(attrs.size.is_some())
             | u32::from(attrs.owner.is_some()) << 1
             | u32::from(attrs.mode.is_some()) << 2
@@ -126,7 +127,7 @@ impl Request {
     }
 
     /// The packet with this number, ready to be sent. INIT has the version where others have their number.
-    pub(super) fn packet(mut self, id: u32) -> Vec<u8> {
+    pub(in crate::world) fn packet(mut self, id: u32) -> Vec<u8> {
         let length = u32::try_from(self.0.len() - 4).unwrap_or(u32::MAX);
         self.0[..4].copy_from_slice(&length.to_be_bytes());
         self.0[5..9].copy_from_slice(&id.to_be_bytes());
@@ -135,7 +136,7 @@ impl Request {
 }
 
 /// Reads a packet without its length: the number of the request it answers, and the answer. None if it is no packet of version 3.
-pub(super) fn parse(packet: &[u8]) -> Option<(u32, Reply)> {
+pub(in crate::world) fn parse(packet: &[u8]) -> Option<(u32, Reply)> {
     let mut fields = Fields(packet);
     let kind = fields.byte()?;
     let id = fields.u32()?;

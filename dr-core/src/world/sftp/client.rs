@@ -23,21 +23,21 @@ const PLAIN_CHUNK_BYTES: u32 = 32 * 1024;
 const PLAIN_HANDLES: usize = 64;
 
 /// A channel that speaks SFTP.
-pub(super) struct Client {
+pub(in crate::world) struct Client {
     queue: mpsc::Sender<Vec<u8>>,
     waiting: Arc<Waiting>,
     tasks: [JoinHandle<()>; 2],
     extensions: Vec<Vec<u8>>,
-    pub(super) limits: Limits,
-    pub(super) crossed: Crossed,
+    pub(in crate::world) limits: Limits,
+    pub(in crate::world) crossed: Crossed,
 }
 
 /// What one request may ask for, in bytes, and how many handles may be open.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) read: u32,
-    pub(super) write: u32,
-    pub(super) handles: usize,
+pub(in crate::world) struct Limits {
+    pub(in crate::world) read: u32,
+    pub(in crate::world) write: u32,
+    pub(in crate::world) handles: usize,
 }
 
 /// Who waits for which answer; none once the channel has ended.
@@ -51,7 +51,7 @@ struct Slots {
 
 /// What a server answered instead of what was asked for.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(in crate::world) enum Fault {
     /// A status, with the server's own words.
     Status { code: u32, message: String },
     /// The channel ended.
@@ -64,7 +64,7 @@ pub(super) enum Fault {
 
 impl Client {
     /// Agrees on version 3 and on what may be asked for.
-    pub(super) async fn open<S>(stream: S) -> Result<Self>
+    pub(in crate::world) async fn open<S>(stream: S) -> Result<Self>
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
@@ -80,13 +80,16 @@ impl Client {
         let (read, write) = (PLAIN_CHUNK_BYTES, PLAIN_CHUNK_BYTES);
         let limits = Limits { read, write, handles: PLAIN_HANDLES };
         let mut client = Self { queue, waiting, tasks, extensions: vec![], limits, crossed };
-        let operation = || "begin SFTP".to_owned();
         let _ = client.queue.send(Request::new(op::INIT).packet(3)).await;
-        let Ok(Ok(Reply::Version { extensions })) = tokio::time::timeout(ANSWER_WITHIN, agreed).await else {
-            let why = "the other side did not answer as an SFTP server does";
-            return Err(Error::new(ErrorKind::Protocol, operation(), why).hint(
-                "check the line 'Subsystem sftp' in its sshd_config, and that its login shell prints nothing",
-            ));
+        let extensions = match tokio::time::timeout(ANSWER_WITHIN, agreed).await {
+            Ok(Ok(Reply::Version { extensions })) => extensions,
+            Err(_) => return Err(Fault::Silent.error("begin SFTP")),
+            Ok(_) => {
+                let why = "the other side did not answer as an SFTP server does";
+                return Err(Error::new(ErrorKind::Protocol, "begin SFTP", why).hint(
+                    "check the line 'Subsystem sftp' in its sshd_config, and that its login shell prints nothing",
+                ));
+            }
         };
         client.extensions = extensions.into_iter().map(|(name, _)| name).collect();
         if client.offers("limits@openssh.com")
@@ -98,17 +101,17 @@ impl Client {
     }
 
     /// Whether the server said that it knows an extension.
-    pub(super) fn offers(&self, extension: &str) -> bool {
+    pub(in crate::world) fn offers(&self, extension: &str) -> bool {
         self.extensions.iter().any(|name| name == extension.as_bytes())
     }
 
     /// Sends a request and waits for its answer.
-    pub(super) async fn ask(&self, request: Request) -> Result<Reply, Fault> {
+    pub(in crate::world) async fn ask(&self, request: Request) -> Result<Reply, Fault> {
         self.send(request).await?.answer().await
     }
 
     /// Sends a request; its answer can be waited for later. What is sent one after the other is done one after the other.
-    pub(super) async fn send(&self, request: Request) -> Result<Pending, Fault> {
+    pub(in crate::world) async fn send(&self, request: Request) -> Result<Pending, Fault> {
         let (answer, pending) = oneshot::channel();
         let id = {
             let mut waiting = self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,18 +125,18 @@ impl Client {
     }
 
     /// As [`Self::ask`], where the only good answer is "done".
-    pub(super) async fn done(&self, request: Request) -> Result<(), Fault> {
+    pub(in crate::world) async fn done(&self, request: Request) -> Result<(), Fault> {
         self.send(request).await?.done().await
     }
 
-    pub(super) async fn handle(&self, request: Request) -> Result<Vec<u8>, Fault> {
+    pub(in crate::world) async fn handle(&self, request: Request) -> Result<Vec<u8>, Fault> {
         match self.ask(request).await? {
             Reply::Handle(handle) => Ok(handle),
             _ => Err(Fault::Protocol),
         }
     }
 
-    pub(super) async fn attrs(&self, request: Request) -> Result<Attrs, Fault> {
+    pub(in crate::world) async fn attrs(&self, request: Request) -> Result<Attrs, Fault> {
         match self.ask(request).await? {
             Reply::Attrs(attrs) => Ok(attrs),
             _ => Err(Fault::Protocol),
@@ -141,7 +144,7 @@ impl Client {
     }
 
     /// The names of an answer; none at the end.
-    pub(super) async fn names(&self, request: Request) -> Result<Vec<(Vec<u8>, Attrs)>, Fault> {
+    pub(in crate::world) async fn names(&self, request: Request) -> Result<Vec<(Vec<u8>, Attrs)>, Fault> {
         match self.ask(request).await {
             Ok(Reply::Names(names)) => Ok(names),
             Err(Fault::Status { code: status::EOF, .. }) => Ok(vec![]),
@@ -150,8 +153,40 @@ impl Client {
         }
     }
 
+    /// Reads so much or up to the end: a server may give less than it was asked for.
+    pub(in crate::world) async fn read(
+        &self,
+        handle: &[u8],
+        offset: u64,
+        length: u32,
+    ) -> Result<Vec<u8>, Fault> {
+        let mut bytes = Vec::new();
+        loop {
+            let at = offset + bytes.len() as u64;
+            let missing = length.saturating_sub(u32::try_from(bytes.len()).unwrap_or(length));
+            if missing == 0 {
+                return Ok(bytes);
+            }
+            match self.ask(Request::new(op::READ).string(handle).long(at).number(missing)).await {
+                Ok(Reply::Data(data)) if !data.is_empty() && data.len() <= missing as usize => {
+                    bytes.extend(data);
+                }
+                Err(Fault::Status { code: status::EOF, .. }) => return Ok(bytes),
+                Ok(_) => return Err(Fault::Protocol),
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
+    /// The path with every symbolic link on it followed; it begins with a slash.
+    pub(in crate::world) async fn real_path(&self, path: &[u8]) -> Result<Vec<u8>, Fault> {
+        let names = self.names(Request::new(op::REALPATH).string(path)).await?;
+        let first = names.into_iter().next().map(|(name, _)| name);
+        first.filter(|name| name.starts_with(b"/")).ok_or(Fault::Protocol)
+    }
+
     /// Sends a request whose answer nobody needs.
-    pub(super) async fn post(&self, request: Request) {
+    pub(in crate::world) async fn post(&self, request: Request) {
         let _ = self.send(request).await;
     }
 }
@@ -164,10 +199,10 @@ impl Drop for Client {
 }
 
 /// An answer that is on its way.
-pub(super) struct Pending(oneshot::Receiver<Reply>);
+pub(in crate::world) struct Pending(oneshot::Receiver<Reply>);
 
 impl Pending {
-    pub(super) async fn answer(self) -> Result<Reply, Fault> {
+    pub(in crate::world) async fn answer(self) -> Result<Reply, Fault> {
         match tokio::time::timeout(ANSWER_WITHIN, self.0).await {
             Err(_) => Err(Fault::Silent),
             Ok(Err(_)) => Err(Fault::Lost),
@@ -178,7 +213,7 @@ impl Pending {
         }
     }
 
-    pub(super) async fn done(self) -> Result<(), Fault> {
+    pub(in crate::world) async fn done(self) -> Result<(), Fault> {
         match self.answer().await? {
             Reply::Status { .. } => Ok(()),
             _ => Err(Fault::Protocol),
