@@ -39,6 +39,8 @@ mod port;
 mod process;
 pub mod proxy;
 mod server;
+#[path = "../simulate/mod.rs"]
+pub mod simulate;
 mod small;
 mod ssh_host;
 mod sshd;

@@ -45,6 +45,9 @@ pub enum Mode {
 pub struct Picture {
     /// The configured observers.
     pub panel: Panel,
+    /// The failure domain that the site would move to, if its observers are to have one vote together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beneficiary: Option<String>,
     /// What they said, in whatever order it came; older votes may still be among them.
     pub votes: Vec<Received>,
     /// What the guards saw, quorum and hold-down aside: those are worked out here.
@@ -65,6 +68,7 @@ impl Picture {
     pub fn new(panel: Panel, mode: Mode) -> Self {
         Self {
             panel,
+            beneficiary: None,
             votes: vec![],
             guards: vec![],
             mode,
@@ -118,7 +122,7 @@ pub enum Decision {
 /// assert!(matches!(decide(&picture, Tick::default()), Decision::Stay { .. }), "nobody has voted");
 /// ```
 pub fn decide(picture: &Picture, now: Tick) -> Decision {
-    let tally = Tally::of(&picture.panel, &picture.votes, now);
+    let tally = Tally::toward(&picture.panel, picture.beneficiary.as_deref(), &picture.votes, now);
     let why = tally.explain();
     if !tally.is_down() {
         return Decision::Stay { why };
@@ -244,6 +248,20 @@ mod tests {
         assert!(Panel::new(vec![]).is_err());
         let json = serde_json::to_string(&[observer.clone(), observer]).unwrap();
         assert!(serde_json::from_str::<Panel>(&json).is_err(), "from a file too");
+    }
+
+    #[test]
+    fn those_who_gain_have_one_vote_together() {
+        let panel = panel(&[("a", "uk"), ("b", "us"), ("c", "us"), ("d", "us"), ("e", "nl")]);
+        let mut votes = vec![vote("b", 1, DOWN, 0), vote("c", 1, DOWN, 0), vote("d", 1, DOWN, 0)];
+        votes.push(vote("e", 1, DOWN, 0));
+        let mut picture = Picture { votes, ..Picture::new(panel, Mode::Auto) };
+        assert_eq!(word(&decide(&picture, NOW)), "move", "4 of 5");
+        picture.beneficiary = Some("us".to_owned());
+        let Decision::Stay { why } = decide(&picture, NOW) else { panic!("2 of 5, really") };
+        assert!(why.contains("3 of them gain by a move and have one vote together"), "{why}");
+        picture.votes.push(vote("a", 1, DOWN, 0));
+        assert_eq!(word(&decide(&picture, NOW)), "move", "three of five that count");
     }
 
     fn down_picture() -> Picture {

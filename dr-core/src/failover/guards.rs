@@ -62,7 +62,7 @@ impl GuardName {
 /// assert_eq!(guard.explanation, "us answers in 1.2 ms");
 /// assert!(guard.finding(&"shop".parse().unwrap()).is_none());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Guard {
     /// Which guard.

@@ -9,6 +9,7 @@ mod decide;
 mod guards;
 mod health;
 mod mirrored;
+mod seat;
 mod sight;
 mod tenure;
 mod votes;
@@ -17,6 +18,11 @@ pub use decide::{Decision, Mode, Picture, decide};
 pub use guards::{Guard, GuardName};
 pub use health::{Condition, Health};
 pub use mirrored::{LastMirror, RecordMirror, last_mirror_path};
+pub use seat::{
+    Action, Approval, Asked, Charter, Drill, Frozen, Handover, Held, Input, Kept, Lease, Looked, Maintenance,
+    Mandate, Mark, Order, Outlook, Phase, Raising, Seat, Seen, Serving, Stage, Swap, Terms, Times, Until,
+    Warrant, Watched, step,
+};
 pub use sight::{DownKind, Sight};
 pub use tenure::{Expect, Raise, Role, RoleChange, Standing, Tenure, standing_path, tenure_owner};
 pub use votes::{Observer, Panel, Received, Tally, Verdict, Vote};

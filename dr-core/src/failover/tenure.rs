@@ -144,7 +144,7 @@ impl std::fmt::Display for Role {
 /// let standing = Standing { role: Role::Standby, epoch: Epoch(2) };
 /// assert_eq!(serde_json::to_string(&standing).unwrap(), r#"{"role":"standby","epoch":2}"#);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Standing {
     /// What it is for the site.

@@ -39,7 +39,7 @@ pub enum Verdict {
 /// let text = serde_json::to_string(&vote).unwrap();
 /// assert_eq!(text, r#"{"observer":"nl","sequence":7,"verdict":"up","valid_for":"3s"}"#);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Vote {
     /// Who says it.
@@ -63,7 +63,7 @@ pub struct Vote {
 /// assert!(received.is_fresh(Tick(Duration::from_secs(12))));
 /// assert!(!received.is_fresh(Tick(Duration::from_secs(14))));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Received {
     /// The vote.
@@ -139,6 +139,12 @@ impl Panel {
     pub fn len(&self) -> usize {
         self.0.len()
     }
+
+    /// Whether it is one of them.
+    #[must_use]
+    pub fn contains(&self, observer: &ObserverId) -> bool {
+        self.0.contains_key(observer)
+    }
 }
 
 impl TryFrom<Vec<Observer>> for Panel {
@@ -175,6 +181,8 @@ pub struct Tally {
     pub unheard: BTreeSet<ObserverId>,
     /// From how many failure domains it is seen down.
     pub domains: usize,
+    /// How many of those who say down are left out: they gain by a move, and have one vote together.
+    pub interested: usize,
     /// How many of the configured observers are more than half.
     pub majority: usize,
 }
@@ -183,13 +191,22 @@ impl Tally {
     /// Counts. Of each configured observer only its newest vote counts, and only while it holds; in whatever order they came.
     #[must_use]
     pub fn of(panel: &Panel, votes: &[Received], now: Tick) -> Self {
+        Self::toward(panel, None, votes, now)
+    }
+
+    /// Counts, where a move would go to a host in the failure domain `beneficiary`: however many observers are there, they have
+    /// one vote for a move together.
+    #[must_use]
+    pub fn toward(panel: &Panel, beneficiary: Option<&str>, votes: &[Received], now: Tick) -> Self {
         let mut tally = Self { majority: panel.majority(), ..Self::default() };
         let mut domains = BTreeSet::new();
+        let mut gain = 0_usize;
         for (observer, domain) in &panel.0 {
             let who = match verdict_of(observer, votes, now) {
                 Some(Verdict::Down { kind }) => {
                     tally.down.insert(observer.clone(), kind);
                     domains.insert(domain);
+                    gain += usize::from(beneficiary == Some(domain));
                     continue;
                 }
                 Some(Verdict::Up) => &mut tally.up,
@@ -199,6 +216,7 @@ impl Tally {
             who.insert(observer.clone());
         }
         tally.domains = domains.len();
+        tally.interested = gain.saturating_sub(1);
         tally
     }
 
@@ -206,7 +224,7 @@ impl Tally {
     /// sees it up.
     #[must_use]
     pub fn is_down(&self) -> bool {
-        self.down.len() >= self.majority && self.domains >= 2 && self.up.is_empty()
+        self.down.len() - self.interested >= self.majority && self.domains >= 2 && self.up.is_empty()
     }
 
     /// In words: who says what, and what is missing.
@@ -217,6 +235,9 @@ impl Tally {
             let who: Vec<String> =
                 self.down.iter().map(|(who, kind)| format!("{who} ({})", kind.words())).collect();
             said.push(format!("down by {}", who.join(", ")));
+        }
+        if self.interested > 0 {
+            said.push(format!("{} of them gain by a move and have one vote together", self.interested + 1));
         }
         for (what, who) in [("up", &self.up), ("blind", &self.blind), ("in doubt or silent", &self.unheard)] {
             if !who.is_empty() {
