@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::generation::understood;
 use crate::port::Port;
 use crate::server::{Program, Server, directory, text};
 use crate::sshd::{greets, hash, host_key, sshd_in_place};
@@ -38,7 +39,7 @@ impl SshHost {
     /// The password of every account.
     pub const PASSWORD: &'static str = "correct horse";
 
-    /// Starts one with this `/etc/ssh/sshd_config`, and these files in `/etc/ssh/sshd_config.d`.
+    /// Starts one with this `/etc/ssh/sshd_config`, as its generation can have it ([`understood`]), and these files in `/etc/ssh/sshd_config.d`.
     #[must_use]
     pub fn start(config: &str, drop_ins: &[(&str, &str)]) -> Self {
         assert!(crate::Sshd::has_own_accounts(), "needs root and the right to make a mount namespace");
@@ -49,7 +50,7 @@ impl SshHost {
         }
         make_dir(&at.join("ssh/sshd_config.d"), 0o755, 0);
         make_dir(&at.join("run/sshd"), 0o755, 0);
-        fs::write(at.join("ssh/sshd_config"), config).expect("sshd_config");
+        fs::write(at.join("ssh/sshd_config"), understood(config)).expect("sshd_config");
         for (name, content) in drop_ins {
             fs::write(at.join("ssh/sshd_config.d").join(name), content).expect("a drop-in");
         }

@@ -202,14 +202,17 @@ fn a_host_is_locked_down_and_opened_again() {
     dr(10, &["keys", "lock-down", &root, "--account", "ann"]).has(&["ann", "dr keys install"]);
     host.authorize("ann", &fs::read_to_string(&public).unwrap());
     let lock = ["keys", "lock-down", &root, "--account", "ann"];
-    let drop_in = host.file("/etc/ssh/sshd_config.d/00-dr-lock-down.conf");
+    let place = if dr_tests::sshd_includes() { "sshd_config.d/00-dr-lock-down.conf" } else { "sshd_config" };
+    let place = host.file(&format!("/etc/ssh/{place}"));
+    let locks =
+        || fs::read_to_string(&place).is_ok_and(|text| text.contains("KbdInteractiveAuthentication no"));
     dr(0, &[&lock[..], &["-n"]].concat()).has(&["dead-man's switch", "+ PasswordAuthentication no"]);
-    assert!(!drop_in.exists(), "a dry run changes nothing");
+    assert!(!locks(), "a dry run changes nothing");
     dr(0, &lock);
-    assert!(drop_in.exists());
+    assert!(locks());
     dr(0, &lock).has(&["nothing to do"]);
     dr(0, &["keys", "unlock", &root]);
-    assert!(!drop_in.exists());
+    assert!(!locks());
 
     let next = desk.path("next");
     desk.exits(0, &["keys", "generate", &next, "--no-passphrase"]);

@@ -29,7 +29,7 @@ fn found<'a>(findings: &'a [Finding], code: Code, subject: &str) -> &'a Finding 
 
 #[tokio::test]
 async fn a_host_tells_who_can_log_in_as_whom() {
-    let config = "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\nKbdInteractiveAuthentication no\nSubsystem sftp internal-sftp\n\
+    let config = "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\nKbdInteractiveAuthentication no\nChallengeResponseAuthentication no\nSubsystem sftp internal-sftp\n\
                   AuthorizedKeysFile .ssh/authorized_keys /etc/ssh/keys/%u\nMatch User ben\n  PasswordAuthentication no\n";
     let (host, desk) = (SshHost::start(config, &[]), Desk::new());
     let (mine, other, weak) =

@@ -81,7 +81,9 @@ async fn the_whole_walk_by_name() {
         let done: Done =
             caller.call(verb, if verb == "unlock" { json!({"remote": there}) } else { lock.clone() }).await;
         assert_eq!(done.outcome, Some(Outcome::New), "{verb}: {done:?}");
-        let locked = host.file("/etc/ssh/sshd_config.d/00-dr-lock-down.conf").exists();
+        let files = ["/etc/ssh/sshd_config.d/00-dr-lock-down.conf", "/etc/ssh/sshd_config"];
+        let locks = |text: String| text.contains("\nKbdInteractiveAuthentication no");
+        let locked = files.iter().any(|file| fs::read_to_string(host.file(file)).is_ok_and(locks));
         assert_eq!(locked, verb == "lock_down");
     }
     let planned: Done =

@@ -105,6 +105,17 @@ async fn switch_is_quiet(host: &SshHost) {
 /// Hosts at a time: most of it is waiting for switches.
 const LANES: usize = 4;
 
+/// Whether a run has come to its end undisturbed. On a machine that is busy enough even that one is overtaken by its switch: then it is run again.
+fn is_through(whole: Option<&Applied>, ends: &[Outcome], calls: &mut usize) -> bool {
+    if whole.is_none() {
+        *calls += LANES;
+        return false;
+    }
+    let overtaken = ends.iter().rev().take_while(|end| **end == Outcome::Old).count();
+    assert!(overtaken < 20, "its switch is always faster: {ends:?}");
+    ends.last() == Some(&Outcome::New)
+}
+
 /// Of all the ends, each is wholly one or the other, and the run that nobody disturbed ends new.
 fn ends_are_whole(ends: &[Vec<Outcome>]) {
     let all = || ends.iter().flatten();
@@ -155,12 +166,10 @@ async fn revoking(mut calls: usize) -> Vec<Outcome> {
             assert_eq!(undone.outcome, Outcome::Old, "after {calls} calls: {undone:?}");
         }
         assert_eq!(files(), before, "after {calls} calls: {done:?}");
-        if whole.is_some() {
-            break;
+        if is_through(whole.as_ref(), &ends, &mut calls) {
+            return ends;
         }
-        calls += LANES;
     }
-    ends
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,13 +200,11 @@ async fn locking(mut calls: usize) -> Vec<Outcome> {
             let undone = scene.toolkit.undo(run, "test", &Control::silent()).await.unwrap();
             assert_eq!(undone.outcome, Outcome::Old, "after {calls} calls: {undone:?}");
         }
-        assert_eq!(scene.config(), (lock_down::USUAL.to_owned(), None), "after {calls} calls: {done:?}");
-        if whole.is_some() {
-            break;
+        assert_eq!(scene.config(), (lock_down::usual(), None), "after {calls} calls: {done:?}");
+        if is_through(whole.as_ref(), &ends, &mut calls) {
+            return ends;
         }
-        calls += LANES;
     }
-    ends
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,9 +235,8 @@ async fn certifying(mut calls: usize) -> Vec<Outcome> {
             assert_eq!(undone.outcome, Outcome::Old, "after {calls} calls: {undone:?}");
         }
         assert_eq!(scene.files(), before, "after {calls} calls: {done:?}");
-        if whole.is_some() {
+        if is_through(whole.as_ref(), &ends, &mut calls) {
             return ends;
         }
-        calls += LANES;
     }
 }

@@ -285,7 +285,9 @@ async fn old_or_new_when_cut(sftp: bool) {
         fs::write(&file, &old).unwrap();
         for name in names(&sshd.home().join("d")).iter().filter(|name| *name != "file") {
             assert!(name.starts_with("file.dr-"), "{name}");
-            fs::remove_file(sshd.home().join("d").join(name)).unwrap();
+            // Whatever is still at work there, now that the line is cut, may be faster.
+            let removed = fs::remove_file(sshd.home().join("d").join(name));
+            assert!(removed.is_ok() || !sshd.home().join("d").join(name).exists());
         }
         limit = if limit == usize::MAX { whole } else { limit };
         if limit < 2500 {
