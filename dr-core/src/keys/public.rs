@@ -91,7 +91,7 @@ impl PublicKey {
     }
 
     /// The number of fields in the blob of a kind of key, its name included.
-    pub(super) fn fields_of(kind: &str) -> Option<usize> {
+    pub(crate) fn fields_of(kind: &str) -> Option<usize> {
         KINDS.iter().find(|known| known.0 == kind).map(|known| known.1)
     }
 

@@ -284,6 +284,8 @@ fn what_is_wrong_with_a_file_is_said() {
     let other = fs::read_to_string(desk.key("other", &[])).unwrap();
     let converted = run(Command::new("ssh-keygen").args(["-e", "-m", "RFC4716", "-f"]).arg(&path));
     let pem = run(Command::new("openssl").args(["genpkey", "-algorithm", "x25519"]));
+    // A kind that is not known here, as those of OpenSSH 10.5 for the quantum computers to come.
+    let next = renamed(&body(&good));
     let dear = fs::read_to_string(desk.key("dear", &["-N", WORD, "-a", "1"])).unwrap();
     let cases: Vec<(&str, String, ErrorKind, &[&str])> = vec![
         ("empty", String::new(), ErrorKind::Corrupt, &["empty", "backup"]),
@@ -297,6 +299,7 @@ fn what_is_wrong_with_a_file_is_said() {
         ("mixed", mixed(&good, &other), ErrorKind::Corrupt, &["belongs to another key"]),
         ("letters", good.replace('a', "b"), ErrorKind::Corrupt, &["damaged"]),
         ("other end", good.replace("END OPENSSH", "END RSA"), ErrorKind::Corrupt, &["damaged"]),
+        ("next", armoured(&next), ErrorKind::Unsupported, &["kind ssh-ed26619", "ed25519 key"]),
         ("exotic", pem, ErrorKind::Unsupported, &["1.3.101.110", "ed25519"]),
         ("dear", with_rounds(&dear, u32::MAX), ErrorKind::Refused, &["4294967295 rounds of bcrypt"]),
         ("long", "x".repeat(3 << 20), ErrorKind::Usage, &["no private key"]),
@@ -331,6 +334,15 @@ fn body(text: &str) -> Vec<u8> {
     data_encoding::BASE64.decode(body.as_bytes()).unwrap()
 }
 
+/// The same file, but for the name of the kind of key in it.
+fn renamed(bytes: &[u8]) -> Vec<u8> {
+    let (mut bytes, name) = (bytes.to_vec(), b"ssh-ed25519");
+    while let Some(at) = bytes.windows(name.len()).position(|window| window == name) {
+        bytes[at..at + name.len()].copy_from_slice(b"ssh-ed26619");
+    }
+    bytes
+}
+
 fn armoured(bytes: &[u8]) -> String {
     let body = data_encoding::BASE64.encode(bytes);
     format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{body}\n-----END OPENSSH PRIVATE KEY-----\n")
@@ -360,9 +372,12 @@ async fn a_key_of_every_kind_logs_in_and_signs_certificates() {
         let path = desk.path(&kind.to_string());
         SecretKey::generate_kind(kind, "ours").unwrap().save_new(&path, None).unwrap();
         sshd.authorize(&public(&path));
-        log_in(access(&sshd, &path), &remote(&sshd))
-            .await
-            .unwrap_or_else(|error| panic!("{kind}: {error:?}"));
+        let first = log_in(access(&sshd, &path), &remote(&sshd)).await;
+        if !dr_tests::sshd_takes(arguments[1]) {
+            fails(first, ErrorKind::Authentication, &["refused"]);
+            continue;
+        }
+        first.unwrap_or_else(|error| panic!("{kind}: {error:?}"));
         let theirs = desk.key(&format!("{kind}-theirs"), arguments);
         fails(log_in(access(&sshd, &theirs), &remote(&sshd)).await, ErrorKind::Authentication, &["refused"]);
         let authority = dr_core::world::ssh::Authority::load(&path, None).await.unwrap();

@@ -38,6 +38,10 @@ pub(super) fn ssh(operation: impl Into<String>, error: russh::Error) -> Error {
     Error::new(kind, operation, message).hint(hint).caused_by(error)
 }
 
+/// SFTP has no words for it (draft-ietf-secsh-filexfer-02 section 7).
+const UNSAID: &str =
+    "the host does not say why: its disk may be full, over quota, or mounted read-only; look there";
+
 const LOST: &str = "look at the host and the line; sshd also cuts off addresses with many failed logins (PerSourcePenalties) \
                     for a while";
 
@@ -48,7 +52,10 @@ pub(super) fn sftp(operation: impl Into<String>, fault: Fault) -> Error {
         Fault::Silent => {
             Error::new(ErrorKind::Unreachable, operation, "the host did not answer in time").hint(LOST)
         }
-        fault => fault.error(operation),
+        fault => {
+            let error = fault.error(operation);
+            if error.kind() == ErrorKind::Io { error.hint(UNSAID) } else { error }
+        }
     }
 }
 

@@ -176,7 +176,7 @@ pub(super) fn public_of(path: &Path) -> Result<PublicKey> {
             let container = openssh::Container::parse(&block.bytes)?;
             // What is not encrypted is read whole: the comment is in there.
             if container.is_encrypted() {
-                return PublicKey::from_blob(container.public).ok_or(Bad::Damaged);
+                return container.key();
             }
         }
         if block.is_encrypted() {

@@ -43,8 +43,18 @@ impl<'a> Container<'a> {
         self.cipher != Cipher::None
     }
 
+    /// The public half; of a kind that is not known here, the kind.
+    pub(super) fn key(&self) -> Result<PublicKey, Bad> {
+        PublicKey::from_blob(self.public).ok_or_else(|| {
+            let kind = Fields(self.public).string().and_then(|kind| std::str::from_utf8(kind).ok());
+            let kind = kind.filter(|kind| kind.bytes().all(|byte| byte.is_ascii_graphic()));
+            let unknown = kind.filter(|kind| !kind.is_empty() && PublicKey::fields_of(kind).is_none());
+            unknown.map_or(Bad::Damaged, |kind| Bad::Kind(kind.chars().take(60).collect()))
+        })
+    }
+
     pub(super) fn open(&self, passphrase: Option<&str>) -> Result<Found, Bad> {
-        usable(&PublicKey::from_blob(self.public).ok_or(Bad::Damaged)?)?;
+        usable(&self.key()?)?;
         let mut private = Zeroizing::new(self.private.to_vec());
         if self.is_encrypted() {
             self.decrypt(&mut private, passphrase.ok_or(Bad::Locked)?)?;
