@@ -19,6 +19,13 @@ use dr_core::{Error, ErrorKind};
 use args::Cli;
 use console::Console;
 
+/// Private keys and passphrases are in this process's memory: where it dies, nothing of it goes to a disk.
+fn forbid_core_dumps() {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    // Whoever may not even lower a limit is confined by somebody who set it.
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+}
+
 /// Runs the command with these arguments (the first is the program's name) and gives its exit code.
 pub fn main<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>) -> u8 {
     let cli = match Cli::try_parse_from(args) {
@@ -29,6 +36,7 @@ pub fn main<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>) -> u8 
             return if why.use_stderr() { ErrorKind::Usage.code() } else { 0 };
         }
     };
+    forbid_core_dumps();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(why) => {

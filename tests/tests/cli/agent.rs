@@ -67,7 +67,7 @@ fn an_agent_is_told_keys_lists_them_and_forgets_them() {
     let (curve, _) = scene.key("curve", &["--type", "ecdsa-p384", "--no-passphrase"]);
 
     let dry = scene.exits(0, &["keys", "agent", "add", &plain, "--dry-run"]);
-    dry.has(&["(dry run)", &fingerprint]);
+    dry.has(&["would hold", &fingerprint]);
     assert!(scene.listed().contains("no identities"), "a dry run changes nothing");
     scene.exits(0, &["keys", "agent", "add", &plain, "--for", "8h"]).has(&["the agent holds", &fingerprint]);
     scene.exits(2, &["keys", "agent", "add", &locked]).has(&["encrypted"]);
@@ -95,7 +95,7 @@ fn an_agent_is_told_keys_lists_them_and_forgets_them() {
         scene.desk.command(&[&list[..], &["--json"]].concat()).env("SSH_AUTH_SOCK", &scene.socket).output();
     let value: serde_json::Value = serde_json::from_slice(&said.unwrap().stdout).unwrap();
     let keys = value["result"]["keys"].as_array().unwrap();
-    assert_eq!((keys.len(), &keys[1]["key"]), (3, &serde_json::json!(locked_fingerprint)), "{value}");
+    assert_eq!((keys.len(), &keys[1]["fingerprint"]), (3, &serde_json::json!(locked_fingerprint)), "{value}");
     assert_eq!(
         (&keys[2]["algorithm"], &keys[2]["bits"]),
         (&"ecdsa-sha2-nistp384".into(), &384.into()),
@@ -142,4 +142,21 @@ fn an_authority_in_the_agent_signs_while_its_file_is_in_a_safe() {
     assert_eq!(last(&listed, "result")["issued"].as_array().unwrap().len(), 2);
     // By its file it cannot sign any more, and that says so.
     scene.exits(2, &sign[..sign.len() - 1]).has(&["public half"]);
+}
+
+/// What has private keys in its memory leaves none of it on a disk when it dies.
+#[test]
+fn a_command_that_dies_leaves_no_core() {
+    let desk = Desk::new();
+    let socket = desk.path("silent");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let mut command = desk.command(&["keys", "agent", "list"]);
+    let mut asking = command.env("SSH_AUTH_SOCK", &socket).spawn().unwrap();
+    // It has connected, and waits for an answer that never comes.
+    let (_connection, _) = listener.accept().unwrap();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", asking.id())).unwrap();
+    asking.kill().unwrap();
+    asking.wait().unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{core}");
 }
