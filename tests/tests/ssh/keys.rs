@@ -81,6 +81,44 @@ fn nobody_else_can_read_a_private_key_whatever_the_umask() {
     }
 }
 
+/// Not even for a moment: whatever appears beside the key is looked at all the time while keys are written with no umask at all.
+#[test]
+fn nobody_else_can_read_a_private_key_at_any_moment() {
+    const KEYS: usize = 40;
+    let desk = Desk::new();
+    let order = desk.path("many");
+    fs::create_dir(&order).unwrap();
+    let mut writer = child("generate-many", &order, "000");
+    let (mut seen, mut modes) = (0, vec![]);
+    loop {
+        let ended = writer.try_wait().unwrap();
+        for entry in fs::read_dir(&order).unwrap().flatten() {
+            // What was only there for a moment is no matter if it could not be looked at.
+            let (Ok(facts), name) = (entry.metadata(), entry.file_name()) else { continue };
+            let name = name.to_str().unwrap();
+            seen += 1;
+            if !name.ends_with(".pub") && !name.contains(".pub.") && facts.permissions().mode() & 0o077 != 0 {
+                modes.push((name.to_owned(), facts.permissions().mode()));
+            }
+        }
+        if let Some(status) = ended {
+            assert!(status.success());
+            break;
+        }
+    }
+    assert_eq!(fs::read_dir(&order).unwrap().count(), 2 * KEYS);
+    assert!(seen > 4 * KEYS && modes.is_empty(), "{seen} looks: {modes:?}");
+}
+
+pub(super) fn child_generates_many(directory: &Path) {
+    for number in 0..40 {
+        SecretKey::generate("one of many")
+            .unwrap()
+            .save_new(&directory.join(number.to_string()), None)
+            .unwrap();
+    }
+}
+
 #[test]
 fn secrets_are_in_no_debug_output() {
     let desk = Desk::new();
@@ -260,9 +298,22 @@ async fn a_forced_command_is_read_back_by_sshd_as_it_was_written() {
     }
 }
 
-/// Options with values that sshd reads, and those that it cannot read.
+/// Options with values that sshd reads, and those that it cannot read; and several lines of one key, of which the first that lets it in counts.
 fn files_with_options(key: &str) -> Vec<Vec<u8>> {
     let files = [
+        format!("expiry-time=\"20200101\" {key}\n{key}\n"),
+        format!("{key}\nexpiry-time=\"20200101\" {key}\n"),
+        format!("from=\"192.0.2.1\" {key}\nrestrict {key}\n"),
+        format!("command=\"exit 1\" {key}\ncommand=\"exit 2\" {key}\n"),
+        format!("unknown {key}\ncommand=\"x {key}\n{key}\n"),
+        format!("{key} {}\n", "c".repeat(100_000)),
+        format!("{}\n{key}\n", "x".repeat(100_000)),
+        format!("restrict,command=\"internal-sftp -R\" {key}\n"),
+        format!("restrict,port-forwarding,permitopen=\"localhost:1\" {key}\n"),
+        format!("from=\"*,!192.0.2.1\" {key}\n"),
+        format!("from=\"!127.0.0.2,127.0.0.?\" {key}\n"),
+        format!("FROM=\"127.0.0.1\",Expiry-Time=\"20990101\" {key}\n"),
+        format!("environment=\"A=b\\\"c\" {key}\n"),
         format!("from=\"127.0.0.0/8\" {key}\n"),
         format!("from=\"127.0.0.1/8\" {key}\n"),
         format!("from=\"!10.0.0.1,127.0.0.1\" {key}\n"),

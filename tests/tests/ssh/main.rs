@@ -33,6 +33,7 @@ mod login;
 mod memory;
 mod place;
 mod principals;
+mod refusals;
 mod revoke;
 mod rotate;
 mod servers;
@@ -228,6 +229,7 @@ fn as_a_child() {
     };
     match what.as_str() {
         "generate" => keys::child_generates(Path::new(&argument)),
+        "generate-many" => keys::child_generates_many(Path::new(&argument)),
         "hold" => memory::child_holds_keys(Path::new(&argument)),
         "lock" => lock_down::child_locks(Path::new(&argument)),
         "replace" => files::child_replaces(Path::new(&argument)),
