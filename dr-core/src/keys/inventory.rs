@@ -1,5 +1,7 @@
 //! Who can log in as whom, where, by which key, held back by what, and from which line.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +12,9 @@ use super::rights::Rights;
 use super::strict::{Group, PathSeen, StrictModes, User};
 use super::trusted::{authorities, principals};
 use crate::time::Timestamp;
+
+/// The shortest line that lets a key in is longer: an ed25519 key without anything else.
+const SHORTEST_LINE_BYTES: usize = 79;
 
 /// What was seen of one host.
 ///
@@ -117,7 +122,7 @@ pub struct Access {
     /// The key's fingerprint.
     pub key: String,
     /// Its kind, as SSH names it.
-    pub algorithm: String,
+    pub algorithm: Cow<'static, str>,
     /// Its size; 0 where it cannot be told.
     pub bits: u32,
     /// What stands beside it: anyone can write anything there.
@@ -286,6 +291,9 @@ impl Inventory {
     ) {
         let (host, account, path) = place;
         let before = self.access.len();
+        // Whatever has to grow is copied, and there may be 100,000 lines.
+        let lines = content.iter().filter(|byte| **byte == b'\n').count() + 1;
+        self.access.reserve(lines.min(content.len() / SHORTEST_LINE_BYTES + 1));
         let mut broken = vec![];
         for (line, meant) in (1..).zip(meant(content)) {
             match meant {
@@ -377,7 +385,7 @@ impl Access {
             file: file.to_owned(),
             line,
             key: key.fingerprint(),
-            algorithm: key.algorithm().to_owned(),
+            algorithm: Cow::Borrowed(key.algorithm()),
             bits: key.bits(),
             comment: key.comment().to_owned(),
             expires: rights.expires.map(|expiry| expiry.at(zone_minutes)),

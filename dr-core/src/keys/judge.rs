@@ -33,7 +33,10 @@ impl Inventory {
             of_file(file, &mut findings);
         }
         let known: BTreeSet<&str> = known.iter().map(String::as_str).collect();
-        for lines in self.access.chunk_by(|a, b| (&a.host, &a.account) == (&b.host, &b.account)) {
+        // The lines of one file are of one account: then there is no need to look at all of them for that.
+        let alone = self.files.len() == 1;
+        let same = |a: &Access, b: &Access| alone || (&a.host, &a.account) == (&b.host, &b.account);
+        for lines in self.access.chunk_by(same) {
             of_lines(lines, self, &known, &mut findings);
         }
         self.shared(&mut findings);
@@ -271,7 +274,7 @@ fn twins(lines: &[Access], at: Timestamp, subject: &Subject, findings: &mut Vec<
 }
 
 fn is_weak(line: &Access) -> bool {
-    match line.algorithm.as_str() {
+    match line.algorithm.as_ref() {
         "ssh-dss" => true,
         "ssh-rsa" => line.bits < RSA_BITS_MIN,
         _ => false,

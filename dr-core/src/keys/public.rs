@@ -97,7 +97,7 @@ impl PublicKey {
 
     /// The kind of key as SSH names it: `ssh-ed25519`.
     #[must_use]
-    pub fn algorithm(&self) -> &str {
+    pub fn algorithm(&self) -> &'static str {
         self.algorithm
     }
 
