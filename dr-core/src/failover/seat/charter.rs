@@ -15,7 +15,7 @@ use crate::time::{Period, Tick};
 /// ```
 /// use dr_core::failover::{Terms, Times};
 /// let why = Terms::try_from(Times { take: "60s".parse().unwrap(), ..Times::default() }).unwrap_err();
-/// assert_eq!(why, "take is 1m: the old home could still be serving; make it at least 1m 23s 334ms, or hold shorter");
+/// assert_eq!(why, "take is 1m: the old home could still be serving; make it at least 1m 25s 556ms, or hold shorter");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

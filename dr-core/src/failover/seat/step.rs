@@ -24,7 +24,7 @@ use crate::time::Tick;
 /// };
 /// let seat = Seat::start(Kept::default(), Mark(7), Tick::default());
 /// let (seat, actions) = step(seat, &charter, Tick::default(), Input::Wake);
-/// assert_eq!(actions, [Action::Read { turn: 1 }], "first it asks who holds the site");
+/// assert_eq!(actions, [Action::StandDown, Action::Read { turn: 1 }], "first it asks who holds the site");
 /// assert_eq!(seat.serves(&charter, Tick::default()), None, "and serves nobody before it knows");
 /// ```
 #[must_use]
