@@ -42,6 +42,38 @@ pub fn primary(port: Port, zones: &[Zone]) -> Server {
     server
 }
 
+/// What opens the API of [`primary_with_api`].
+pub const API_KEY: &str = "the-key-of-the-lab";
+
+/// A primary of `zones` that is changed by its HTTP API, which listens on another port.
+#[must_use]
+pub fn primary_with_api(port: Port, api: &Port, zones: &[Zone]) -> Server {
+    let dir = database();
+    let mut connection = open(&dir);
+    let names: Vec<&str> = zones.iter().map(Zone::name).collect();
+    fill(&mut connection, &names, port.addr()).expect("zones in the database");
+    let of = "update domains set type = 'MASTER', master = null; \
+              insert into domainmetadata(domain_id, kind, content) \
+              select id, 'SOA-EDIT-API', 'DEFAULT' from domains;";
+    connection.execute_batch(of).expect("zones of its own");
+    drop(connection);
+    let role = format!(
+        "primary=yes\nwebserver=yes\nwebserver-address=127.0.0.1\nwebserver-port={}\n\
+         webserver-allow-from=127.0.0.0/8\napi=yes\napi-key={API_KEY}\n",
+        api.number()
+    );
+    let server = run(port, &role, dir);
+    zones.iter().for_each(|zone| load(&server, zone));
+    server
+}
+
+/// From now on its API leaves the serials of all zones as they are.
+pub fn forget_soa_edit_api(server: &Server) {
+    let database = Connection::open(server.dir().join("pdns.db")).expect("the database of a PowerDNS server");
+    database.busy_timeout(Duration::from_secs(10)).expect("a time limit");
+    database.execute("delete from domainmetadata where kind = 'SOA-EDIT-API'", []).expect("no such metadata");
+}
+
 /// Loads the text of a zone with PowerDNS's own tool.
 fn load(server: &Server, zone: &Zone) {
     let file = server.dir().join(format!("{}.zone", zone.name()));

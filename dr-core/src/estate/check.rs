@@ -19,6 +19,7 @@ pub(super) struct Declared<'a> {
     pub(super) hosts: BTreeSet<&'a str>,
     pub(super) name_servers: BTreeSet<&'a str>,
     pub(super) tsig_keys: BTreeSet<&'a str>,
+    pub(super) providers: BTreeSet<&'a str>,
 }
 
 impl<'a> Declared<'a> {
@@ -27,6 +28,7 @@ impl<'a> Declared<'a> {
             hosts: estate.hosts.keys().map(HostId::as_str).collect(),
             name_servers: estate.name_servers.keys().map(|name| name.as_str()).collect(),
             tsig_keys: estate.tsig_keys.keys().map(DnsName::as_str).collect(),
+            providers: estate.providers.keys().map(|name| name.as_str()).collect(),
         }
     }
 }
@@ -53,6 +55,7 @@ pub(super) fn check(estate: &Estate, declared: &Declared<'_>, notes: &mut Notes)
 const HOST: (&str, &str) = ("host", "hosts");
 const NAME_SERVER: (&str, &str) = ("name server", "name_servers");
 const TSIG_KEY: (&str, &str) = ("TSIG key", "tsig_keys");
+const PROVIDER: (&str, &str) = ("provider", "providers");
 
 struct Check<'a> {
     estate: &'a Estate,
@@ -204,6 +207,16 @@ impl Check<'_> {
         if let Some(key) = &zone.update_key {
             let keys = &self.declared.tsig_keys;
             self.reference(path.key("update_key"), TSIG_KEY, key.as_str(), keys);
+        }
+        if let Some(provider) = &zone.provider {
+            let providers = &self.declared.providers;
+            self.reference(path.key("provider"), PROVIDER, provider.as_str(), providers);
+            if zone.update_key.is_some() {
+                self.wrong(
+                    path.key("update_key"),
+                    "the zone is changed by the API of its provider, not by a key",
+                );
+            }
         }
         for (number, key) in zone.records.iter().enumerate() {
             self.inside(apex, &key.owner, path.key("records").index(number).key("owner"));

@@ -8,7 +8,7 @@ use super::policy::{Health, MaxDelete, Mirrors, Notify, Policy};
 use super::read::{Notes, Read, Reader, text_as, word_of};
 use super::record::{RecordKey, RecordSet};
 use super::site::{Site, Tree};
-use super::zone::{NameServer, TsigAlgorithm, TsigKey, Zone, server_address};
+use super::zone::{ApiKind, ApiProvider, NameServer, TsigAlgorithm, TsigKey, Zone, server_address};
 use super::{Estate, Host};
 use crate::severity::Severity;
 
@@ -21,6 +21,7 @@ impl Read for Estate {
             zones: table.or("zones", Default::default()),
             name_servers: table.or("name_servers", Default::default()),
             tsig_keys: table.or("tsig_keys", Default::default()),
+            providers: table.or("providers", Default::default()),
             policy: table.or("policy", Policy::default()),
         };
         table.close();
@@ -86,6 +87,7 @@ impl Read for Zone {
             primary,
             servers,
             update_key: table.optional("update_key"),
+            provider: table.optional("provider"),
             records: table.or("records", vec![]),
             expect: table.or("expect", vec![]),
         };
@@ -145,6 +147,37 @@ impl Read for TsigKey {
         };
         table.close();
         Some(key)
+    }
+}
+
+impl Read for ApiProvider {
+    fn read(node: &Node, path: &Path, notes: &mut Notes) -> Option<Self> {
+        let mut table = Reader::open(node, path, notes)?;
+        let provider = Self {
+            kind: table.required("kind", "powerdns")?,
+            url: table.optional("url"),
+            token_file: table.required("token_file", "")?,
+            allow_gap: table.or("allow_gap", false),
+        };
+        table.close();
+        Some(provider)
+    }
+}
+
+impl Read for ApiKind {
+    fn read(node: &Node, path: &Path, notes: &mut Notes) -> Option<Self> {
+        word_of(
+            node,
+            path,
+            notes,
+            &[
+                ("powerdns", Self::PowerDns),
+                ("cloudflare", Self::Cloudflare),
+                ("desec", Self::Desec),
+                ("gandi", Self::Gandi),
+                ("hetzner", Self::Hetzner),
+            ],
+        )
     }
 }
 

@@ -29,13 +29,15 @@ use crate::time::Period;
 
 pub use host::Host;
 pub use mistake::{Mistake, Mistakes, Place};
-pub use names::{Account, DnsName, Epoch, HostId, NameError, NameServerId, ObserverId, SiteId, ZoneName};
+pub use names::{
+    Account, DnsName, Epoch, HostId, NameError, NameServerId, ObserverId, ProviderId, SiteId, ZoneName,
+};
 pub use policy::{Health, MaxDelete, Mirrors, Notify, Policy};
 pub use probe::{Certified, ProbeSpec};
 pub use record::{RecordKey, RecordSet, RecordType};
 pub use remote::{Location, Remote};
 pub use site::{Site, Tree};
-pub use zone::{NameServer, TsigAlgorithm, TsigKey, Zone, server_address};
+pub use zone::{ApiKind, ApiProvider, NameServer, TsigAlgorithm, TsigKey, Zone, server_address};
 
 /// Everything the operator owns, by the names the operator gives.
 ///
@@ -57,6 +59,9 @@ pub struct Estate {
     pub name_servers: BTreeMap<NameServerId, NameServer>,
     /// The TSIG keys, by the name that the name servers know.
     pub tsig_keys: BTreeMap<DnsName, TsigKey>,
+    /// The providers whose APIs change zones.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub providers: BTreeMap<ProviderId, ApiProvider>,
     /// Objectives, limits and thresholds.
     pub policy: Policy,
 }

@@ -98,6 +98,15 @@ name!(
     identifier
 );
 name!(
+    /// What the operator calls a provider of DNS: `cloudflare`, `pdns`.
+    ///
+    /// ```
+    /// assert!("pdns".parse::<dr_core::estate::ProviderId>().is_ok());
+    /// ```
+    ProviderId,
+    identifier
+);
+name!(
     /// What the operator calls an observer, a place from which sites are looked at: `nl`, `observer-1`.
     ///
     /// ```

@@ -78,6 +78,7 @@ fn read(text: &str, tree: Result<Node, Unreadable>) -> Result<Estate, Mistakes> 
         hosts: tree.keys_below("hosts"),
         name_servers: tree.keys_below("name_servers"),
         tsig_keys: tree.keys_below("tsig_keys"),
+        providers: tree.keys_below("providers"),
     };
     check(&estate, &declared, &mut notes);
     if notes.list.is_empty() {

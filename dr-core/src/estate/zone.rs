@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::names::{DnsName, NameServerId};
+use super::names::{DnsName, NameServerId, ProviderId};
 use super::record::{RecordKey, RecordSet};
 
 /// A DNS zone and what must be true of it.
@@ -26,6 +26,9 @@ pub struct Zone {
     /// The TSIG key that may change it (a name under `[tsig_keys]`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update_key: Option<DnsName>,
+    /// The provider whose API changes it (a name under `[providers]`); dynamic updates to the primary if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderId>,
     /// Record sets that must agree on every server, beside those at the apex, at `www` and those of the sites.
     #[serde(default)]
     pub records: Vec<RecordKey>,
@@ -39,7 +42,7 @@ impl Zone {
     #[must_use]
     pub fn new(primary: NameServerId) -> Self {
         let servers = vec![primary.clone()];
-        Self { primary, servers, update_key: None, records: vec![], expect: vec![] }
+        Self { primary, servers, update_key: None, provider: None, records: vec![], expect: vec![] }
     }
 }
 
@@ -60,6 +63,50 @@ pub struct NameServer {
     /// Its name in NS record sets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<DnsName>,
+}
+
+/// A provider that keeps zones and is changed by an API of its own. The token itself stays in a file of its own that only its owner may read.
+///
+/// ```
+/// use dr_core::estate::ApiProvider;
+/// let provider: ApiProvider = serde_json::from_str(r#"{"kind": "desec", "token_file": "/etc/dr/desec.token"}"#).unwrap();
+/// assert!(provider.url.is_none() && !provider.allow_gap);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApiProvider {
+    /// Which API.
+    pub kind: ApiKind,
+    /// Where it is, if not where its documentation says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The file with the token on its first line, mode 0600.
+    pub token_file: PathBuf,
+    /// Take changes that it can only make with a moment in which a name has nothing.
+    #[serde(default)]
+    pub allow_gap: bool,
+}
+
+/// Which API.
+///
+/// ```
+/// use dr_core::estate::ApiKind;
+/// assert_eq!(serde_json::to_string(&ApiKind::PowerDns).unwrap(), "\"powerdns\"");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum ApiKind {
+    /// The PowerDNS authoritative server's own.
+    PowerDns,
+    /// Cloudflare.
+    Cloudflare,
+    /// deSEC.
+    Desec,
+    /// Gandi LiveDNS.
+    Gandi,
+    /// Hetzner Cloud DNS.
+    Hetzner,
 }
 
 /// A TSIG key (RFC 8945). The secret itself stays in a file of its own that only its owner may read.

@@ -8,7 +8,7 @@ use zeroize::Zeroize;
 
 use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
-use crate::estate::{DnsName, Estate, TsigAlgorithm};
+use crate::estate::{DnsName, Estate, ProviderId, TsigAlgorithm};
 use crate::secret::Secret;
 use crate::time::Timestamp;
 use crate::world::clock::SystemClock;
@@ -16,7 +16,7 @@ use crate::world::coordinator::dns::DnsCoordinator;
 use crate::world::endpoints::{Agents, SystemEndpoints};
 use crate::world::journal::LateJournal;
 use crate::world::probes::NetProbe;
-use crate::world::providers::rfc2136::Rfc2136;
+use crate::world::providers::{self, rfc2136::Rfc2136};
 use crate::world::resolver::WireResolver;
 use crate::world::ssh::{Access, Connector, SshShell};
 use crate::world::{Clock, Provider, World};
@@ -71,7 +71,7 @@ impl Toolkit {
         if let Some(directory) = journal.parent() {
             endpoints = endpoints.with_state(directory.join("mirror"));
         }
-        let provider: Arc<dyn Provider> = Arc::new(Rfc2136::new(keys));
+        let provider = by_zone(&estate, Rfc2136::new(keys))?;
         let world = World {
             clock: Arc::new(SystemClock::new()),
             resolver: Arc::new(WireResolver::new()),
@@ -86,6 +86,24 @@ impl Toolkit {
         let toolkit = Self::new(world, estate);
         Ok(seal.into_iter().fold(toolkit, Self::sealing))
     }
+}
+
+/// The zones that a provider's API changes, by that; all others by dynamic updates.
+fn by_zone(estate: &Estate, usual: Rfc2136) -> Result<Arc<dyn Provider>> {
+    let mut opened: BTreeMap<&ProviderId, Arc<dyn Provider>> = BTreeMap::new();
+    let mut zones = BTreeMap::new();
+    for (apex, zone) in &estate.zones {
+        let Some((id, of)) = zone.provider.as_ref().and_then(|id| estate.providers.get_key_value(id)) else {
+            continue;
+        };
+        let provider = match opened.get(id) {
+            Some(provider) => provider.clone(),
+            None => providers::open(of, &read_secret_file(&of.token_file)?)?,
+        };
+        opened.insert(id, provider.clone());
+        zones.insert(apex.clone(), provider);
+    }
+    Ok(Arc::new(providers::ByZone::new(Arc::new(usual), zones)))
 }
 
 /// The first line of a file that holds a secret: its owner alone may read it.

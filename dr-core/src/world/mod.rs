@@ -21,6 +21,7 @@ mod sqlite;
 pub mod ssh;
 mod swap;
 mod tls;
+mod transfer;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -31,11 +32,14 @@ use tokio::io::AsyncRead;
 
 pub use control::{Cancel, Control};
 pub use eyes::Changes;
+pub use providers::{Abilities, Atomicity, Commit};
 pub use swap::Swap;
 
 use crate::digest::Digest;
-use crate::dns::{Answer, Probe as DnsProbe, Question, Reply, ZoneChange};
-use crate::error::Result;
+use crate::dns::{
+    Answer, Probe as DnsProbe, Question, Reply, Serial, TransferLimits, Transferred, ZoneChange,
+};
+use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{DnsName, Location, ProbeSpec, RecordKey, RecordSet, Remote, SiteId, ZoneName};
 use crate::failover::{Sight, Tenure};
 use crate::keys::{PublicKey, Software, Verdict};
@@ -137,32 +141,13 @@ pub trait Resolver: Send + Sync {
     async fn probe(&self, server: SocketAddr, zone: &ZoneName, probe: DnsProbe, within: Duration) -> Reply;
 }
 
-/// What became of a change to a zone.
-///
-/// ```
-/// use dr_core::world::Commit;
-/// assert_ne!(Commit::Applied, Commit::Unknown { why: "no answer in 5 s".into() });
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Commit {
-    /// The primary took it.
-    Applied,
-    /// A prerequisite did not hold; nothing was changed. What the primary has instead, as far as it could be read.
-    Conflict {
-        /// In the order of the change's record sets.
-        observed: Vec<Option<RecordSet>>,
-    },
-    /// The message was sent and no answer came: it may have been applied. Read back to know.
-    Unknown {
-        /// What happened.
-        why: String,
-    },
-}
-
 /// Where records are changed: all record sets of a [`ZoneChange`] at once or none, only if every `from` and `require` holds.
 #[async_trait]
 pub trait Provider: Send + Sync {
+    /// What can be relied on with this zone.
+    fn abilities(&self, _zone: &ZoneName) -> Abilities {
+        Abilities::RFC2136
+    }
     /// What the primary has now; TTL included. None where the record set does not exist.
     async fn read(
         &self,
@@ -175,6 +160,21 @@ pub trait Provider: Send + Sync {
     /// Asks whether the change could be made now, by a message with its prerequisites that changes nothing. An error of kind
     /// `Conflict` says that they do not hold, `Rejected` that we may not.
     async fn rehearse(&self, change: &ZoneChange) -> Result<()>;
+    /// The zone as a name server has it (RFC 5936), asked for with this key; with `since`, what changed since that version where the server
+    /// keeps that (RFC 1995). Whatever the server does, it takes no more than five minutes and no more memory than the limits say. An error
+    /// of kind `Rejected` says that the server will not, or that its answer is not signed as it must be: nothing of such an answer is given.
+    /// Not every provider can.
+    async fn transfer(
+        &self,
+        zone: &ZoneName,
+        server: SocketAddr,
+        _key: Option<&DnsName>,
+        _since: Option<Serial>,
+        _limits: TransferLimits,
+    ) -> Result<Transferred> {
+        let operation = format!("transfer {zone} from {server}");
+        Err(Error::new(ErrorKind::Unsupported, operation, "this provider transfers no zones"))
+    }
 }
 
 /// Opens endpoints. The directory of a target may not exist yet; its parent must.

@@ -6,6 +6,8 @@
 mod field;
 mod text;
 
+pub(super) use text::{name_from_wire, name_to_wire};
+
 use crate::estate::RecordType;
 use field::Field;
 

@@ -106,7 +106,7 @@ pub(super) fn escape(octets: &[u8], special: &[u8]) -> String {
 }
 
 /// The octets of a name, uncompressed and in lower case.
-pub(super) fn name_to_wire(raw: &str) -> Result<Vec<u8>, String> {
+pub(in crate::dns) fn name_to_wire(raw: &str) -> Result<Vec<u8>, String> {
     let said = |why: &str| format!("'{}' is no domain name: {why}", raw.escape_debug());
     if !raw.is_ascii() {
         return Err(said("write international names in their ASCII form (xn--…)"));
@@ -153,7 +153,7 @@ fn labels(raw: &str) -> Vec<&str> {
 }
 
 /// Takes a name off the front of `rest`, as text: lower case, without the final dot.
-pub(super) fn name_from_wire(rest: &mut &[u8]) -> Result<String, String> {
+pub(in crate::dns) fn name_from_wire(rest: &mut &[u8]) -> Result<String, String> {
     let mut text = String::new();
     let mut length_so_far = 1;
     loop {

@@ -106,6 +106,7 @@ async fn zone(world: &World, spec: &ZoneSpec, wishes: &[Wish]) -> Result<Zone> {
         .map(|(key, to)| SetChange { from: current.get(&key).cloned().flatten(), key, to })
         .filter(|change| change.from != change.to)
         .collect();
+    check_ttls(world, spec, &sets, &operation)?;
     let ttl_s = remembered(&sets, negative_ttl(spec, &current));
     let change = (!sets.is_empty()).then(|| ZoneChange {
         zone: spec.zone.clone(),
@@ -115,6 +116,20 @@ async fn zone(world: &World, spec: &ZoneSpec, wishes: &[Wish]) -> Result<Zone> {
         sets,
     });
     Ok(Zone { change, servers: spec.servers.iter().map(|server| server.address).collect(), ttl_s })
+}
+
+/// What the zone's provider would refuse later, or change without a word.
+fn check_ttls(world: &World, spec: &ZoneSpec, sets: &[SetChange], operation: &str) -> Result<()> {
+    let abilities = world.provider.abilities(&spec.zone);
+    let low = sets.iter().filter_map(|set| set.to.as_ref()).find(|to| to.ttl < abilities.min_ttl_s);
+    let Some(low) = low else { return Ok(()) };
+    let (name, least) = (abilities.name, abilities.min_ttl_s);
+    Err(Error::new(
+        ErrorKind::Usage,
+        operation,
+        format!("{}: {name} takes no TTL under {least} s", low.key()),
+    )
+    .hint(format!("--ttl {least}; what a failover must reach in time cannot be kept there with less")))
 }
 
 /// How long resolvers remember that something does not exist (RFC 2308 section 5).

@@ -1,11 +1,10 @@
 //! Probes: one message of a given form to one server, and what came back as it came.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Asked};
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Asked, ResponseCode};
 use hickory_proto::rr::rdata::opt::{EdnsOption, NSIDPayload};
 use hickory_proto::rr::{DNSClass, Name, Record, RecordType as WireType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
@@ -14,8 +13,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::exchange::{any_port, read_message, why, write_message};
 use super::wire::mnemonic;
-use crate::dns::{EdnsHeard, EdnsShape, Entry, Heard, Probe, Reply, Shape, entry_from_wire};
-use crate::estate::{RecordKey, RecordType, ZoneName};
+use crate::dns::{
+    EdnsHeard, EdnsShape, Entry, Heard, Probe, Reply, Shape, TransferFault, TransferLimits, Transferred,
+    entry_from_wire,
+};
+use crate::estate::{RecordKey, RecordSet, RecordType, ZoneName};
+use crate::world::transfer::{self, Asked as Wanted, Failure, Patience};
 
 /// The times at which a probe is sent over UDP, as shares of the time there is.
 const SENT_AT: [f64; 3] = [0.0, 0.2, 0.5];
@@ -33,7 +36,7 @@ pub(super) async fn inquire(server: SocketAddr, zone: &ZoneName, probe: Probe, w
     };
     let begun = Instant::now();
     if probe == Probe::Transfer {
-        return transfer(server, zone, &inquiry, begun + within).await;
+        return transfer(server, zone, within).await;
     }
     let reply = over_udp(server, &inquiry, begun, within).await.unwrap_or_else(|why| unreachable(&why));
     match reply {
@@ -153,44 +156,32 @@ async fn over_tcp(server: SocketAddr, inquiry: &Inquiry, deadline: Instant) -> R
     timeout_at(deadline, talk).await.unwrap_or(Ok(Reply::Silent)).unwrap_or_else(|why| unreachable(&why))
 }
 
-/// The whole zone (RFC 5936): from its SOA record to the same SOA record, in any number of messages.
-async fn transfer(server: SocketAddr, zone: &ZoneName, inquiry: &Inquiry, deadline: Instant) -> Reply {
-    let talk = async {
-        let mut stream = TcpStream::connect(server).await?;
-        write_message(&mut stream, &inquiry.octets).await?;
-        let (mut records, mut octets, mut keys) = (0_u64, 0, BTreeSet::new());
-        loop {
-            let came = read_message(&mut stream).await?;
-            octets += came.len();
-            let message = match inquiry.hear(&came) {
-                Some(Ok(message)) => message,
-                Some(Err(why)) => return Ok(Reply::Malformed { why }),
-                None => continue,
+/// Asks for the whole zone, as anyone may who has no key.
+async fn transfer(server: SocketAddr, zone: &ZoneName, within: Duration) -> Reply {
+    let limits = TransferLimits { octets: ZONE_OCTETS, ..TransferLimits::default() };
+    let asked = Wanted { zone, server, since: None, limits };
+    let patience = Patience { connect: within, message: within, whole: within };
+    match transfer::transfer(&asked, None, patience).await {
+        Ok(transferred) => {
+            let sets = transferred.sets();
+            let records = match &transferred {
+                Transferred::Whole { records, .. } => u64::try_from(records.len()).unwrap_or(u64::MAX),
+                _ => 0,
             };
-            let begins = message.answers.first().is_some_and(|first| first.record_type() == WireType::SOA);
-            if records == 0 && !begins {
-                return Ok(Reply::Message(Box::new(heard(&message, came.len()))));
-            }
-            for record in &message.answers {
-                if records > 0 && record.record_type() == WireType::SOA {
-                    return Ok(Reply::Transferred { records, keys });
-                }
-                records += 1;
-                keys.extend(key(zone, record).filter(|_| keys.len() < ZONE_SETS));
-            }
-            if octets > ZONE_OCTETS {
-                return Ok(Reply::Malformed { why: format!("the zone is larger than {ZONE_OCTETS} octets") });
-            }
+            let told = |key: &RecordKey| !matches!(key.rtype, RecordType::SOA | RecordType::DNSKEY);
+            let keys = sets.iter().map(RecordSet::key).filter(told).take(ZONE_SETS).collect();
+            Reply::Transferred { records, keys }
         }
-    };
-    timeout_at(deadline, talk).await.unwrap_or(Ok(Reply::Silent)).unwrap_or_else(|why| unreachable(&why))
-}
-
-/// Which record set this is part of; none for types that dr does not compare.
-fn key(zone: &ZoneName, record: &Record) -> Option<RecordKey> {
-    let owner = super::wire::dns_name(&record.name).ok().filter(|owner| zone.contains(owner))?;
-    let rtype: RecordType = record.record_type().to_string().parse().ok()?;
-    (!matches!(rtype, RecordType::SOA | RecordType::DNSKEY)).then(|| RecordKey::new(owner, rtype))
+        Err(Failure::Fault(TransferFault::Rcode(number))) => {
+            let rcode = mnemonic(ResponseCode::from(0, number));
+            Reply::Message(Box::new(Heard { rcode, name: zone.to_string(), ..Heard::default() }))
+        }
+        Err(Failure::Fault(fault)) => Reply::Malformed { why: fault.to_string() },
+        Err(Failure::Silent) => Reply::Silent,
+        Err(Failure::Broken(error)) => unreachable(&error),
+        Err(Failure::Question(why)) => Reply::Unreachable { why },
+        Err(Failure::Tsig(fault, _)) => Reply::Malformed { why: fault.to_string() },
+    }
 }
 
 fn unreachable(error: &std::io::Error) -> Reply {

@@ -1,7 +1,7 @@
 //! Dynamic updates (RFC 2136), signed with TSIG (RFC 8945), straight to the primary over TCP.
 
 mod outcome;
-mod tsig;
+mod seal;
 mod update;
 
 use std::collections::BTreeMap;
@@ -16,13 +16,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::super::resolver::WireResolver;
 use super::super::resolver::wire::{read_message, why, write_message};
-use super::super::{Commit, Provider, Resolver};
-use crate::dns::{Answer, Question, Transport, ZoneChange};
+use super::super::{Commit, Provider, Resolver, transfer};
+use crate::dns::{Answer, Question, Serial, TransferLimits, Transferred, Transport, TsigSigner, ZoneChange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{DnsName, RecordKey, RecordSet, TsigAlgorithm, ZoneName};
 use crate::secret::Secret;
 use outcome::Verdict;
-use tsig::Signer;
 
 /// How long the connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -58,13 +57,13 @@ impl Rfc2136 {
         Self { keys, resolver: WireResolver::new() }
     }
 
-    fn signer(&self, change: &ZoneChange, operation: &str) -> Result<Option<Signer>> {
-        let Some(name) = &change.key else { return Ok(None) };
+    fn signer(&self, key: Option<&DnsName>, operation: &str) -> Result<Option<TsigSigner>> {
+        let Some(name) = key else { return Ok(None) };
         let (algorithm, secret) = self.keys.get(name).ok_or_else(|| {
             Error::new(ErrorKind::Usage, operation, format!("there is no secret for the key '{name}'"))
                 .hint("name the key as the primary does, and the file with its secret under [tsig_keys]")
         })?;
-        Signer::new(name, *algorithm, secret).map(Some).map_err(|why| {
+        TsigSigner::new(name, *algorithm, secret).map(Some).map_err(|why| {
             Error::new(ErrorKind::Usage, operation, format!("the key '{name}': {why}"))
                 .hint("the secret is what stands between the quotation marks in the primary's key statement")
         })
@@ -72,14 +71,14 @@ impl Rfc2136 {
 
     /// Sends the message once and reads the answer to it.
     async fn exchange(&self, change: &ZoneChange, message: Message, operation: &str) -> Result<Verdict> {
-        let signer = self.signer(change, operation)?;
+        let signer = self.signer(change.key.as_ref(), operation)?;
         let mut stream = connect(change.primary, operation).await?;
-        let sent = tsig::seal(message, signer.as_ref(), now()).map_err(|why| {
+        let sent = seal::seal(&message, signer.as_ref(), now()).map_err(|why| {
             Error::new(ErrorKind::Usage, operation, why).hint("make the change in several smaller ones")
         })?;
         let deadline = Instant::now() + ANSWER;
         let talk = async {
-            write_message(&mut stream, &sent.octets).await?;
+            write_message(&mut stream, &sent.signed.octets).await?;
             loop {
                 let octets = read_message(&mut stream).await?;
                 if let Some(verdict) = outcome::hear(&octets, &sent, signer.as_ref(), now()) {
@@ -170,6 +169,21 @@ impl Provider for Rfc2136 {
             Verdict::Refused(refusal) => Err(refusal.into_error(change, &operation)),
             Verdict::Unknown(why) => Err(unreachable(&operation, &why)),
         }
+    }
+
+    async fn transfer(
+        &self,
+        zone: &ZoneName,
+        server: SocketAddr,
+        key: Option<&DnsName>,
+        since: Option<Serial>,
+        limits: TransferLimits,
+    ) -> Result<Transferred> {
+        let operation = format!("transfer {zone} from {server}");
+        let signer = self.signer(key, &operation)?;
+        let asked = transfer::Asked { zone, server, since, limits };
+        let came = transfer::transfer(&asked, signer.as_ref(), transfer::Patience::default()).await;
+        came.map_err(|failure| failure.into_error(&asked, key, operation))
     }
 }
 

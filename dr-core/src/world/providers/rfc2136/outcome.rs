@@ -1,10 +1,9 @@
 //! What the primary said to a change.
 
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
-use hickory_proto::rr::rdata::tsig::TsigError;
 
-use super::tsig::{Sent, Signature, Signer, verify};
-use crate::dns::ZoneChange;
+use super::seal::Sent;
+use crate::dns::{TsigFault, TsigSigner, ZoneChange};
 use crate::error::{Error, ErrorKind};
 use crate::world::resolver::wire::mnemonic;
 
@@ -37,7 +36,7 @@ pub(super) enum Refusal {
 }
 
 /// Reads a response; none if it is not one to our message.
-pub(super) fn hear(octets: &[u8], sent: &Sent, signer: Option<&Signer>, now: u64) -> Option<Verdict> {
+pub(super) fn hear(octets: &[u8], sent: &Sent, signer: Option<&TsigSigner>, now: u64) -> Option<Verdict> {
     let message = match Message::from_vec(octets) {
         Ok(message) => message,
         Err(why) => return Some(Verdict::Unknown(format!("the primary's answer cannot be read: {why}"))),
@@ -48,21 +47,18 @@ pub(super) fn hear(octets: &[u8], sent: &Sent, signer: Option<&Signer>, now: u64
     if !ours {
         return None;
     }
-    let signature = signer.map_or(Signature::Valid, |signer| verify(octets, &message, sent, signer, now));
+    let signature = signer.map_or(Ok(true), |signer| signer.verifier(&sent.signed).take(octets, now));
     Some(judge(message.metadata.response_code, signature, now))
 }
 
-fn judge(rcode: ResponseCode, signature: Signature, now: u64) -> Verdict {
+fn judge(rcode: ResponseCode, signature: Result<bool, TsigFault>, now: u64) -> Verdict {
     let trusted = match signature {
-        Signature::Refused(TsigError::BadKey, _) => return Verdict::Refused(Refusal::Key),
-        Signature::Refused(TsigError::BadSig, _) => return Verdict::Refused(Refusal::Signature),
-        Signature::Refused(TsigError::BadTime, server) => {
-            return Verdict::Refused(Refusal::Clock(server.map(|server| server.abs_diff(now))));
-        }
-        Signature::Refused(error, _) => return Verdict::Refused(Refusal::Tsig(error.into())),
-        Signature::Valid => Ok(()),
-        Signature::Missing => Err("it is not signed"),
-        Signature::Wrong(why) => Err(why),
+        Ok(true) => Ok(()),
+        Ok(false) => Err(TsigFault::Missing),
+        Err(fault) => match Refusal::of(&fault, now) {
+            Some(refusal) => return Verdict::Refused(refusal),
+            None => Err(fault),
+        },
     };
     match (rcode, trusted) {
         (ResponseCode::NoError, Ok(())) => Verdict::Done,
@@ -87,6 +83,17 @@ fn judge(rcode: ResponseCode, signature: Signature, now: u64) -> Verdict {
 }
 
 impl Refusal {
+    /// What they say of our signature; none if what is wrong is theirs.
+    fn of(fault: &TsigFault, now: u64) -> Option<Self> {
+        Some(match fault {
+            TsigFault::BadKey => Self::Key,
+            TsigFault::BadSig => Self::Signature,
+            TsigFault::BadTime(server) => Self::Clock(server.map(|server| server.abs_diff(now))),
+            TsigFault::Other(number) => Self::Tsig(*number),
+            _ => return None,
+        })
+    }
+
     /// In words, with what to do about it.
     pub(super) fn into_error(self, change: &ZoneChange, operation: &str) -> Error {
         let key = change.key.as_ref().map_or("", |key| key.as_str());

@@ -1,14 +1,14 @@
 use std::collections::BTreeMap;
 
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
-use hickory_proto::rr::TSigResponseContext;
-use hickory_proto::rr::rdata::tsig::TsigError;
+use hickory_proto::rr::rdata::tsig::{TsigAlgorithm as Algorithm, TsigError};
+use hickory_proto::rr::{Name, TSigResponseContext, TSigner};
 use proptest::prelude::*;
 
 use super::outcome::{Refusal, Verdict, hear};
-use super::tsig::{Sent, Signer, seal};
+use super::seal::{Sent, seal};
 use super::update;
-use crate::dns::{SetChange, ZoneChange};
+use crate::dns::{SetChange, Signed, TsigSigner, ZoneChange};
 use crate::error::ErrorKind;
 use crate::estate::{RecordKey, RecordSet, RecordType, TsigAlgorithm};
 use crate::secret::Secret;
@@ -36,12 +36,33 @@ fn usual() -> ZoneChange {
     change(Some(address("www.example.org", "192.0.2.1")), Some(address("www.example.org", "192.0.2.2")))
 }
 
+/// Our signer, and as a peer the wire library's.
+struct Signer(TSigner, TsigSigner);
+
 fn signer(algorithm: TsigAlgorithm, secret: &str) -> Signer {
-    Signer::new(&"update-key".parse().unwrap(), algorithm, &Secret::new(secret.to_owned())).unwrap()
+    let key = data_encoding::BASE64.decode(secret.as_bytes()).unwrap();
+    let wire = match algorithm {
+        TsigAlgorithm::HmacSha256 => Algorithm::HmacSha256,
+        TsigAlgorithm::HmacSha384 => Algorithm::HmacSha384,
+        TsigAlgorithm::HmacSha512 => Algorithm::HmacSha512,
+    };
+    let theirs = TSigner::new(key, wire, Name::from_ascii("update-key.").unwrap(), 300).unwrap();
+    let ours = TsigSigner::new(&"update-key".parse().unwrap(), algorithm, &Secret::new(secret.to_owned()));
+    Signer(theirs, ours.unwrap())
 }
 
 fn sent(signer: &Signer) -> Sent {
-    seal(update::change(&usual(), 7).unwrap(), Some(signer), NOW).unwrap()
+    seal(&update::change(&usual(), 7).unwrap(), Some(&signer.1), NOW).unwrap()
+}
+
+#[test]
+fn the_wire_library_signs_alike() {
+    for algorithm in [TsigAlgorithm::HmacSha256, TsigAlgorithm::HmacSha384, TsigAlgorithm::HmacSha512] {
+        let ours = signer(algorithm, SECRET);
+        let mut message = update::change(&usual(), 7).unwrap();
+        message.finalize(&ours.0, NOW).unwrap();
+        assert_eq!(sent(&ours).signed.octets, message.to_vec().unwrap(), "{algorithm:?}");
+    }
 }
 
 /// What a primary answers that signs at `time` with its own idea of the key.
@@ -54,7 +75,7 @@ fn response(
 ) -> Vec<u8> {
     let mut message = Message::response(sent.id, OpCode::Update);
     message.metadata.response_code = rcode;
-    let context = TSigResponseContext::new(sent.id, time, theirs.0.clone(), sent.mac.clone(), error);
+    let context = TSigResponseContext::new(sent.id, time, theirs.0.clone(), sent.signed.mac.clone(), error);
     message.set_signature(context.sign(&message.to_vec().unwrap()).unwrap());
     message.to_vec().unwrap()
 }
@@ -66,9 +87,9 @@ fn a_signed_answer_is_believed_with_every_algorithm() {
         let ours = signer(algorithm, SECRET);
         let sent = sent(&ours);
         let octets = response(&sent, ResponseCode::NoError, &ours, NOW + 299, None);
-        assert!(matches!(hear(&octets, &sent, Some(&ours), NOW), Some(Verdict::Done)), "{algorithm:?}");
+        assert!(matches!(hear(&octets, &sent, Some(&ours.1), NOW), Some(Verdict::Done)), "{algorithm:?}");
         let octets = response(&sent, ResponseCode::NXRRSet, &ours, NOW, None);
-        let verdict = hear(&octets, &sent, Some(&ours), NOW);
+        let verdict = hear(&octets, &sent, Some(&ours.1), NOW);
         assert!(matches!(verdict, Some(Verdict::Prerequisite { rcode }) if rcode == "NXRRSET"));
     }
 }
@@ -78,7 +99,7 @@ fn what_is_not_signed_by_the_primary_settles_nothing() {
     let ours = signer(TsigAlgorithm::HmacSha256, SECRET);
     let sent = sent(&ours);
     let unknown = |octets: &[u8]| {
-        let verdict = hear(octets, &sent, Some(&ours), NOW);
+        let verdict = hear(octets, &sent, Some(&ours.1), NOW);
         assert!(matches!(verdict, Some(Verdict::Unknown(_))), "{verdict:?}");
     };
     for rcode in [ResponseCode::NoError, ResponseCode::YXRRSet, ResponseCode::NXDomain] {
@@ -89,7 +110,7 @@ fn what_is_not_signed_by_the_primary_settles_nothing() {
         unknown(&response(&sent, rcode, &signer(TsigAlgorithm::HmacSha512, SECRET), NOW, None));
         unknown(&response(&sent, rcode, &ours, NOW - 301, None));
         unknown(&response(&sent, rcode, &ours, NOW + 301, None));
-        let elsewhere = Sent { mac: vec![0; 32], id: sent.id, octets: vec![] };
+        let elsewhere = Sent { id: sent.id, signed: Signed { mac: vec![0; 32], octets: vec![] } };
         unknown(&response(&elsewhere, rcode, &ours, NOW, None));
         let mut changed = response(&sent, rcode, &ours, NOW, None);
         changed[3] ^= 0x80;
@@ -99,7 +120,7 @@ fn what_is_not_signed_by_the_primary_settles_nothing() {
     // Another identifier is another conversation.
     let mut stranger = Message::response(sent.id + 1, OpCode::Update);
     stranger.metadata.message_type = MessageType::Response;
-    assert!(hear(&stranger.to_vec().unwrap(), &sent, Some(&ours), NOW).is_none());
+    assert!(hear(&stranger.to_vec().unwrap(), &sent, Some(&ours.1), NOW).is_none());
 }
 
 #[test]
@@ -113,7 +134,7 @@ fn every_refusal_has_its_words_and_its_cure() {
         ),
         (TSigResponseContext::bad_signature(7, NOW, ours.0.clone()), "(BADSIG)"),
     ];
-    let words = |octets: &[u8]| match hear(octets, &sent, Some(&ours), NOW) {
+    let words = |octets: &[u8]| match hear(octets, &sent, Some(&ours.1), NOW) {
         Some(Verdict::Refused(refusal)) => {
             let error = refusal.into_error(&usual(), "change it");
             assert_eq!(error.kind(), ErrorKind::Rejected);
@@ -175,7 +196,7 @@ fn a_change_that_makes_no_sense_is_not_sent() {
         RecordSet { rdata: (0..9000).map(|n| format!("10.0.{}.{}", n / 256, n % 256)).collect(), ..www() };
     let message = update::change(&change(None, Some(many)), 1).unwrap();
     assert!(
-        seal(message, Some(&signer(TsigAlgorithm::HmacSha256, SECRET)), NOW)
+        seal(&message, Some(&signer(TsigAlgorithm::HmacSha256, SECRET).1), NOW)
             .is_err_and(|why| why.contains("65,535"))
     );
 }
@@ -184,7 +205,7 @@ fn a_change_that_makes_no_sense_is_not_sent() {
 fn a_secret_that_is_none_is_refused_and_never_shown() {
     for secret in ["", "not base64!"] {
         let secret = Secret::new(secret.to_owned());
-        assert!(Signer::new(&"k".parse().unwrap(), TsigAlgorithm::HmacSha256, &secret).is_err());
+        assert!(TsigSigner::new(&"k".parse().unwrap(), TsigAlgorithm::HmacSha256, &secret).is_err());
     }
     let keys =
         BTreeMap::from([("k".parse().unwrap(), (TsigAlgorithm::HmacSha256, Secret::new(SECRET.to_owned())))]);
@@ -198,11 +219,11 @@ proptest! {
     fn no_answer_panics(octets in prop::collection::vec(any::<u8>(), 0..200), counts in any::<[u8; 8]>()) {
         let ours = signer(TsigAlgorithm::HmacSha256, SECRET);
         let sent = sent(&ours);
-        let _ = hear(&octets, &sent, Some(&ours), NOW);
+        let _ = hear(&octets, &sent, Some(&ours.1), NOW);
         let mut behind_a_header = Message::response(sent.id, OpCode::Update).to_vec().unwrap();
         behind_a_header[4..12].copy_from_slice(&counts);
         behind_a_header.extend(octets);
-        let _ = hear(&behind_a_header, &sent, Some(&ours), NOW);
+        let _ = hear(&behind_a_header, &sent, Some(&ours.1), NOW);
     }
 
     #[test]
@@ -213,11 +234,11 @@ proptest! {
         let mut damaged = whole.clone();
         let Some(octet) = damaged.get_mut(at) else { return Ok(()) };
         *octet ^= flip;
-        let verdict = hear(&damaged, &sent, Some(&ours), NOW);
+        let verdict = hear(&damaged, &sent, Some(&ours.1), NOW);
         // The identifier in the header is outside the signature, which has its own copy.
         let harmless = damaged.eq_ignore_ascii_case(&whole) || at < 2;
         prop_assert!(harmless || !matches!(verdict, Some(Verdict::Done)), "octet {at}: {verdict:?}");
         damaged.truncate(cut);
-        let _ = hear(&damaged, &sent, Some(&ours), NOW);
+        let _ = hear(&damaged, &sent, Some(&ours.1), NOW);
     }
 }

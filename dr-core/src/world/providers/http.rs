@@ -1,0 +1,192 @@
+//! Just enough of an HTTP client for the APIs of DNS providers: one request, one connection, bounded, no redirects, no proxies.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::{Method, Request, header};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::DnsName;
+use crate::secret::Secret;
+use crate::world::tls::Authorities;
+
+/// How long a request may take, the connection included.
+const WITHIN: Duration = Duration::from_secs(20);
+/// The longest answer that is read.
+const BODY_BYTES: usize = 8 << 20;
+/// Where an API is, and what opens it.
+#[derive(Clone)]
+pub(super) struct Door {
+    scheme: Scheme,
+    host: String,
+    port: u16,
+    /// What every path begins with, without a slash at its end.
+    base: String,
+    /// The header with the token.
+    token: (&'static str, Secret),
+    authorities: Authorities,
+}
+
+#[derive(Clone)]
+enum Scheme {
+    Http,
+    Https(DnsName),
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+    /// How long to wait, if it said so.
+    pub(super) retry_after: Option<String>,
+}
+
+/// A request that may or may not have been carried out.
+#[derive(Debug)]
+pub(super) enum Lost {
+    /// It never left.
+    Unsent(String),
+    /// It was sent, and nobody knows what became of it.
+    Unknown(String),
+}
+
+impl Door {
+    /// An API by its URL. `header` is the one that carries the token, whose value is `prefix` and the token. An address of this machine may
+    /// be spoken to without TLS; a token never goes over the network in the open.
+    pub(super) fn new(url: &str, (header, prefix): (&'static str, &str), token: &Secret) -> Result<Self> {
+        let operation = || format!("use the API at {url}");
+        let usage = |why: &str| Error::new(ErrorKind::Usage, operation(), why);
+        let (scheme, rest) =
+            url.split_once("://").ok_or_else(|| usage("it is no URL such as https://host/path"))?;
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => {
+                (host, Some(port.parse().map_err(|_| usage("its port is no number"))?))
+            }
+            _ => (authority, None),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        if host.is_empty() || host.contains('@') {
+            return Err(usage("it has no host, or a name and password in it"));
+        }
+        let (scheme, usual) = match scheme {
+            "https" => (Scheme::Https(host.parse().map_err(|_| usage("its host is no name"))?), 443),
+            "http" => (Scheme::Http, 80),
+            _ => return Err(usage("it is neither http nor https")),
+        };
+        let is_here = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
+        if matches!(scheme, Scheme::Http) && !is_here {
+            return Err(
+                usage("the token would go over the network in the open").hint("use https, or a tunnel")
+            );
+        }
+        let token = Secret::new(format!("{prefix}{}", token.reveal()));
+        let base = if path.is_empty() { String::new() } else { format!("/{}", path.trim_end_matches('/')) };
+        Ok(Self {
+            scheme,
+            host,
+            port: port.unwrap_or(usual),
+            base,
+            token: (header, token),
+            authorities: Authorities::default(),
+        })
+    }
+
+    /// Where it is, for people.
+    pub(super) fn place(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// Sends one request and reads the answer.
+    pub(super) async fn send(&self, method: Method, path: &str, body: Option<String>) -> Result<Reply, Lost> {
+        match tokio::time::timeout(WITHIN, self.exchange(method, path, body)).await {
+            Ok(reply) => reply,
+            Err(_) => {
+                Err(Lost::Unknown(format!("{} did not answer in {} s", self.place(), WITHIN.as_secs())))
+            }
+        }
+    }
+
+    async fn exchange(&self, method: Method, path: &str, body: Option<String>) -> Result<Reply, Lost> {
+        let unsent = |why: &dyn std::fmt::Display| Lost::Unsent(format!("{}: {why}", self.place()));
+        let request = self.request(method, path, body).map_err(|why| unsent(&why))?;
+        let connecting = TcpStream::connect((self.host.as_str(), self.port));
+        let stream = match tokio::time::timeout(WITHIN / 2, connecting).await {
+            Ok(connected) => connected.map_err(|why| unsent(&super::super::resolver::wire::why(&why)))?,
+            Err(_) => return Err(unsent(&"no connection in time")),
+        };
+        match &self.scheme {
+            Scheme::Http => talk(stream, request).await,
+            Scheme::Https(name) => {
+                let secured = self.authorities.handshake(stream, name, None).await;
+                let secured = secured.map_err(|why| unsent(&why))?.map_err(|why| unsent(&why))?;
+                talk(secured, request).await
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<Request<Full<Bytes>>, String> {
+        let mut token = header::HeaderValue::from_str(self.token.1.reveal())
+            .map_err(|_| "the token has characters that no token has".to_owned())?;
+        token.set_sensitive(true);
+        let host = match self.port {
+            80 | 443 => self.host.clone(),
+            port => format!("{}:{port}", self.host),
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header(header::HOST, host)
+            .header(header::USER_AGENT, "dr")
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONNECTION, "close")
+            .header(self.token.0, token);
+        let request = match body {
+            Some(_) => request.header(header::CONTENT_TYPE, "application/json"),
+            None => request,
+        };
+        request.body(Full::new(Bytes::from(body.unwrap_or_default()))).map_err(|why| why.to_string())
+    }
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Door({}{})", self.place(), self.base)
+    }
+}
+
+/// From the first octet on, the request may have been carried out whatever happens to the connection.
+async fn talk<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Reply, Lost>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let unknown = |why: &dyn std::fmt::Display| Lost::Unknown(format!("the connection broke: {why}"));
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(|why| Lost::Unsent(why.to_string()))?;
+    let exchange = async {
+        let response = sender.send_request(request).await.map_err(|why| unknown(&why))?;
+        let status = response.status().as_u16();
+        let said = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = said.map(str::to_owned);
+        let body =
+            Limited::new(response.into_body(), BODY_BYTES).collect().await.map_err(|why| unknown(&why))?;
+        Ok(Reply { status, body: body.to_bytes().to_vec(), retry_after })
+    };
+    // The connection does its work only while it is polled, and ends with this request.
+    tokio::pin!(exchange, connection);
+    tokio::select! {
+        biased;
+        done = &mut exchange => done,
+        _ = &mut connection => exchange.await,
+    }
+}
