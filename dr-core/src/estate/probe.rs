@@ -122,7 +122,7 @@ pub enum ProbeSpec {
 ///
 /// ```
 /// use dr_core::estate::Certified;
-/// assert_eq!(Certified::default().renew_before.to_string(), "14d");
+/// assert_eq!(Certified::default().renew_before, "14d".parse().unwrap());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

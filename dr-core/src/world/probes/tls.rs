@@ -14,6 +14,8 @@ use crate::failover::Sight;
 use crate::time::Period;
 use crate::world::tls::{Authorities, ends};
 
+const DAY_S: u64 = 24 * 3600;
+
 pub(super) async fn look(
     address: SocketAddr,
     host: &DnsName,
@@ -43,7 +45,10 @@ pub(super) async fn secured<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 fn late(host: &DnsName, left: Duration) -> Sight {
-    let left = Period::from_secs(left.as_secs());
+    let left = match left.as_secs() / DAY_S {
+        0 | 1 => Period::from_secs(left.as_secs()).to_string(),
+        days => format!("{days} days"),
+    };
     Sight::Degraded { detail: format!("the certificate for {host} ends in {left}: renew it") }
 }
 
