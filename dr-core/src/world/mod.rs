@@ -203,7 +203,7 @@ pub trait Endpoint: Send + Sync {
     async fn read(&self, path: &RelPath) -> Result<Content>;
     /// Lands a file whole: staged beside the tree, then renamed over what is there (an empty directory makes place), with mode and
     /// times of `entry`. Gives the number of bytes written. A reader of the tree sees the old file or the new one, never a part.
-    /// An error while `content` is read leaves what is there; if it holds an [`Error`](crate::Error), that is what comes back.
+    /// An error while `content` is read leaves what is there; if it holds an [`Error`], that is what comes back.
     async fn write(&self, path: &RelPath, entry: &Entry, content: Content) -> Result<u64>;
     /// Makes any other change: directories, symbolic links, metadata, removal. Idempotent.
     async fn change(&self, change: &Change) -> Result<()>;
