@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use rustix::io::Errno;
 use tokio::time::Instant;
 
-use crate::estate::ProbeSpec;
+use crate::estate::{Certified, DnsName, ProbeSpec};
 use crate::failover::{DownKind, Sight};
 use crate::world::Probe;
 use crate::world::tls::Authorities;
@@ -55,9 +55,12 @@ impl NetProbe {
         Self::default()
     }
 
-    async fn judge(&self, address: IpAddr, spec: &ProbeSpec, within: Duration) -> Looked {
+    async fn judge<'a>(&'a self, address: IpAddr, spec: &'a ProbeSpec, within: Duration) -> Looked {
         let at = |port: &u16| SocketAddr::new(address, *port);
         let authorities = &self.authorities;
+        let secured = |starttls: &'a Option<DnsName>, wanted: &'a Certified| {
+            starttls.as_ref().map(|host| mail::Secured { host, wanted, authorities })
+        };
         match spec {
             ProbeSpec::Tcp { port } => tcp::look(at(port)).await,
             ProbeSpec::Http { host, path, port, status, contains } => {
@@ -73,13 +76,11 @@ impl NetProbe {
                 tls::look(at(port), host, certificate, authorities).await
             }
             ProbeSpec::Dns { port, zone } => dns::look(at(port), zone, within).await,
-            ProbeSpec::Smtp { port, starttls, certificate: wanted } => {
-                let secured = starttls.as_ref().map(|host| mail::Secured { host, wanted, authorities });
-                mail::smtp(at(port), secured).await
+            ProbeSpec::Smtp { port, starttls, certificate } => {
+                mail::smtp(at(port), secured(starttls, certificate)).await
             }
-            ProbeSpec::Imap { port, starttls, certificate: wanted } => {
-                let secured = starttls.as_ref().map(|host| mail::Secured { host, wanted, authorities });
-                mail::imap(at(port), secured).await
+            ProbeSpec::Imap { port, starttls, certificate } => {
+                mail::imap(at(port), secured(starttls, certificate)).await
             }
             ProbeSpec::Ssh { port, host_keys } => ssh::look(at(port), host_keys).await,
         }
