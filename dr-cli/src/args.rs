@@ -56,6 +56,9 @@ pub(crate) struct Common {
     /// A private key to log in with (repeatable) [default: ~/.ssh/id_ed25519 and the ssh-agent's keys]
     #[arg(long, short = 'i', global = true, value_name = "FILE")]
     pub(crate) identity: Vec<PathBuf>,
+    /// Private keys that lie beside public ones that are named: at hand too, without taking the place of what logs in.
+    #[arg(skip)]
+    pub(crate) beside: Vec<PathBuf>,
     /// Host keys to trust beside those pinned in the estate (repeatable) [default: ~/.ssh/known_hosts]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) known_hosts: Vec<PathBuf>,

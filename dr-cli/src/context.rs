@@ -63,6 +63,7 @@ pub(crate) fn toolkit_with(
             access.known_hosts = vec![ssh.join("known_hosts"), PathBuf::from("/etc/ssh/ssh_known_hosts")];
         }
     }
+    access.identities.extend(common.beside.iter().cloned());
     if common.identity.is_empty() {
         access.use_agent = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
     }

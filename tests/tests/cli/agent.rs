@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::desk::{Desk, Said, last};
+use dr_tests::Sshd;
+
+use crate::desk::{Desk, Said, account, last};
 
 /// OpenSSH's ssh-agent, ended when dropped, and the desk whose `SSH_AUTH_SOCK` it is.
 struct Scene {
@@ -115,6 +117,27 @@ fn an_agent_is_told_keys_lists_them_and_forgets_them() {
     let gone = Said::of(gone);
     assert_eq!(gone.code, 18, "{gone}");
     gone.has(&["gone", "SSH_AUTH_SOCK"]);
+}
+
+/// As a new administrator does it: the key has a passphrase, and the agent holds it open.
+#[test]
+fn a_key_with_a_passphrase_is_installed_and_proven_by_the_agent() {
+    let (scene, sshd) = (Scene::new(), Sshd::start());
+    let word = scene.desk.secret("word", "open sesame\n");
+    let (first, _) = scene.key("first", &[]);
+    let (locked, _) = scene.key("locked", &["--passphrase-file", &word]);
+    sshd.authorize(&fs::read_to_string(format!("{first}.pub")).unwrap());
+    let (known, account) = (scene.desk.write("known", &sshd.known_hosts()), account(&sshd));
+    scene.exits(0, &["keys", "agent", "add", &first]);
+    let install = ["keys", "install", &format!("{locked}.pub"), &account, "--known-hosts", &known];
+    // Nobody can prove it yet, and that is said before anything is done.
+    let before = fs::read(sshd.authorized_keys()).unwrap();
+    scene.exits(2, &install).has(&["encrypted", "ssh-agent"]);
+    assert_eq!(fs::read(sshd.authorized_keys()).unwrap(), before);
+    scene.exits(0, &["keys", "agent", "add", &locked, "--passphrase-file", &word]);
+    let said = scene.exits(0, &install);
+    assert!(!format!("{said}").contains("unproven"), "{said}");
+    scene.exits(0, &["keys", "verify", &format!("{locked}.pub"), &account, "--known-hosts", &known]);
 }
 
 #[test]

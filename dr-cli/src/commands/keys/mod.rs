@@ -142,7 +142,7 @@ fn with_private_half(common: &Common, public: &Path) -> Common {
     let mut common = common.clone();
     let private = public.with_extension("");
     if private.exists() && private != public {
-        common.identity.push(private);
+        common.beside.push(private);
     }
     common
 }
