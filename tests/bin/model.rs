@@ -14,7 +14,8 @@ fn main() -> ExitCode {
     let value = |name: &str| words.iter().position(|word| word == name).and_then(|at| words.get(at + 1));
     let number = |name: &str| value(name).and_then(|text| text.parse::<usize>().ok());
     let drift = u8::from(number("--drift") == Some(1));
-    let mut bounds = if words.iter().any(|word| word == "--large") { Bounds::large(drift) } else { Bounds::small(drift) };
+    let mut bounds =
+        if words.iter().any(|word| word == "--large") { Bounds::large(drift) } else { Bounds::small(drift) };
     for (name, bound) in [
         ("--ticks", &mut bounds.ticks),
         ("--crashes", &mut bounds.crashes),
@@ -43,5 +44,9 @@ fn main() -> ExitCode {
     for what in &checked.missed {
         println!("NEVER REACHED {what}");
     }
-    if checked.violated.is_empty() && checked.missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if checked.violated.is_empty() && checked.missed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
