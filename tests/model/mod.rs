@@ -187,7 +187,8 @@ impl Failover {
         let terms = Terms::try_from(Times { renew, hold, take: secs(take), stop, answer, drift_permille });
         let terms = terms.expect("terms that can work");
         let ids = ["uk", "us"];
-        let observer = |id: &str| Observer { id: id.parse().expect("an observer"), failure_domain: id.into() };
+        let observer =
+            |id: &str| Observer { id: id.parse().expect("an observer"), failure_domain: id.into() };
         let panel = Panel::new(["uk", "us", "nl"].map(observer).to_vec()).expect("a panel");
         let hosts = ids.map(|id| (id.parse().expect("a host"), id.to_owned()));
         let warrant = Warrant::new(panel, "nl", hosts).expect("a warrant");
@@ -328,7 +329,8 @@ fn judge(checker: &impl stateright::Checker<Failover>) -> Checked {
     for property in checker.model().properties() {
         match (property.expectation, found.get(property.name)) {
             (Expectation::Always, Some(path)) => {
-                let moves: Vec<String> = path.clone().into_actions().iter().map(|action| format!("{action:?}")).collect();
+                let moves: Vec<String> =
+                    path.clone().into_actions().iter().map(|action| format!("{action:?}")).collect();
                 let why = path.last_state().wrong.unwrap_or("two hosts serve");
                 checked.violated.push((property.name, format!("{why}: {}", moves.join(", "))));
             }

@@ -3,8 +3,8 @@
 use dr_core::failover::{Action, GuardName, Held, Input, Mark, Order, Role, Seat, Swap, Until, step};
 
 use super::{
-    CRASHES, DRIFT, Failover, HANDOVERS, Message, Move, Node, PAUSES, Question, TAKES, TICKS, WRITES, World, Write,
-    tick,
+    CRASHES, DRIFT, Failover, HANDOVERS, Message, Move, Node, PAUSES, Question, TAKES, TICKS, WRITES, World,
+    Write, tick,
 };
 
 impl Node {
@@ -39,7 +39,8 @@ impl World {
 
     fn forget_messages(&mut self) {
         let waits = |hosts: &[Node; 2], host: usize, life: u8, turn: u64| {
-            hosts[host].life == life && hosts[host].seat.asked.as_ref().is_some_and(|asked| asked.turn == turn)
+            hosts[host].life == life
+                && hosts[host].seat.asked.as_ref().is_some_and(|asked| asked.turn == turn)
         };
         let (hosts, lease) = (&self.hosts, &self.lease);
         self.asked.retain(|question| {
@@ -84,7 +85,10 @@ impl Failover {
         if here.serving() && left(WRITES) {
             moves.push(Move::Write(host));
         }
-        if here.serving() && !world.mirrors.iter().any(|(from, ..)| *from == host) && here.live != world.hosts[1 - host].live {
+        if here.serving()
+            && !world.mirrors.iter().any(|(from, ..)| *from == host)
+            && here.live != world.hosts[1 - host].live
+        {
             moves.push(Move::Mirror(host));
         }
         if here.paused {
@@ -104,7 +108,8 @@ impl Failover {
         }
         // Where a host stands matters to the other only while that waits for it.
         let other = &world.hosts[1 - host];
-        let waits = other.seat.lease().is_some_and(|lease| !lease.settled) || other.seat.rejoined != Some(here.kept.standing.epoch);
+        let waits = other.seat.lease().is_some_and(|lease| !lease.settled)
+            || other.seat.rejoined != Some(here.kept.standing.epoch);
         if waits && !other.paused && here.seat.report().is_some() {
             moves.push(Move::Report(host));
         }
@@ -184,7 +189,9 @@ impl Failover {
     /// The last mirror before a handover. Mirrors that began before it land no more: the target has changed since.
     fn mirrored(&self, world: &mut World, host: usize) {
         world.mirrors.retain(|(from, ..)| *from != host);
-        let Some(turn) = world.hosts[host].seat.handover.as_ref().map(|handover| handover.turn) else { return };
+        let Some(turn) = world.hosts[host].seat.handover.as_ref().map(|handover| handover.turn) else {
+            return;
+        };
         let here = &world.hosts[host];
         let whole = land(world, (host, here.kept.standing.epoch, here.live));
         self.tell(world, host, Input::Mirrored { turn, whole });
