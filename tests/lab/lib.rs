@@ -33,6 +33,8 @@ mod dns;
 mod generation;
 pub mod knot;
 pub mod mail;
+#[path = "../model/mod.rs"]
+pub mod model;
 mod nginx;
 pub mod nsd;
 pub mod pdns;
