@@ -44,15 +44,23 @@ pub(crate) async fn read(tree: &dyn Endpoint, at: &RelPath) -> Result<Vec<u8>, E
     Ok(bytes)
 }
 
-/// Puts an implementation to the contract. `open` opens one and the same tree, which does not exist at first.
+/// Puts an implementation to the contract. `open` opens one and the same tree, which does not exist at first. Each is settled
+/// before the next one is opened: one that is only dropped may keep the tree locked until its far end has noticed.
 pub(crate) async fn conformance_endpoint(open: impl AsyncFn() -> Box<dyn Endpoint>) {
-    a_tree_that_is_not_there_is_empty(&*open().await).await;
-    files_land_as_they_are(&*open().await).await;
-    changes_can_be_made_twice(&*open().await).await;
-    kinds_trade_places(&*open().await).await;
-    what_goes_wrong_leaves_what_was(&*open().await).await;
-    a_scan_shows_what_the_filter_lets_through(&*open().await).await;
+    let settled = async |part: for<'a> fn(&'a dyn Endpoint) -> Part<'a>| {
+        let tree = open().await;
+        part(&*tree).await;
+        tree.settle().await.unwrap();
+    };
+    settled(|tree| Box::pin(a_tree_that_is_not_there_is_empty(tree))).await;
+    settled(|tree| Box::pin(files_land_as_they_are(tree))).await;
+    settled(|tree| Box::pin(changes_can_be_made_twice(tree))).await;
+    settled(|tree| Box::pin(kinds_trade_places(tree))).await;
+    settled(|tree| Box::pin(what_goes_wrong_leaves_what_was(tree))).await;
+    settled(|tree| Box::pin(a_scan_shows_what_the_filter_lets_through(tree))).await;
 }
+
+type Part<'a> = std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 async fn scan(tree: &dyn Endpoint, options: &Options) -> dr_core::mirror::Snapshot {
     tree.scan(options, &Control::silent()).await.unwrap()
