@@ -19,6 +19,7 @@ pub mod report;
 pub mod run;
 mod secret;
 mod severity;
+mod text;
 mod time;
 #[cfg(feature = "world")]
 pub mod toolkit;

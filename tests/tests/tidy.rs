@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Modules of dr-core by rank, lowest first. A module imports only from lower ranks; those of one rank never import each other.
 const RANKS: &[&[&str]] = &[
+    &["text"],
     &["error", "time", "secret", "digest", "severity"],
     &["report"],
     &["estate"],

@@ -4,8 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::text::as_text;
 
 use super::names::Account;
 
@@ -91,27 +93,7 @@ impl fmt::Display for Remote {
     }
 }
 
-impl TryFrom<String> for Remote {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Remote> for String {
-    fn from(remote: Remote) -> Self {
-        remote.to_string()
-    }
-}
-
-impl JsonSchema for Remote {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Remote".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "description": "an account on a host: ssh://user@host:port" })
-    }
-}
+as_text!(Remote, { "type": "string", "description": "an account on a host: ssh://user@host:port" });
 
 /// Where a tree lives: a path here, or a path on a host: `/var/www`, `user@host:/var/www`, `ssh://user@host:port/var/www`.
 ///

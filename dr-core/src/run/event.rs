@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::error::ErrorRecord;
 use crate::report::Finding;
+use crate::text::as_text;
 use crate::time::Timestamp;
 
 /// Which way a plan is being walked.
@@ -179,27 +180,7 @@ impl FromStr for RunId {
     }
 }
 
-impl TryFrom<String> for RunId {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<RunId> for String {
-    fn from(run: RunId) -> Self {
-        run.to_string()
-    }
-}
-
-impl JsonSchema for RunId {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "RunId".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9a-f]{16}$" })
-    }
-}
+as_text!(RunId, { "type": "string", "pattern": "^[0-9a-f]{16}$" });
 
 /// One line of the journal. Each holds the digest of the one before, so that a changed or missing line shows.
 ///

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::estate::{Epoch, HostId};
+use crate::text::as_text;
 
 /// A random number that one process draws once, when it starts: what it writes is told from what its predecessors or its
 /// namesakes wrote.
@@ -39,18 +40,7 @@ impl FromStr for Mark {
     }
 }
 
-impl TryFrom<String> for Mark {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Mark> for String {
-    fn from(mark: Mark) -> Self {
-        mark.to_string()
-    }
-}
+as_text!(Mark);
 
 /// Who holds a site, with the last sign of life of the holder: one value at the coordinator, changed by compare-and-set only.
 ///
