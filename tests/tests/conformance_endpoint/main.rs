@@ -9,6 +9,7 @@
 
 mod contract;
 mod disk;
+mod durable;
 mod kinds;
 mod large;
 mod lots;

@@ -13,7 +13,9 @@ use dr_core::world::{Control, Endpoint, Endpoints};
 use dr_core::{Location, Remote, Result};
 use dr_tests::Sshd;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+
+const SFTP_SERVER: &str = "/usr/lib/openssh/sftp-server";
 
 type Opening = Pin<Box<dyn Future<Output = Result<Box<dyn Endpoint>>>>>;
 
@@ -51,13 +53,22 @@ pub(crate) fn over_pipes() -> Peer {
 }
 
 /// A child that speaks SFTP; it ends when its input does.
-pub(crate) fn sftp_server(
-    user: Option<u32>,
-) -> impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + 'static {
-    let mut command = tokio::process::Command::new("/usr/lib/openssh/sftp-server");
+pub(crate) fn sftp_server(user: Option<u32>) -> impl AsyncRead + AsyncWrite + Send + 'static {
+    let mut command = tokio::process::Command::new(SFTP_SERVER);
     if let Some(user) = user {
         command.uid(user).gid(user);
     }
+    joined(command)
+}
+
+/// One that writes into a file what it is asked to do.
+pub(crate) fn sftp_server_that_tells(log: &Path) -> impl AsyncRead + AsyncWrite + Send + 'static {
+    let mut command = tokio::process::Command::new(SFTP_SERVER);
+    command.args(["-e", "-l", "VERBOSE"]).stderr(std::fs::File::create(log).unwrap());
+    joined(command)
+}
+
+fn joined(mut command: tokio::process::Command) -> impl AsyncRead + AsyncWrite + Send + 'static {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let stream = tokio::io::join(child.stdout.take().unwrap(), child.stdin.take().unwrap());
     tokio::spawn(async move { child.wait().await });

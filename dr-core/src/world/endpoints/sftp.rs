@@ -10,7 +10,7 @@ mod reading;
 mod staging;
 mod writing;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,10 +18,14 @@ use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OnceCell;
 
+use self::writing::Unsynced;
+use super::singly;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Location;
 use crate::keys::wire::Fields;
-use crate::mirror::{Bytes, Carries, Change, Entry, Filter, Kind, Options, Owner, RelPath, Snapshot};
+use crate::mirror::{
+    Bytes, Carries, Change, Entry, Filter, Fsync, Kind, Landing, Options, Owner, RelPath, Snapshot,
+};
 use crate::world::sftp::{Attrs, Client, Fault, Reply, Request, op, status};
 use crate::world::{Content, Control, Endpoint, Way};
 
@@ -47,8 +51,10 @@ struct Tree {
     ways: Mutex<HashSet<RelPath>>,
     staging: OnceCell<Vec<u8>>,
     staged: AtomicU64,
-    /// What landed and is not durable yet.
-    landed: Mutex<Vec<RelPath>>,
+    /// When what lands is made durable.
+    fsync: Mutex<Fsync>,
+    /// What landed and is not durable yet, oldest first.
+    unsynced: Mutex<VecDeque<Unsynced>>,
     /// Why by SFTP and not by an agent.
     why: String,
 }
@@ -122,7 +128,8 @@ impl SftpEndpoint {
             ways: Mutex::default(),
             staging: OnceCell::new(),
             staged: AtomicU64::new(0),
-            landed: Mutex::default(),
+            fsync: Mutex::default(),
+            unsynced: Mutex::default(),
             why,
         })))
     }
@@ -179,6 +186,12 @@ impl Endpoint for SftpEndpoint {
         self.0.place.clone()
     }
 
+    async fn begin(&self, landing: &Landing) -> Result<()> {
+        singly::begin(landing)?;
+        *self.0.fsync.lock().unwrap_or_else(PoisonError::into_inner) = landing.fsync;
+        Ok(())
+    }
+
     async fn scan(&self, options: &Options, control: &Control) -> Result<Snapshot> {
         let filter = Filter::new(&options.exclude)?;
         control.run(&self.0.named("scan", &RelPath::root()), self.0.scan(&filter, options, control)).await
@@ -216,8 +229,16 @@ impl Endpoint for SftpEndpoint {
 
 impl Tree {
     /// The next channel in turn. Whatever belongs to one handle stays on one channel.
+    fn channel(&self) -> usize {
+        self.turn.fetch_add(1, Ordering::Relaxed) % self.clients.len()
+    }
+
     fn client(&self) -> &Client {
-        &self.clients[self.turn.fetch_add(1, Ordering::Relaxed) % self.clients.len()]
+        &self.clients[self.channel()]
+    }
+
+    fn fsync(&self) -> Fsync {
+        *self.fsync.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The path as the server knows it.

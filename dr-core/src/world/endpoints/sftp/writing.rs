@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt;
 use super::super::from_content;
 use super::Tree;
 use crate::error::{Error, ErrorKind, Result};
-use crate::mirror::{Change, Entry, Kind, RelPath};
+use crate::mirror::{Change, Entry, Fsync, Kind, RelPath};
 use crate::world::Content;
 use crate::world::sftp::{Attrs, Client, FSYNC, Fault, POSIX_RENAME, Pending, Request, access, op, status};
 
@@ -17,6 +17,8 @@ use crate::world::sftp::{Attrs, Client, FSYNC, Fault, POSIX_RENAME, Pending, Req
 const WRITES_AT_ONCE: usize = 16;
 /// So many files are made durable at once.
 const SYNCS_AT_ONCE: usize = 64;
+/// So many files wait on one channel to be made durable, if the server lets them be open.
+const UNSYNCED_MAX: usize = 64;
 const LSETSTAT: &str = "lsetstat@openssh.com";
 
 impl Tree {
@@ -24,8 +26,18 @@ impl Tree {
         self.way(path).await?;
         let staged = self.fresh().await?;
         let work = async {
-            let size_bytes = self.stage(path, &staged, entry, content).await?;
-            self.land(&staged, path).await?;
+            let (size_bytes, unsynced) = self.stage(path, &staged, entry, content).await?;
+            let landed = self.land(&staged, path).await;
+            match (landed, unsynced) {
+                (Ok(()), Some(unsynced)) => self.sync_later(unsynced).await?,
+                (Ok(()), None) => {}
+                (Err(error), unsynced) => {
+                    if let Some(unsynced) = unsynced {
+                        unsynced.close(self).await;
+                    }
+                    return Err(error);
+                }
+            }
             Ok(size_bytes)
         };
         let done = work.await;
@@ -36,9 +48,17 @@ impl Tree {
         done
     }
 
-    /// Writes content and metadata to a file of our own. Everything is sent before the first answer is waited for.
-    async fn stage(&self, path: &RelPath, staged: &[u8], entry: &Entry, mut content: Content) -> Result<u64> {
-        let client = self.client();
+    /// Writes content and metadata to a file of our own. Everything is sent before the first answer is waited for. The file comes
+    /// back open if it is to be made durable later.
+    async fn stage(
+        &self,
+        path: &RelPath,
+        staged: &[u8],
+        entry: &Entry,
+        mut content: Content,
+    ) -> Result<(u64, Option<Unsynced>)> {
+        let channel = self.channel();
+        let client = &self.clients[channel];
         let private = Attrs { mode: Some(0o600), ..Attrs::default() };
         let flags = access::WRITE | access::CREATE | access::EXCLUSIVE;
         let open = Request::new(op::OPEN).string(staged).number(flags).attrs(&private);
@@ -46,27 +66,23 @@ impl Tree {
             Ok(handle) => handle,
             Err(fault) => return Err(self.trouble_writing("write", path, fault).await),
         };
-        let sent = send_content(client, &handle, &mut content).await;
-        let finish = async {
-            let (size_bytes, mut pending) = sent?;
-            for attrs in in_order(entry) {
-                let request = Request::new(op::FSETSTAT).string(&handle).attrs(&attrs);
-                pending.push_back(client.send(request).await?);
-            }
-            Ok((size_bytes, pending))
-        };
-        let finished: Result<_, Broken> = finish.await;
-        let closed = client.send(Request::new(op::CLOSE).string(&handle)).await;
+        let fsync = if client.offers(FSYNC) { self.fsync() } else { Fsync::Never };
+        let open = Unsynced { channel, handle, path: path.clone() };
+        let sent = send_whole(client, &open.handle, entry, &mut content, fsync).await;
+        let is_open = sent.is_err() || fsync == Fsync::Once;
         let settle = async {
-            let (size_bytes, pending) = finished?;
+            let (size_bytes, pending) = sent?;
             for pending in pending {
                 pending.done().await?;
             }
-            closed?.done().await?;
             Ok(size_bytes)
         };
-        match settle.await {
-            Ok(size_bytes) => Ok(size_bytes),
+        let settled = settle.await;
+        if is_open && settled.is_err() {
+            open.close(self).await;
+        }
+        match settled {
+            Ok(size_bytes) => Ok((size_bytes, is_open.then_some(open))),
             Err(Broken::Content(error)) => Err(from_content(error)),
             Err(Broken::Server(fault)) => Err(self.trouble_writing("write", path, fault).await),
         }
@@ -96,10 +112,7 @@ impl Tree {
             done = client.done(request()).await;
         }
         match done {
-            Ok(()) => {
-                self.landed.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(fault) => Err(self.trouble_writing("write", path, fault).await),
         }
     }
@@ -213,35 +226,52 @@ impl Tree {
         Ok(())
     }
 
-    /// SFTP has no sync of a file system: what landed is synced file by file, where the server offers that.
-    pub(super) async fn settle(&self) -> Result<()> {
-        let landed = std::mem::take(&mut *self.landed.lock().unwrap_or_else(PoisonError::into_inner));
-        if self.clients[0].offers(FSYNC) {
-            let syncs = landed.into_iter().map(|path| async move { self.sync(&path).await });
-            stream::iter(syncs).buffer_unordered(SYNCS_AT_ONCE).try_collect::<()>().await?;
+    /// SFTP has no sync of a file system: what landed is synced file by file, where the server offers that. A file stays open until
+    /// then, so that it need not be found again; beyond what a server likes to hold open, the oldest is synced first.
+    async fn sync_later(&self, unsynced: Unsynced) -> Result<()> {
+        let most: usize =
+            self.clients.iter().map(|client| (client.limits.handles / 4).min(UNSYNCED_MAX)).sum();
+        let oldest = {
+            let mut waiting = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.push_back(unsynced);
+            if waiting.len() > most { waiting.pop_front() } else { None }
+        };
+        match oldest {
+            Some(oldest) => self.sync(oldest).await,
+            None => Ok(()),
         }
+    }
+
+    pub(super) async fn settle(&self) -> Result<()> {
+        let waiting = std::mem::take(&mut *self.unsynced.lock().unwrap_or_else(PoisonError::into_inner));
+        let syncs = waiting.into_iter().map(|unsynced| self.sync(unsynced));
+        stream::iter(syncs).buffer_unordered(SYNCS_AT_ONCE).try_collect::<()>().await?;
         self.remove_staging().await;
         Ok(())
     }
 
-    async fn sync(&self, path: &RelPath) -> Result<()> {
-        let client = self.client();
-        let full = self.full(path);
-        let open = Request::new(op::OPEN).string(&full).number(access::READ).attrs(&Attrs::default());
-        match client.handle(open).await {
-            Ok(handle) => {
-                let synced = client.send(Request::extended(FSYNC).string(&handle)).await;
-                client.post(Request::new(op::CLOSE).string(&handle)).await;
-                let done = async { synced?.done().await };
-                match done.await {
-                    Ok(()) => Ok(()),
-                    Err(fault) => Err(self.trouble_writing("make durable", path, fault).await),
-                }
-            }
-            // It may be gone already, be a link that leads nowhere, or not be readable for the account that made it.
-            Err(Fault::Status { .. }) => Ok(()),
-            Err(fault) => Err(self.trouble("make durable", path, fault)),
+    async fn sync(&self, unsynced: Unsynced) -> Result<()> {
+        let client = &self.clients[unsynced.channel];
+        let synced = client.send(Request::extended(FSYNC).string(&unsynced.handle)).await;
+        unsynced.close(self).await;
+        let done = async { synced?.done().await };
+        match done.await {
+            Ok(()) => Ok(()),
+            Err(fault) => Err(self.trouble_writing("make durable", &unsynced.path, fault).await),
         }
+    }
+}
+
+/// A file that is not durable yet, open on one of the channels.
+pub(super) struct Unsynced {
+    channel: usize,
+    handle: Vec<u8>,
+    path: RelPath,
+}
+
+impl Unsynced {
+    async fn close(&self, tree: &Tree) {
+        tree.clients[self.channel].post(Request::new(op::CLOSE).string(&self.handle)).await;
     }
 }
 
@@ -255,6 +285,27 @@ impl From<Fault> for Broken {
     fn from(fault: Fault) -> Self {
         Self::Server(fault)
     }
+}
+
+/// Sends content and metadata, and what comes last: the file stays open only if it is to be made durable later.
+async fn send_whole(
+    client: &Client,
+    handle: &[u8],
+    entry: &Entry,
+    content: &mut Content,
+    fsync: Fsync,
+) -> Result<(u64, VecDeque<Pending>), Broken> {
+    let (size_bytes, mut pending) = send_content(client, handle, content).await?;
+    for attrs in in_order(entry) {
+        pending.push_back(client.send(Request::new(op::FSETSTAT).string(handle).attrs(&attrs)).await?);
+    }
+    if fsync == Fsync::Each {
+        pending.push_back(client.send(Request::extended(FSYNC).string(handle)).await?);
+    }
+    if fsync != Fsync::Once {
+        pending.push_back(client.send(Request::new(op::CLOSE).string(handle)).await?);
+    }
+    Ok((size_bytes, pending))
 }
 
 /// Sends everything there is; the answers that were not waited for yet come back.
