@@ -1,18 +1,18 @@
-//! What every coordinator must do, run against the one on disk, the simulated one, and BIND.
+//! What every coordinator must do, run against the one on disk, the simulated one, and the name servers that take updates.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
 use std::sync::Arc;
 
 use dr_core::estate::TsigAlgorithm;
-use dr_core::failover::{Tenure, tenure_owner};
-use dr_core::world::coordinator::dns::{DnsCoordinator, Place};
+use dr_core::failover::{Held, Lease, Mark, Swap, Tenure, lease_owner, tenure_owner};
+use dr_core::world::coordinator::dns::{DnsCoordinator, Lock, Place};
 use dr_core::world::coordinator::sqlite::SqliteCoordinator;
 use dr_core::world::providers::rfc2136::Rfc2136;
 use dr_core::world::sim::{Fault, SimWorld};
 use dr_core::world::{Cas, Coordinator};
 use dr_core::{DnsName, Epoch, Secret, SiteId, ZoneName};
 use dr_tests::bind::{self, Notify};
-use dr_tests::{Port, Tsig, Zone};
+use dr_tests::{Port, Server, Tsig, Zone, knot, pdns};
 
 fn tenure(epoch: u64, home: &str, nonce: &str) -> Tenure {
     Tenure { epoch: Epoch(epoch), home: home.parse().unwrap(), nonce: nonce.to_owned() }
@@ -44,7 +44,95 @@ async fn conformance_coordinator(coordinator: Arc<dyn Coordinator>) {
     let far = tenure(1_000_000_000_000, "us", "e");
     assert_eq!(coordinator.cas(&shop, Some(&first), &far).await.unwrap(), Cas::Won);
     assert_eq!(coordinator.read(&shop).await.unwrap(), Some(far));
+    leases(&*coordinator).await;
+    one_value(&*coordinator).await;
     races(coordinator).await;
+}
+
+/// The lease: compared whole, only growing, one home an epoch.
+async fn leases(coordinator: &dyn Coordinator) {
+    let site = "leased".parse().unwrap();
+    let lost = |held: &Lease| Swap::Lost(Held(Some(held.clone())));
+    assert_eq!(coordinator.lease(&site).await.unwrap(), None);
+    let first = Lease::first(&"uk".parse().unwrap(), Mark(7), 1);
+    let swap = coordinator.swap_lease(&site, Some(&first), &beat(&first)).await.unwrap();
+    assert_eq!(swap, Swap::Lost(Held(None)), "nobody holds it");
+    assert_eq!(coordinator.swap_lease(&site, None, &first).await.unwrap(), Swap::Won);
+    assert_eq!(coordinator.lease(&site).await.unwrap(), Some(first.clone()));
+    assert_eq!(coordinator.swap_lease(&site, None, &first).await.unwrap(), lost(&first));
+    let second = beat(&first);
+    for other in [
+        Lease { beat: 9, ..first.clone() },
+        Lease { turn: 9, ..first.clone() },
+        Lease { by: Mark(9), ..first.clone() },
+        Lease { settled: false, ..first.clone() },
+        Lease { unacknowledged: true, ..first.clone() },
+    ] {
+        let to = Lease { beat: 10, ..other.clone() };
+        assert_eq!(
+            coordinator.swap_lease(&site, Some(&other), &to).await.unwrap(),
+            lost(&first),
+            "{other:?}"
+        );
+    }
+    for to in [
+        first.clone(),
+        Lease { epoch: Epoch(0), beat: 5, ..first.clone() },
+        Lease { home: "us".parse().unwrap(), beat: 1, ..first.clone() },
+    ] {
+        assert_eq!(coordinator.swap_lease(&site, Some(&first), &to).await.unwrap(), lost(&first), "{to:?}");
+    }
+    assert_eq!(coordinator.swap_lease(&site, Some(&first), &second).await.unwrap(), Swap::Won);
+    assert_eq!(coordinator.swap_lease(&site, Some(&first), &second).await.unwrap(), lost(&second), "once");
+    let raised = Lease {
+        epoch: Epoch(2),
+        home: "us".parse().unwrap(),
+        by: Mark(u128::MAX),
+        turn: 1 << 60,
+        settled: false,
+        unacknowledged: true,
+        beat: 0,
+    };
+    assert_eq!(coordinator.swap_lease(&site, Some(&second), &raised).await.unwrap(), Swap::Won);
+    let late = Lease { beat: 2, ..second.clone() };
+    assert_eq!(
+        coordinator.swap_lease(&site, Some(&second), &late).await.unwrap(),
+        lost(&raised),
+        "no more signs of life"
+    );
+    assert_eq!(coordinator.lease(&site).await.unwrap(), Some(raised));
+}
+
+fn beat(lease: &Lease) -> Lease {
+    Lease { beat: lease.beat + 1, turn: lease.turn + 1, ..lease.clone() }
+}
+
+/// A plan and a seat move one thing, not two.
+async fn one_value(coordinator: &dyn Coordinator) {
+    let site = "shared".parse().unwrap();
+    let claim = tenure(1, "uk", "plan");
+    assert_eq!(coordinator.cas(&site, None, &claim).await.unwrap(), Cas::Won);
+    let lease = coordinator.lease(&site).await.unwrap().unwrap();
+    assert_eq!((lease.epoch, lease.home.as_str(), lease.settled), (Epoch(1), "uk", true));
+    // Signs of life leave the tenure as it is, and a plan that was made before them is as good as ever.
+    let beaten = beat(&lease);
+    assert_eq!(coordinator.swap_lease(&site, Some(&lease), &beaten).await.unwrap(), Swap::Won);
+    assert_eq!(coordinator.read(&site).await.unwrap(), Some(claim.clone()));
+    let second = tenure(2, "us", "another");
+    assert_eq!(coordinator.cas(&site, Some(&claim), &second).await.unwrap(), Cas::Won);
+    // The old home's next sign of life is lost, and whoever waits sees that nobody says that it has stopped.
+    let late = coordinator.swap_lease(&site, Some(&beaten), &beat(&beaten)).await.unwrap();
+    let Swap::Lost(Held(Some(now))) = late else { panic!("{late:?}") };
+    assert_eq!((now.epoch, now.home.as_str(), now.settled), (Epoch(2), "us", false));
+    // A seat raises: a plan that was made before that loses.
+    let raised =
+        Lease { epoch: Epoch(3), home: "uk".parse().unwrap(), by: Mark(5), beat: 0, turn: 1, ..now.clone() };
+    assert_eq!(coordinator.swap_lease(&site, Some(&now), &raised).await.unwrap(), Swap::Won);
+    let held = coordinator.read(&site).await.unwrap();
+    assert_eq!(held.as_ref().map(|held| (held.epoch, held.home.as_str())), Some((Epoch(3), "uk")));
+    let lost = coordinator.cas(&site, Some(&second), &tenure(4, "us", "late")).await.unwrap();
+    assert_eq!(lost, Cas::Lost(held.clone()));
+    assert_eq!(coordinator.cas(&site, held.as_ref(), &tenure(4, "us", "now")).await.unwrap(), Cas::Won);
 }
 
 /// Eight tasks, two hundred races: each epoch has exactly one winner.
@@ -81,22 +169,59 @@ async fn races(coordinator: Arc<dyn Coordinator>) {
     assert_eq!(won, (1..=ROUNDS).collect::<Vec<_>>(), "every epoch once");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_dns_primary_conforms() {
-    let zone: ZoneName = "epoch.test".parse().unwrap();
-    let bind = bind::primary(Port::free(), &[Zone::new(zone.as_str())], &[], Notify::Tuned);
+/// The zone of the names, and one for signs of life.
+const ZONES: [&str; 2] = ["epoch.test", "lock.test"];
+
+/// A coordinator in the zones of this primary; `is_apart` keeps signs of life in a zone of their own.
+fn in_zones_of(server: &Server, is_apart: bool) -> DnsCoordinator {
+    let [zone, lock] = ZONES.map(|zone| zone.parse::<ZoneName>().unwrap());
     let key: DnsName = Tsig::LAB.name.parse().unwrap();
     let secret = (TsigAlgorithm::HmacSha256, Secret::new(Tsig::LAB.secret.to_owned()));
+    let apart = |site: &SiteId| Lock {
+        zone: lock.clone(),
+        primary: server.addr(),
+        key: Some(key.clone()),
+        owner: lease_owner(site, &lock).unwrap(),
+    };
     let place = |site: &SiteId| Place {
         zone: zone.clone(),
-        primary: bind.addr(),
+        primary: server.addr(),
         key: Some(key.clone()),
         owner: tenure_owner(site, &zone).unwrap(),
+        lock: is_apart.then(|| apart(site)),
     };
-    let sites: [SiteId; 3] = ["shop", "blog", "raced"].map(|site| site.parse().unwrap());
+    let sites: [SiteId; 5] = ["shop", "blog", "raced", "leased", "shared"].map(|site| site.parse().unwrap());
     let places = sites.iter().map(|site| (site.clone(), place(site))).collect();
     let provider = Arc::new(Rfc2136::new([(key.clone(), secret)].into()));
-    conformance_coordinator(Arc::new(DnsCoordinator::new(provider, places).unwrap())).await;
+    DnsCoordinator::new(provider, places).unwrap()
+}
+
+fn zones() -> [Zone; 2] {
+    ZONES.map(Zone::new)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn bind_conforms() {
+    let bind = bind::primary(Port::free(), &zones(), &[], Notify::Tuned);
+    conformance_coordinator(Arc::new(in_zones_of(&bind, false))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn bind_with_a_zone_for_signs_of_life_conforms() {
+    let bind = bind::primary(Port::free(), &zones(), &[], Notify::Tuned);
+    conformance_coordinator(Arc::new(in_zones_of(&bind, true))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn knot_conforms() {
+    let knot = knot::primary(Port::free(), &zones());
+    conformance_coordinator(Arc::new(in_zones_of(&knot, true))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn powerdns_conforms() {
+    let pdns = pdns::primary(Port::free(), &zones());
+    conformance_coordinator(Arc::new(in_zones_of(&pdns, false))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -147,4 +272,39 @@ async fn a_lost_reply_is_said_to_be_unknown() {
         assert!(matches!(said, Cas::Unknown(_)), "{said:?}");
         assert_eq!(coordinator.read(&site).await.unwrap(), after, "reading back tells");
     }
+    for (fault, written) in [(Fault::LoseRequest, false), (Fault::LoseReply, true)] {
+        let (sim, site) = (SimWorld::new(), "shop".parse().unwrap());
+        sim.fault(1, fault);
+        let (coordinator, first) =
+            (sim.world().coordinator, Lease::first(&"uk".parse().unwrap(), Mark(1), 1));
+        assert_eq!(coordinator.swap_lease(&site, None, &first).await.unwrap(), Swap::Unknown);
+        assert_eq!(coordinator.lease(&site).await.unwrap(), written.then_some(first), "reading back tells");
+    }
+}
+
+/// A file that was written when there were no leases yet.
+#[tokio::test]
+async fn a_file_of_the_first_format_is_taken_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tenures.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(
+        "CREATE TABLE tenures (site TEXT PRIMARY KEY, epoch INTEGER NOT NULL CHECK (epoch >= 0),
+             home TEXT NOT NULL, nonce TEXT NOT NULL, at TEXT NOT NULL) STRICT;
+         CREATE TRIGGER epochs_only_grow BEFORE UPDATE ON tenures WHEN new.epoch <= old.epoch
+         BEGIN SELECT raise(ABORT, 'an epoch never goes back'); END;
+         INSERT INTO tenures VALUES ('shop', 4, 'us', 'n4', '2026-01-01T00:00:00Z');",
+    )
+    .unwrap();
+    old.pragma_update(None, "application_id", i32::from_be_bytes(*b"drCO")).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    drop(old);
+    let (coordinator, site) = (SqliteCoordinator::open(&path).unwrap(), "shop".parse().unwrap());
+    assert_eq!(coordinator.read(&site).await.unwrap(), Some(tenure(4, "us", "n4")));
+    let lease = coordinator.lease(&site).await.unwrap().unwrap();
+    assert!(!lease.settled, "nobody knows whether the home before has stopped");
+    let next = Lease { settled: true, ..beat(&lease) };
+    assert_eq!(coordinator.swap_lease(&site, Some(&lease), &next).await.unwrap(), Swap::Won);
+    assert_eq!(coordinator.lease(&site).await.unwrap(), Some(next));
+    assert_eq!(coordinator.read(&site).await.unwrap(), Some(tenure(4, "us", "n4")));
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use dr_core::dns::{SetChange, ZoneChange};
 use dr_core::estate::{Epoch, RecordKey, RecordSet, RecordType, TsigAlgorithm};
-use dr_core::failover::{Tenure, tenure_owner};
+use dr_core::failover::{Held, Lease, Mark, Swap, Tenure, tenure_owner};
 use dr_core::world::coordinator::dns::{DnsCoordinator, Place};
 use dr_core::world::providers::rfc2136::Rfc2136;
 use dr_core::world::{Cas, Commit, Coordinator, Provider};
-use dr_core::{ErrorKind, Secret, SiteId};
+use dr_core::{DnsName, ErrorKind, Secret, SiteId};
 use dr_tests::bind::{self, Notify};
 use dr_tests::proxy::{Line, State};
 use dr_tests::{Port, Proxy, Server, Tsig, Zone};
@@ -30,7 +30,7 @@ fn provider() -> Arc<Rfc2136> {
 fn place(primary: SocketAddr) -> Place {
     let zone = ZONE.parse().unwrap();
     let owner = tenure_owner(&shop(), &zone).unwrap();
-    Place { zone, primary, key: Some(Tsig::LAB.name.parse().unwrap()), owner }
+    Place { zone, primary, key: Some(Tsig::LAB.name.parse().unwrap()), owner, lock: None }
 }
 
 fn shop() -> SiteId {
@@ -51,7 +51,7 @@ fn bind() -> Server {
 
 /// Sets the record as somebody would who restored an old zone.
 async fn overwrite(primary: SocketAddr, from: Option<RecordSet>, rdata: &str) {
-    let Place { zone, primary, key, owner } = place(primary);
+    let Place { zone, primary, key, owner, .. } = place(primary);
     let to = Some(RecordSet::new(owner.clone(), RecordType::TXT, 0, [rdata]));
     let sets = vec![SetChange { key: RecordKey::new(owner, RecordType::TXT), from, to }];
     let change = ZoneChange { zone, primary, key, require: vec![], sets };
@@ -114,20 +114,81 @@ async fn every_race_has_exactly_one_winner() {
 async fn a_primary_that_goes_back_in_time_is_not_believed() {
     let bind = bind();
     let coordinator = coordinator(bind.addr());
-    let held = tenure(5, "us", "a");
-    assert_eq!(coordinator.cas(&shop(), None, &held).await.unwrap(), Cas::Won);
+    let (old, held) = (tenure(4, "uk", "old"), tenure(5, "us", "a"));
+    assert_eq!(coordinator.cas(&shop(), None, &old).await.unwrap(), Cas::Won);
+    let before = coordinator.lease(&shop()).await.unwrap().unwrap();
+    assert_eq!(coordinator.cas(&shop(), Some(&old), &held).await.unwrap(), Cas::Won);
+    let now = coordinator.lease(&shop()).await.unwrap().unwrap();
+    // Only the zone with the lease is restored: even who never saw the higher epoch is told.
+    overwrite_lease(bind.addr(), &now, "a", Some(&format!("{} nonce=old", before.to_text()))).await;
+    for asked in [&coordinator, &self::coordinator(bind.addr())] {
+        let error = asked.read(&shop()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert!(error.message().contains("epoch 4") && error.message().contains('5'), "{error}");
+        // A seat is told what is there, and freezes by itself; it could not write anyway.
+        assert_eq!(asked.lease(&shop()).await.unwrap(), Some(before.clone()));
+        let raised = Lease { epoch: Epoch(6), ..now.clone() };
+        let error = asked.swap_lease(&shop(), Some(&before), &raised).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    }
+    // Both are restored: a process that never saw the higher epoch cannot know.
     let owner = place(bind.addr()).owner;
-    let old = tenure(4, "uk", "old").to_record_set(owner.clone());
-    let restored = old.rdata.first().unwrap();
-    overwrite(bind.addr(), Some(held.to_record_set(owner)), restored).await;
-    let error = coordinator.read(&shop()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Refused);
-    assert!(error.message().contains("epoch 4") && error.message().contains('5'), "{error}");
-    // A process that never saw the higher epoch cannot know.
-    assert_eq!(self::coordinator(bind.addr()).read(&shop()).await.unwrap(), Some(tenure(4, "uk", "old")));
-    overwrite(bind.addr(), Some(old), "\"nonsense\"").await;
+    overwrite(bind.addr(), Some(held.to_record_set(owner)), &format!("\"{}\"", old.to_text())).await;
+    assert_eq!(coordinator.read(&shop()).await.unwrap_err().kind(), ErrorKind::Refused);
+    assert_eq!(self::coordinator(bind.addr()).read(&shop()).await.unwrap(), Some(old));
+    // A person sets the lease above everything that was ever seen; the tenure follows with the next raise.
+    overwrite_lease(bind.addr(), &before, "old", Some("epoch=9 home=us nonce=by-hand")).await;
+    let by_hand = tenure(9, "us", "by-hand");
+    assert_eq!(coordinator.read(&shop()).await.unwrap(), Some(by_hand.clone()));
+    assert!(!coordinator.lease(&shop()).await.unwrap().unwrap().settled);
+    assert_eq!(coordinator.cas(&shop(), Some(&by_hand), &tenure(10, "uk", "z")).await.unwrap(), Cas::Won);
+    let last = coordinator.lease(&shop()).await.unwrap().unwrap();
+    overwrite_lease(bind.addr(), &last, "z", Some("nonsense")).await;
     let error = coordinator.read(&shop()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+}
+
+/// Sets the lease's record as a restored zone or a person would.
+async fn overwrite_lease(primary: SocketAddr, now: &Lease, nonce: &str, text: Option<&str>) {
+    let Place { zone, primary, key, owner, .. } = place(primary);
+    let owner: DnsName = format!("_lease.{owner}").parse().unwrap();
+    let set = |text: &str| RecordSet::new(owner.clone(), RecordType::TXT, 0, [format!("\"{text}\"")]);
+    let from = Some(set(&format!("{} nonce={nonce}", now.to_text())));
+    let sets =
+        vec![SetChange { key: RecordKey::new(owner.clone(), RecordType::TXT), from, to: text.map(set) }];
+    let change = ZoneChange { zone, primary, key, require: vec![], sets };
+    assert_eq!(provider().commit(&change).await.unwrap(), Commit::Applied);
+}
+
+/// Signs of life go on while a plan raises the epoch: it is not lost to them, and they end with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn signs_of_life_do_not_keep_a_plan_from_raising() {
+    let bind = bind();
+    let (seat, plan) = (coordinator(bind.addr()), coordinator(bind.addr()));
+    let first = Lease::first(&"uk".parse().unwrap(), Mark(1), 1);
+    assert_eq!(seat.swap_lease(&shop(), None, &first).await.unwrap(), Swap::Won);
+    let beating = tokio::spawn(async move {
+        let mut lease = first;
+        loop {
+            let next = Lease { beat: lease.beat + 1, ..lease.clone() };
+            match seat.swap_lease(&shop(), Some(&lease), &next).await.unwrap() {
+                Swap::Won => lease = next,
+                Swap::Lost(Held(now)) => return (lease.beat, now),
+                Swap::Unknown => panic!("the primary is here"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let held = plan.read(&shop()).await.unwrap();
+    while plan.lease(&shop()).await.unwrap().unwrap().beat < 3 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let to = tenure(2, "us", "plan");
+    assert_eq!(plan.cas(&shop(), held.as_ref(), &to).await.unwrap(), Cas::Won);
+    let (beats, now) = beating.await.unwrap();
+    assert!(beats >= 3);
+    assert_eq!(now.map(|now| (now.epoch, now.settled)), Some((Epoch(2), false)));
+    assert_eq!(plan.read(&shop()).await.unwrap(), Some(to));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

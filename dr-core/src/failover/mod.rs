@@ -8,6 +8,7 @@
 mod decide;
 mod guards;
 mod health;
+mod holding;
 mod mirrored;
 mod seat;
 mod sight;
@@ -17,6 +18,7 @@ mod votes;
 pub use decide::{Decision, Mode, Picture, decide};
 pub use guards::{Guard, GuardName};
 pub use health::{Condition, Health};
+pub use holding::Holding;
 pub use mirrored::{LastMirror, RecordMirror, last_mirror_path};
 pub use seat::{
     Action, Approval, Asked, Charter, Drill, Frozen, Handover, Held, Input, Kept, Lease, Looked, Maintenance,
@@ -24,7 +26,9 @@ pub use seat::{
     Warrant, Watched, step,
 };
 pub use sight::{DownKind, Sight};
-pub use tenure::{Expect, Raise, Role, RoleChange, Standing, Tenure, standing_path, tenure_owner};
+pub use tenure::{
+    Expect, Raise, Role, RoleChange, Standing, Tenure, lease_owner, standing_path, tenure_owner,
+};
 pub use votes::{Observer, Panel, Received, Tally, Verdict, Vote};
 
 /// The guards: functions of facts, each giving a [`Guard`].

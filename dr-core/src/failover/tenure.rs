@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::holding::only_string;
 use super::mirrored::line_of_json;
 use crate::estate::{DnsName, Epoch, HostId, ProbeSpec, RecordSet, RecordType, Remote, SiteId, ZoneName};
 use crate::time::Period;
@@ -63,6 +64,19 @@ pub fn tenure_owner(site: &SiteId, zone: &ZoneName) -> Result<DnsName, String> {
     format!("_dr.{site}.{below}").parse().map_err(|why| format!("{why}"))
 }
 
+/// The owner name of the TXT record set that holds the lease of a site in a zone: `_dr-lease.<site>.<zone>`. It changes with every
+/// sign of life, so it is another one than that of the tenure, and best in a zone that no other server transfers.
+///
+/// ```
+/// use dr_core::failover::lease_owner;
+/// let owner = lease_owner(&"shop".parse().unwrap(), &"lock.example.org".parse().unwrap()).unwrap();
+/// assert_eq!(owner.as_str(), "_dr-lease.shop.lock.example.org");
+/// ```
+pub fn lease_owner(site: &SiteId, zone: &ZoneName) -> Result<DnsName, String> {
+    let below = zone.as_str().trim_end_matches('.');
+    format!("_dr-lease.{site}.{below}").parse().map_err(|why| format!("{why}"))
+}
+
 /// Resolvers have no business with it, and no server hands out more than one of its states.
 const TENURE_TTL_S: u32 = 0;
 
@@ -83,12 +97,7 @@ impl Tenure {
 
     /// From the TXT record set; the error says what is wrong with it. Exactly one record with one string is a tenure.
     pub fn from_record_set(set: &RecordSet) -> Result<Self, String> {
-        let mut data = set.rdata.iter();
-        let (Some(only), None) = (data.next(), data.next()) else {
-            return Err(format!("{} has {} TXT records instead of one", set.owner, set.rdata.len()));
-        };
-        let text = only.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(only);
-        Self::from_text(text).map_err(|why| format!("{} is no tenure: {why}", set.owner))
+        Self::from_text(&only_string(set)?).map_err(|why| format!("{} is no tenure: {why}", set.owner))
     }
 }
 

@@ -43,6 +43,9 @@ pub enum Occasion {
     Disaster,
     /// Both hosts are well. The site is mirrored a last time first.
     Planned,
+    /// The seat of the new home holds the site already: it has raised the epoch and has seen to it that the old home has stopped.
+    /// What is left is to bring the visitors.
+    Taken,
 }
 
 /// One of the two hosts, and what is known of it.
@@ -80,6 +83,7 @@ pub struct Side {
 ///     names: vec![www.clone()],
 ///     sets: vec![RecordSet::new(www, RecordType::A, 60, ["192.0.2.1"])],
 ///     tenure_owner: None,
+///     tenure: None,
 /// };
 /// assert!(now.names.iter().all(|name| now.zone.contains(name)));
 /// ```
@@ -102,6 +106,9 @@ pub struct ZoneNow {
     pub sets: Vec<RecordSet>,
     /// The owner of the record set that holds the site's tenure, if the coordinator keeps it in this zone.
     pub tenure_owner: Option<DnsName>,
+    /// That record set now.
+    #[serde(default)]
+    pub tenure: Option<RecordSet>,
 }
 
 /// Everything that a plan to move a site is made from. It can be stored: a plan that was made in the night can be made again and
@@ -172,6 +179,9 @@ pub struct FailoverFacts {
 pub fn failover_plan(facts: &FailoverFacts) -> Result<Plan> {
     let FailoverFacts { site, from, to, .. } = facts;
     check(facts)?;
+    if facts.occasion == Occasion::Taken {
+        return taken(facts);
+    }
     let claim = first_claim(facts);
     let now = facts.tenure.clone().unwrap_or_else(|| claim.clone());
     let next =
@@ -199,6 +209,28 @@ pub fn failover_plan(facts: &FailoverFacts) -> Result<Plan> {
     let how = if facts.occasion == Occasion::Planned { "move" } else { "fail over" };
     let title = format!("{how} {site} from {} to {}", from.id, to.id);
     Ok(Plan::new(title, facts.at, OnFailure::Undo, steps))
+}
+
+/// What is left to do for a home that holds the site by its seat.
+fn taken(facts: &FailoverFacts) -> Result<Plan> {
+    let FailoverFacts { site, from, to, tenure, .. } = facts;
+    let Some(now) = tenure else { return Err(not_taken(facts, "nobody holds it")) };
+    let changes = zone_changes(facts, now)?;
+    let home = Standing { role: Role::Home, epoch: now.epoch };
+    let mut steps = vec![];
+    if to.standing != Some(home) {
+        let title = format!("{} becomes home of {site}", to.id);
+        steps.push(Planned::needed(title, role_change(facts, to, to.standing, home)));
+    }
+    steps.extend(healthy(facts).into_iter().map(|(title, step)| Planned::needed(title, step)));
+    steps.extend(move_visitors(facts, changes));
+    let title = format!("bring the visitors of {site} from {} to {}: epoch {}", from.id, to.id, now.epoch);
+    Ok(Plan::new(title, facts.at, OnFailure::Undo, steps))
+}
+
+fn not_taken(facts: &FailoverFacts, why: impl Into<String>) -> Error {
+    let operation = format!("plan to bring the visitors of {} to {}", facts.site, facts.to.id);
+    Error::new(ErrorKind::Refused, operation, why).hint("look at dr failover status and plan again")
 }
 
 /// Mirror steps, followed by the step that writes down on the receiving host that they succeeded.
@@ -290,7 +322,11 @@ fn check(facts: &FailoverFacts) -> Result<()> {
     if from.id == to.id {
         return refused(format!("{} holds it already", to.id), "there is nothing to move");
     }
-    if let Some(tenure) = tenure.as_ref().filter(|tenure| tenure.home != from.id) {
+    if facts.occasion == Occasion::Taken {
+        if let Some(tenure) = tenure.as_ref().filter(|tenure| tenure.home != to.id) {
+            return Err(not_taken(facts, format!("{} holds it in epoch {}", tenure.home, tenure.epoch)));
+        }
+    } else if let Some(tenure) = tenure.as_ref().filter(|tenure| tenure.home != from.id) {
         let why = format!("{} holds it in epoch {}", tenure.home, tenure.epoch);
         return refused(why, "look at dr failover status and plan again");
     }
@@ -356,7 +392,7 @@ fn take_over(facts: &FailoverFacts, standing: Option<Standing>, now: &Tenure, ne
         // A lost host cannot be told, and must not be waited for. It learns it when it is back: by the epoch.
         steps.push(match facts.occasion {
             Occasion::Planned => Planned::needed(title, step),
-            Occasion::Disaster => Planned::wanted(title, step),
+            Occasion::Disaster | Occasion::Taken => Planned::wanted(title, step),
         });
     }
     steps.push(Planned::needed(
@@ -399,7 +435,13 @@ fn zone_changes<'a>(facts: &'a FailoverFacts, next: &Tenure) -> Result<Vec<(&'a 
             continue;
         }
         // Where the tenure stands in the same zone, the primary itself refuses the change once somebody else holds the site.
-        let require = now.tenure_owner.iter().map(|owner| next.to_record_set(owner.clone())).collect();
+        let mut require: Vec<RecordSet> =
+            now.tenure_owner.iter().map(|owner| next.to_record_set(owner.clone())).collect();
+        if facts.occasion == Occasion::Taken && is_older(now.tenure.as_ref(), next) {
+            // The epoch was raised in a zone of its own, and has not arrived here: it comes with the records.
+            let arrives = |to: RecordSet| SetChange { key: to.key(), from: now.tenure.clone(), to: Some(to) };
+            sets.extend(require.drain(..).map(arrives));
+        }
         let ZoneNow { zone, primary, key, .. } = now;
         changes.push((
             now,
@@ -407,6 +449,11 @@ fn zone_changes<'a>(facts: &'a FailoverFacts, next: &Tenure) -> Result<Vec<(&'a 
         ));
     }
     Ok(changes)
+}
+
+/// Whether what stands in a zone is from before this tenure.
+fn is_older(set: Option<&RecordSet>, next: &Tenure) -> bool {
+    set.is_none_or(|set| Tenure::from_record_set(set).is_ok_and(|there| there.epoch < next.epoch))
 }
 
 fn move_visitors(facts: &FailoverFacts, changes: Vec<(&ZoneNow, ZoneChange)>) -> Vec<Planned> {

@@ -84,18 +84,18 @@ impl Lease {
     }
 
     /// The next sign of life in the same epoch.
-    pub(super) fn renewed(&self, by: Mark, turn: u64) -> Self {
+    pub(in crate::failover) fn renewed(&self, by: Mark, turn: u64) -> Self {
         Self { beat: self.beat.saturating_add(1), by, turn, settled: true, ..self.clone() }
     }
 
     /// Another home in the next epoch.
-    pub(super) fn raised(&self, home: &HostId, by: Mark, turn: u64) -> Self {
+    pub(in crate::failover) fn raised(&self, home: &HostId, by: Mark, turn: u64) -> Self {
         let (epoch, home) = (self.epoch.next(), home.clone());
         Self { epoch, home, beat: 0, by, turn, settled: true, unacknowledged: self.unacknowledged }
     }
 
     /// What only grows.
-    pub(super) fn order(&self) -> (Epoch, u64) {
+    pub(in crate::failover) fn order(&self) -> (Epoch, u64) {
         (self.epoch, self.beat)
     }
 

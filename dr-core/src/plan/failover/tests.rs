@@ -27,6 +27,7 @@ fn zone() -> ZoneNow {
             RecordSet::new("www.example.org".parse().unwrap(), RecordType::A, 300, ["192.0.2.1"]),
         ],
         tenure_owner: Some("_dr.shop.example.org".parse().unwrap()),
+        tenure: None,
     }
 }
 
@@ -281,4 +282,37 @@ fn once_visitors_have_moved_nothing_sends_them_back() {
         let healthy = plan.steps.iter().position(|step| matches!(step.step, Step::AwaitHealthy(_))).unwrap();
         assert!(raised < healthy && healthy < moved);
     }
+}
+
+#[test]
+fn a_seat_that_holds_the_site_only_brings_the_visitors() {
+    let held = Tenure { epoch: Epoch(2), home: "us".parse().unwrap(), nonce: "seat".into() };
+    let owner: DnsName = "_dr.shop.example.org".parse().unwrap();
+    let mut facts = facts(Occasion::Taken);
+    facts.tenure = Some(held.clone());
+    facts.to.standing = Some(Standing { role: Role::Home, epoch: Epoch(2) });
+    facts.zones[0].tenure = Some(held.to_record_set(owner.clone()));
+    let steps = |facts: &FailoverFacts| failover_plan(facts).unwrap().steps;
+    let change = |steps: &[Planned]| match steps.iter().find_map(|planned| match &planned.step {
+        Step::ChangeZone(change) => Some(change.clone()),
+        _ => None,
+    }) {
+        Some(change) => change,
+        None => panic!("{steps:?}"),
+    };
+    let plan = steps(&facts);
+    assert_eq!(plan[0].title, "wait until us answers for shop");
+    assert!(!plan.iter().any(|planned| matches!(planned.step, Step::RaiseEpoch(_) | Step::ChangeRole(_))));
+    assert_eq!(change(&plan).require, [held.to_record_set(owner.clone())]);
+    // The epoch has not arrived in the zone yet: it comes in the same message as the records.
+    let before = Tenure { epoch: Epoch(1), home: "uk".parse().unwrap(), nonce: "old".into() };
+    facts.zones[0].tenure = Some(before.to_record_set(owner.clone()));
+    let behind = change(&steps(&facts));
+    assert_eq!(behind.require, []);
+    let epoch = behind.sets.iter().find(|set| set.key.owner == owner).unwrap();
+    assert_eq!(epoch.from, facts.zones[0].tenure);
+    assert_eq!(epoch.to, Some(held.to_record_set(owner)));
+    facts.tenure = Some(before);
+    let why = failover_plan(&facts).unwrap_err();
+    assert_eq!(why.kind(), ErrorKind::Refused, "{why}");
 }

@@ -198,11 +198,14 @@ impl Toolkit {
             .map(|server| server.address)
             .collect();
         let types = [RecordType::A, RecordType::AAAA, RecordType::CNAME];
-        let keys: Vec<RecordKey> =
+        let mut keys: Vec<RecordKey> =
             names.iter().flat_map(|name| types.map(|rtype| RecordKey::new(name.clone(), rtype))).collect();
+        keys.extend(tenure_owner.iter().map(|owner| RecordKey::new(owner.clone(), RecordType::TXT)));
         let (sets, silent) =
             tokio::join!(self.world.provider.read(apex, primary, &keys), self.silent(apex, &servers));
-        let sets: Vec<RecordSet> = sets?.into_iter().flatten().collect();
+        let mut sets = sets?;
+        let tenure = tenure_owner.as_ref().and_then(|_| sets.pop().flatten());
+        let sets: Vec<RecordSet> = sets.into_iter().flatten().collect();
         let key = zone.update_key.clone();
         let unchanged =
             |set: &RecordSet| SetChange { key: set.key(), from: Some(set.clone()), to: Some(set.clone()) };
@@ -214,7 +217,7 @@ impl Toolkit {
             sets: sets.iter().map(unchanged).collect(),
         };
         self.world.provider.rehearse(&rehearsal).await?;
-        Ok(ZoneNow { zone: apex.clone(), primary, key, servers, silent, names, sets, tenure_owner })
+        Ok(ZoneNow { zone: apex.clone(), primary, key, servers, silent, names, sets, tenure_owner, tenure })
     }
 
     async fn silent(&self, apex: &ZoneName, servers: &[SocketAddr]) -> BTreeSet<SocketAddr> {

@@ -15,7 +15,7 @@ pub use watch::Watch;
 use self::gather::{Party, Seen};
 use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
-use crate::estate::{HostId, RecordType, SiteId};
+use crate::estate::{Epoch, HostId, RecordType, SiteId};
 use crate::failover::{Guard, GuardName, Role, Sight, Standing, Tenure};
 use crate::plan::{FailoverFacts, Occasion, Plan, Step, failover_plan};
 use crate::report::{Finding, Report, Subject, Unexamined, code};
@@ -157,6 +157,55 @@ impl Toolkit {
         }
         let options = FailoverOptions { planned: true, ..FailoverOptions::default() };
         self.plan_move(site, seen, &options, &operation, control).await
+    }
+
+    /// The plan that brings the visitors to the host whose seat holds the site in this epoch: what follows when a seat asks for
+    /// [`Action::Apply`](crate::failover::Action::Apply). The guards are asked by the seat, not here.
+    ///
+    /// Errors: `Refused` if another host holds the site, or another epoch has begun.
+    ///
+    /// ```no_run
+    /// # async fn example(toolkit: dr_core::toolkit::Toolkit) -> dr_core::Result<()> {
+    /// use dr_core::{Epoch, world::Control};
+    /// let (site, me, control) = ("shop".parse().unwrap(), "us".parse().unwrap(), Control::silent());
+    /// let plan = toolkit.plan_taken(&site, &me, Epoch(2), &control).await?;
+    /// toolkit.apply(&plan, "the seat of us", &control).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn plan_taken(
+        &self,
+        site: &SiteId,
+        me: &HostId,
+        epoch: Epoch,
+        control: &Control,
+    ) -> Result<Plan> {
+        let operation = format!("plan to bring the visitors of {site} to {me}");
+        let seen = control.run(&operation, self.gather(site, &operation)).await?;
+        let tenure = seen.tenure?;
+        if tenure.as_ref().is_none_or(|tenure| tenure.home != *me || tenure.epoch != epoch) {
+            let held = tenure.map_or_else(
+                || "nobody holds it".to_owned(),
+                |tenure| format!("{} holds it in epoch {}", tenure.home, tenure.epoch),
+            );
+            let why = format!("{held}, not {me} in epoch {epoch}");
+            return Err(Error::new(ErrorKind::Refused, operation, why).hint("ask the coordinator again"));
+        }
+        // Without a zone the rest of the site can be moved, but no visitor comes: the seat tries again.
+        let zones = seen.zones.into_iter().collect::<Result<_>>()?;
+        let mut plan = failover_plan(&FailoverFacts {
+            at: seen.at,
+            site: site.clone(),
+            occasion: Occasion::Taken,
+            from: seen.other.side(),
+            to: seen.home.side(),
+            tenure,
+            nonce: String::new(),
+            probes: gather::probes(self.site(site, &operation)?),
+            zones,
+            transfers: None,
+        })?;
+        self.seal(&mut plan);
+        Ok(plan)
     }
 
     async fn plan_move(

@@ -28,7 +28,7 @@ use self::names::SimZone;
 use super::{Output, World};
 use crate::digest::Digest;
 use crate::estate::{Location, RecordKey, RecordSet, Remote, SiteId, ZoneName};
-use crate::failover::{Sight, Tenure};
+use crate::failover::{Holding, Lease, Sight, Tenure};
 use crate::mirror::RelPath;
 use crate::time::{Tick, Timestamp};
 
@@ -68,7 +68,7 @@ struct State {
     hosts: BTreeMap<String, Host>,
     trees: BTreeMap<String, BTreeMap<RelPath, TreeFile>>,
     zones: BTreeMap<ZoneName, SimZone>,
-    tenures: BTreeMap<SiteId, Tenure>,
+    holdings: BTreeMap<SiteId, Holding>,
     sights: BTreeMap<IpAddr, Sight>,
     disk: Disk,
 }
@@ -218,13 +218,19 @@ impl SimWorld {
 
     /// Says who holds a site.
     pub fn put_tenure(&self, site: &SiteId, tenure: Tenure) {
-        self.state().tenures.insert(site.clone(), tenure);
+        self.state().holdings.insert(site.clone(), Holding::without_signs(&tenure));
     }
 
     /// Who holds a site.
     #[must_use]
     pub fn tenure(&self, site: &SiteId) -> Option<Tenure> {
-        self.state().tenures.get(site).cloned()
+        self.state().holdings.get(site).map(Holding::tenure)
+    }
+
+    /// The lease of a site, with the last sign of life.
+    #[must_use]
+    pub fn lease(&self, site: &SiteId) -> Option<Lease> {
+        self.state().holdings.get(site).map(|held| held.lease.clone())
     }
 
     /// What a probe of an address sees; without this it sees nothing in time.
@@ -262,7 +268,9 @@ impl SimWorld {
             .collect();
         let zones: Vec<(_, Vec<_>)> =
             state.zones.iter().map(|(name, zone)| (name, zone.newest().values().collect())).collect();
-        Digest::of_value(&(files, trees, zones, &state.tenures))
+        let tenures: BTreeMap<_, _> =
+            state.holdings.iter().map(|(site, held)| (site, held.tenure())).collect();
+        Digest::of_value(&(files, trees, zones, tenures))
     }
 
     fn die(&self, incarnation: u64) {
@@ -290,7 +298,7 @@ impl State {
             hosts: self.hosts.clone(),
             trees: self.trees.clone(),
             zones: self.zones.clone(),
-            tenures: self.tenures.clone(),
+            holdings: self.holdings.clone(),
             sights: self.sights.clone(),
             disk: self.disk.clone(),
         }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::State;
 use super::calls::{Got, Process};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{ProbeSpec, SiteId};
-use crate::failover::{DownKind, Sight, Tenure};
+use crate::failover::{DownKind, Held, Holding, Lease, Sight, Swap as LeaseSwap, Tenure};
 use crate::world::{Cas, Clock, Coordinator, Probe, Reading};
 
 #[async_trait]
@@ -44,27 +45,58 @@ impl Probe for Process {
 #[async_trait]
 impl Coordinator for Process {
     async fn read(&self, site: &SiteId) -> Result<Option<Tenure>> {
-        match self.call("coordinator.read", "coordinator", |state| state.tenures.get(site).cloned()).await {
+        let held = |state: &mut State| state.holdings.get(site).map(Holding::tenure);
+        match self.call("coordinator.read", "coordinator", held).await {
             Got::Reply(tenure) => Ok(tenure),
             Got::Refused | Got::Lost => Err(unreachable(site)),
         }
     }
 
     async fn cas(&self, site: &SiteId, from: Option<&Tenure>, to: &Tenure) -> Result<Cas> {
-        let swapped = self.call("coordinator.cas", "coordinator", |state| {
-            let held = state.tenures.get(site).cloned();
-            let grows = held.as_ref().is_none_or(|held| to.epoch > held.epoch);
-            if held.as_ref() != from || !grows {
-                return Cas::Lost(held);
-            }
-            state.tenures.insert(site.clone(), to.clone());
-            Cas::Won
-        });
-        match swapped.await {
-            Got::Reply(cas) => Ok(cas),
+        let swap = |held: Option<&Holding>| Holding::raised(held, from, to);
+        match self.swap("coordinator.cas", site, swap).await {
+            Got::Reply(None) => Ok(Cas::Won),
+            Got::Reply(Some(held)) => Ok(Cas::Lost(held.map(|held| held.tenure()))),
             Got::Refused => Err(unreachable(site)),
             Got::Lost => Ok(Cas::Unknown("no reply came".to_owned())),
         }
+    }
+
+    async fn lease(&self, site: &SiteId) -> Result<Option<Lease>> {
+        let held = |state: &mut State| state.holdings.get(site).map(|held| held.lease.clone());
+        match self.call("coordinator.lease", "coordinator", held).await {
+            Got::Reply(lease) => Ok(lease),
+            Got::Refused | Got::Lost => Err(unreachable(site)),
+        }
+    }
+
+    async fn swap_lease(&self, site: &SiteId, from: Option<&Lease>, to: &Lease) -> Result<LeaseSwap> {
+        let swap = |held: Option<&Holding>| Holding::swapped(held, from, to);
+        match self.swap("coordinator.swap_lease", site, swap).await {
+            Got::Reply(None) => Ok(LeaseSwap::Won),
+            Got::Reply(Some(held)) => Ok(LeaseSwap::Lost(Held(held.map(|held| held.lease)))),
+            Got::Refused => Err(unreachable(site)),
+            Got::Lost => Ok(LeaseSwap::Unknown),
+        }
+    }
+}
+
+impl Process {
+    /// Keeps what `next` makes of what is held; what is held instead, where that is nothing.
+    async fn swap(
+        &self,
+        call: &str,
+        site: &SiteId,
+        next: impl FnOnce(Option<&Holding>) -> Option<Holding> + Send,
+    ) -> Got<Option<Option<Holding>>> {
+        let swap = |state: &mut State| {
+            let Some(next) = next(state.holdings.get(site)) else {
+                return Some(state.holdings.get(site).cloned());
+            };
+            state.holdings.insert(site.clone(), next);
+            None
+        };
+        self.call(call, "coordinator", swap).await
     }
 }
 
