@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dr_core::failover::GuardName;
 use dr_core::{DnsName, HostId, Location, Period, Remote, Severity, SiteId, ZoneName};
 
-pub(crate) use dns::{DnsChange, DnsCheck, DnsDelete, DnsSet, Zones};
+pub(crate) use dns::{DnsChange, DnsCheck, DnsDelete, DnsPromote, DnsSet, Zones};
 pub(crate) use keys::{AgentWords, Ca, KeyAllow, Keys, MirrorByWord, PermitWord, Signing};
 pub(crate) use many::{Many, Schedule};
 
@@ -303,6 +303,8 @@ pub(crate) enum Dns {
     Set(DnsSet),
     /// Remove one record set on the primary, and wait until no name server has it
     Delete(DnsDelete),
+    /// Let a secondary take the primary's place: checks, configuration for all servers, and who follows
+    Promote(DnsPromote),
 }
 
 fn guard(text: &str) -> Result<GuardName, String> {

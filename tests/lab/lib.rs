@@ -29,6 +29,7 @@
 mod ask;
 pub mod bind;
 mod command;
+mod configure;
 mod dns;
 mod generation;
 pub mod knot;
@@ -52,6 +53,7 @@ mod zone;
 
 pub use ask::{addresses, http_get, notify, soa_serial, wait_for};
 pub use command::dr;
+pub use configure::configure;
 pub use dns::DnsLab;
 pub use generation::{sshd_includes, sshd_takes, understood};
 pub use nginx::{Nginx, Site};

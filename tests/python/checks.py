@@ -66,6 +66,15 @@ def records_are_planned_and_nothing_is_claimed():
 
 
 @check
+def a_secondary_is_looked_at_and_its_configuration_is_written():
+    servers = {"ns1": NameServer("example.org", "192.0.2.10").start(), "ns2": NameServer("example.org", "192.0.2.10").start()}
+    promoted = dr.promote_secondary("example.org", "ns2", servers=servers, software={"ns2": "bind"})
+    assert "type primary;" in promoted.configurations[0]["text"] and promoted.verified is None and not promoted.changed
+    planned = dr.promote_secondary("example.org", "ns2", servers=servers, installed=True, dry_run=True)
+    assert planned.changed and planned.plan["steps"] and planned.unknown == ("ns2",)
+
+
+@check
 def nobody_there_is_a_finding_and_no_exception():
     report = dr.check_zone("example.org", ["127.0.0.1:9"])
     assert report.verdict == "failed" and "dns.no_server_answers" in [finding.code for finding in report.findings]

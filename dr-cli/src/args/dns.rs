@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use dr_core::dns::Server;
+use dr_core::dns::{Server, Software};
 use dr_core::estate::TsigAlgorithm;
 use dr_core::{DnsName, Period, RecordType, ZoneName};
 
@@ -86,6 +86,56 @@ pub(crate) struct DnsChange {
     pub(crate) per_second: Option<u32>,
 }
 
+/// Let a secondary take the primary's place
+///
+/// First as it is: it looks whether the secondary is fit for it and whether the others would follow, and prints the configuration for each
+/// server. Once that is in place, with --installed: the serial is raised at the new primary, and everybody has to follow.
+#[derive(Args, Debug)]
+pub(crate) struct DnsPromote {
+    /// The zone; @FILE for all zones of a file, one a line as with dr dns check --zones
+    pub(crate) zone: Zones,
+    /// The server that becomes the primary, by its name or address [default: the estate's standby_primary]
+    pub(crate) to: Option<String>,
+    /// A name server: NAME=ADDRESS or ADDRESS, with :PORT if it is not 53 (repeatable; the first is the primary that is lost)
+    #[arg(long = "server", value_name = "NAME=ADDR")]
+    pub(crate) servers: Vec<Server>,
+    /// What a server runs: NAME=bind, knot, nsd or powerdns (repeatable) [default: as it says itself]
+    #[arg(long = "software", value_name = "NAME=KIND", value_parser = software)]
+    pub(crate) software: Vec<(String, Software)>,
+    /// The TSIG key that signs changes and transfers, when it is not in the estate
+    #[arg(long)]
+    pub(crate) key: Option<DnsName>,
+    /// The file with its secret in base64, mode 0600; for --installed
+    #[arg(long, requires = "key")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Its algorithm
+    #[arg(long, default_value = "hmac-sha256", value_parser = tsig_algorithm)]
+    pub(crate) key_algorithm: TsigAlgorithm,
+    /// The primary is still there: configuration by which the others follow the secondary too, should it be promoted one day
+    #[arg(long, conflicts_with = "installed")]
+    pub(crate) prepare: bool,
+    /// Write the configurations into this directory, a file a server
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// The configuration is in place: raise the serial there, and wait until every server that answers follows
+    #[arg(long)]
+    pub(crate) installed: bool,
+    /// Go on though another server has a newer version of the zone
+    #[arg(long)]
+    pub(crate) lose_changes: bool,
+    /// The new primary's name in the SOA record [default: its name, if an NS record has that]
+    #[arg(long, value_name = "HOST")]
+    pub(crate) mname: Option<DnsName>,
+    /// How long to wait for all name servers [default: twice what is predicted, and 2m at least]
+    #[arg(long)]
+    pub(crate) within: Option<Period>,
+}
+
+fn software(text: &str) -> Result<(String, Software), String> {
+    let (name, kind) = text.split_once('=').ok_or("write NAME=KIND")?;
+    Ok((name.to_owned(), kind.parse()?))
+}
+
 fn tsig_algorithm(text: &str) -> Result<TsigAlgorithm, String> {
     serde_json::from_value(serde_json::Value::String(text.to_owned()))
         .map_err(|_| "one of hmac-sha256, hmac-sha384, hmac-sha512".to_owned())
@@ -106,6 +156,9 @@ pub(crate) struct DnsCheck {
     /// A server of the parent zone, to be asked for the delegation (repeatable)
     #[arg(long = "parent", value_name = "ADDR")]
     pub(crate) parents: Vec<Server>,
+    /// The name server that is to take the primary's place, by its name or address: would the others follow it?
+    #[arg(long, value_name = "NAME")]
+    pub(crate) standby_primary: Option<String>,
     /// A resolver, to be asked for names outside of the zone and for the names of addresses
     #[arg(long, value_name = "ADDR")]
     pub(crate) resolver: Option<Server>,

@@ -1,4 +1,6 @@
-//! `dr dns`: check zones, change a record set.
+//! `dr dns`: check zones, change a record set, promote a secondary.
+
+mod promote;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,6 +18,7 @@ use crate::context::{self, TsigKeys};
 pub(super) async fn run(common: &Common, console: &Console, words: Dns) -> Result<u8> {
     match words {
         Dns::Check(words) => check(common, console, &words).await,
+        Dns::Promote(words) => promote::run(common, console, words).await,
         Dns::Set(words) => {
             let rdata = words.rdata.into_iter().collect();
             let set = WantedSet { owner: words.owner, rtype: words.rtype, ttl: words.ttl, rdata };
@@ -101,6 +104,10 @@ async fn check(common: &Common, console: &Console, words: &DnsCheck) -> Result<u
         spec.depth = if words.quick { Depth::Records } else { Depth::Full };
         spec.parents.extend(words.parents.iter().cloned());
         spec.resolver = words.resolver.as_ref().map(|resolver| resolver.address).or(spec.resolver);
+        if let Some(standby) = &words.standby_primary {
+            let usage = |why: String| Error::new(ErrorKind::Usage, format!("check zone {zone}"), why);
+            spec.standby_primary = Some(spec.server_called(standby).map_err(usage)?.address);
+        }
         spec.issuers.extend(words.issuers.iter().cloned());
         spec.senders.extend(&words.senders);
         specs.push(spec);

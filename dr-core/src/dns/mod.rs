@@ -5,12 +5,14 @@
 //! [`Agreement`] waits until every server shows it, and [`predict`] says beforehand how long that takes. The words are those of RFC 9499. Nothing here touches a socket.
 
 mod change;
+mod configuration;
 mod facts;
 mod follow;
 mod judge;
 mod keys;
 mod message;
 mod probe;
+mod promotion;
 mod rdata;
 mod rules;
 mod seen;
@@ -22,10 +24,12 @@ mod transfer;
 mod tsig;
 
 pub use change::{Agreement, Agreements, SetChange, Wish, ZoneChange, ZoneChanges, owner_in, remembered};
+pub use configuration::{Configuration, Software};
 pub use facts::{Answer, Fact, Question, Transport};
 pub use follow::follow_up;
 pub use judge::{Thresholds, ZoneFacts, judge, summary};
 pub use probe::{EdnsHeard, EdnsShape, Entry, Exchange, Heard, Probe, Reply, Shape};
+pub use promotion::{Parts, followers, next_serial, promotable, reachable};
 pub use rdata::canonical_rdata;
 #[cfg(feature = "world")]
 pub(crate) use rdata::{entry_from_wire, rdata_from_wire, rdata_to_wire};

@@ -61,6 +61,12 @@ pub enum Probe {
     SmallDelegation,
     /// To the parent's servers: the DS records.
     Signer,
+    /// "The zone has changed" (NOTIFY, RFC 1996), sent from the address of a server that might become the primary: who takes
+    /// it would follow that one. All it brings about is that the server looks whether it has the newest version.
+    Notify {
+        /// From where; this machine must have the address.
+        from: IpAddr,
+    },
 }
 
 /// The message of a probe.
@@ -80,6 +86,8 @@ pub struct Shape {
     pub chaos: bool,
     /// Recursion desired (RD).
     pub recursive: bool,
+    /// A NOTIFY instead of a query.
+    pub notify: bool,
     /// EDNS, or none.
     pub edns: Option<EdnsShape>,
 }
@@ -129,7 +137,12 @@ impl Probe {
     pub fn shape(self, zone: &ZoneName) -> Shape {
         const TXT: u16 = 16;
         let (prefix, rtype) = match self {
-            Self::Apex | Self::Case | Self::EdnsVersion | Self::EdnsOption | Self::EdnsFlag => ("", 6),
+            Self::Apex
+            | Self::Case
+            | Self::EdnsVersion
+            | Self::EdnsOption
+            | Self::EdnsFlag
+            | Self::Notify { .. } => ("", 6),
             Self::Keys | Self::SmallBuffer => ("", 48),
             Self::Cds => ("", 59),
             Self::Cdnskey => ("", 60),
@@ -156,6 +169,7 @@ impl Probe {
             rtype,
             chaos: self == Self::Version,
             recursive: self == Self::Stranger,
+            notify: matches!(self, Self::Notify { .. }),
             edns: self.edns(),
         }
     }
@@ -164,7 +178,12 @@ impl Probe {
         // What fits every path without fragments (RFC 9715).
         let usual = EdnsShape { payload: 1232, ..EdnsShape::default() };
         match self {
-            Self::SmallDelegation | Self::Transfer | Self::Version | Self::Stranger | Self::Case => None,
+            Self::SmallDelegation
+            | Self::Transfer
+            | Self::Version
+            | Self::Stranger
+            | Self::Case
+            | Self::Notify { .. } => None,
             Self::Apex => Some(EdnsShape { dnssec_ok: true, nsid: true, ..usual }),
             Self::EdnsVersion => Some(EdnsShape { version: 1, ..usual }),
             Self::EdnsOption => Some(EdnsShape { option: Some(UNKNOWN_OPTION), ..usual }),

@@ -84,6 +84,9 @@ pub struct ZoneSpec {
     /// Where its primary answers, if that is known: it takes changes, and serials are measured against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary: Option<SocketAddr>,
+    /// The name server that takes the primary's place if that is lost: the others must follow it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standby_primary: Option<SocketAddr>,
     /// The name of the TSIG key that may change it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update_key: Option<DnsName>,
@@ -122,6 +125,7 @@ impl ZoneSpec {
             zone,
             servers,
             primary: None,
+            standby_primary: None,
             update_key: None,
             moving,
             records: vec![],
@@ -166,6 +170,7 @@ impl ZoneSpec {
         }
         Ok(Self {
             primary: Some(address(&wanted.primary)?),
+            standby_primary: wanted.standby_primary.as_ref().map(address).transpose()?,
             update_key: wanted.update_key.clone(),
             moving: names_of_sites(estate, zone),
             records: wanted.records.clone(),

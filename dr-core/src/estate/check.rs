@@ -204,6 +204,13 @@ impl Check<'_> {
                 self.reference(place, NAME_SERVER, server.as_str(), servers);
             }
         }
+        if let Some(standby) = &zone.standby_primary {
+            if *standby == zone.primary {
+                self.wrong(path.key("standby_primary"), "it is the primary already");
+            } else if !zone.servers.contains(standby) {
+                self.wrong(path.key("standby_primary"), "it is none of the zone's servers");
+            }
+        }
         if let Some(key) = &zone.update_key {
             let keys = &self.declared.tsig_keys;
             self.reference(path.key("update_key"), TSIG_KEY, key.as_str(), keys);

@@ -85,6 +85,7 @@ impl Read for Zone {
         let servers = table.required("servers", "").unwrap_or_default();
         let zone = Self {
             primary,
+            standby_primary: table.optional("standby_primary"),
             servers,
             update_key: table.optional("update_key"),
             provider: table.optional("provider"),

@@ -21,6 +21,9 @@ use super::record::{RecordKey, RecordSet};
 pub struct Zone {
     /// The name server that takes changes.
     pub primary: NameServerId,
+    /// The name server that is to take the primary's place if that is lost; one of `servers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standby_primary: Option<NameServerId>,
     /// Every name server of the zone, the primary included unless it is hidden.
     pub servers: Vec<NameServerId>,
     /// The TSIG key that may change it (a name under `[tsig_keys]`).
@@ -42,7 +45,15 @@ impl Zone {
     #[must_use]
     pub fn new(primary: NameServerId) -> Self {
         let servers = vec![primary.clone()];
-        Self { primary, servers, update_key: None, provider: None, records: vec![], expect: vec![] }
+        Self {
+            primary,
+            standby_primary: None,
+            servers,
+            update_key: None,
+            provider: None,
+            records: vec![],
+            expect: vec![],
+        }
     }
 }
 

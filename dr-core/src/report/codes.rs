@@ -262,6 +262,15 @@ codes! {
     DNS_DENIAL_ITERATIONS = "dns.denial_iterations", Warning,
         "Names are hashed many times where the zone denies: resolvers may take the zone for unsigned, or fail",
         "Set the iterations of NSEC3 to 0 (RFC 9276)";
+    DNS_STANDBY_NOT_FOLLOWED = "dns.standby_not_followed", Error,
+        "A name server would not follow the standby primary: if the primary is lost, it shows old records until they expire",
+        "Give it the standby primary as a second primary, with its NOTIFY allowed: dr dns promote --prepare writes the configuration";
+    DNS_STANDBY_UNPROVEN = "dns.standby_unproven", Notice,
+        "Whether the other name servers would follow the standby primary could not be tried from this machine",
+        "Run the check on the standby primary itself, now and then: only from there can it tell them of a change";
+    DNS_STANDBY_BEHIND = "dns.standby_behind", Warning,
+        "Another secondary has a newer version of the zone than the one that is to become the primary",
+        "Let it catch up before it is promoted, or promote the one that is ahead: what it lacks would be lost";
     DNS_RTO_OVER_BUDGET = "dns.rto_over_budget", Error,
         "All times of a failover together are longer than the recovery time objective",
         "Lower the TTLs, or raise notify-rate on the primary, or the objective";

@@ -23,10 +23,10 @@ pub use call::{
     AddAgentKey, AgentKeys, AskAboutKey, AuditKeys, AuditedKeys, CertifiedKey, CertifyKey, ChangeRecords,
     CheckZone, Done, GenerateKey, GeneratedKey, Generations, HeldByAgent, HeldKeys, InstallCertificate,
     InstallKey, IssuedBy, IssuedCertificates, LockDown, MirrorOnly, MirrorSites, MirrorTrees, Mirrored,
-    OPERATIONS, Operation, RecordsChanged, RemoveAgentKey, RevokeKey, RollBack, RotateKey, SshfpOf,
-    SshfpRecords, ToolkitSettings, TrustHost, TrustedHost, Unlock, WantedSet,
+    OPERATIONS, Operation, PromoteSecondary, RecordsChanged, RemoveAgentKey, RevokeKey, RollBack, RotateKey,
+    SecondaryPromoted, SshfpOf, SshfpRecords, ToolkitSettings, TrustHost, TrustedHost, Unlock, WantedSet,
 };
-pub use dns::{ChangeOptions, ChangePlan};
+pub use dns::{ChangeOptions, ChangePlan, PromoteOptions, Promotion};
 pub use failover::{FailoverOptions, Watch};
 pub use keys::{
     AuditOptions, CertifyOptions, HostKeys, InstallOptions, LockOptions, RevokeOptions, RotateOptions,

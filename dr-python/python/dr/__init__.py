@@ -7,7 +7,7 @@
 
 from ._dr import operations, version
 from ._calls import Reach
-from .dns import RecordsChanged, change_records, check_zone
+from .dns import RecordsChanged, SecondaryPromoted, change_records, check_zone, promote_secondary
 from .errors import (
     AlreadyExistsError,
     AuthenticationError,
@@ -115,6 +115,7 @@ __all__ = [
     "RefusedError",
     "RejectedError",
     "Report",
+    "SecondaryPromoted",
     "Subject",
     "TrustedHost",
     "Unexamined",
@@ -138,6 +139,7 @@ __all__ = [
     "mirror_sites",
     "operations",
     "probe_key",
+    "promote_secondary",
     "remove_agent_key",
     "revoke_key",
     "roll_back_mirror",

@@ -85,11 +85,87 @@ def change_records(
     )
 
 
+@dataclass(frozen=True)
+class SecondaryPromoted:
+    """What a secondary in the primary's place takes, or took."""
+
+    report: Report
+    """Whether it is fit for it, who would not follow, and who did not."""
+    configurations: tuple[Mapping[str, Any], ...]
+    """What has to stand in each server's configuration: ``server``, ``software``, ``text``, and ``load``, the commands that take it up."""
+    unknown: tuple[str, ...]
+    """Servers whose software is not known."""
+    changed: bool
+    """Whether anything was, or with ``dry_run`` would be, changed."""
+    run: str | None
+    """Which run of the journal it was; none if nothing was done."""
+    outcome: str | None
+    """How that run ended."""
+    verified: Mapping[str, Any] | None
+    """The proof that every server that answers follows the new primary."""
+    plan: Mapping[str, Any] | None
+    """The plan, with ``dry_run``."""
+
+
+def promote_secondary(
+    zones: str | Sequence[str],
+    to: str | None = None,
+    *,
+    servers: Mapping[str, str] | Sequence[str] = (),
+    primary: str | None = None,
+    update_key: str | None = None,
+    software: Mapping[str, str] | None = None,
+    prepare: bool = False,
+    installed: bool = False,
+    lose_changes: bool = False,
+    mname: str | None = None,
+    dry_run: bool = False,
+    within: str | None = None,
+    by: str | None = None,
+    estate: Mapping[str, Any] | None = None,
+    journal: str | os.PathLike[str] | None = None,
+) -> SecondaryPromoted:
+    """Let a secondary name server take the primary's place.
+
+    First without ``installed``: ``report`` says whether the server ``to`` is fit for it and whether the others would follow, and
+    ``configurations`` is what has to stand where (``prepare``: so that they could, while the primary is still there). Nothing is
+    changed. Once that is in place, with ``installed``: the serial is raised at the new primary, and every server that answers has
+    to follow; ``verified`` is the proof. ``software`` says what a server runs that does not say so itself: ``{"ns2": "bind"}``;
+    ``"knot"``, ``"nsd"`` and ``"powerdns"`` are the others.
+    """
+    named = [f"{name}={address}" for name, address in servers.items()] if isinstance(servers, Mapping) else list(servers)
+    request = {
+        "zones": [zones] if isinstance(zones, str) else list(zones),
+        "to": to,
+        "servers": named,
+        "primary": primary,
+        "update_key": update_key,
+        "software": dict(software or {}),
+        "prepare": prepare,
+        "installed": installed,
+        "lose_changes": lose_changes,
+        "mname": mname,
+        "dry_run": dry_run,
+        "within": within,
+        "by": by,
+    }
+    settings = {"estate": None if estate is None else dict(estate), "journal": None if journal is None else os.fspath(journal)}
+    answer = json.loads(call("promote_secondary", request, settings))
+    return SecondaryPromoted(
+        report=Report(json.dumps(answer["report"])),
+        configurations=tuple(MappingProxyType(written) for written in answer["configurations"]),
+        unknown=tuple(answer["unknown"]),
+        changed=answer["changed"],
+        **{name: answer.get(name) for name in ("run", "outcome", "verified", "plan")},
+    )
+
+
 def check_zone(
     zone: str,
     servers: Mapping[str, str] | Sequence[str],
     *,
     primary: str | None = None,
+    standby_primary: str | None = None,
     moving: Iterable[str] | None = None,
     records: Iterable[tuple[str, str]] = (),
     expect: Iterable[Mapping[str, Any]] = (),
@@ -104,7 +180,8 @@ def check_zone(
     ``servers`` gives each name server's address, by a name of your choice: ``{"ns1": "192.0.2.1", "ns2": "[2001:db8::2]:53"}``,
     or just the addresses. The port is 53 if not said.
 
-    ``primary`` is the address against which serials are measured; ``moving`` are the names whose address records a failover
+    ``primary`` is the address against which serials are measured; ``standby_primary`` the server, by its name, that is to take its
+    place: would the others follow it? ``moving`` are the names whose address records a failover
     moves (the apex and ``www`` if not said); ``records`` are further record sets that must agree, as ``("mail.example.org", "A")``;
     ``expect`` are record sets that must be just so: ``{"owner": "example.org", "type": "A", "ttl": 300, "rdata": ["192.0.2.10"]}``.
 
@@ -126,6 +203,7 @@ def check_zone(
         "zone": zone,
         "servers": named,
         "primary": primary,
+        "standby_primary": standby_primary,
         "moving": None if moving is None else list(moving),
         "records": [{"owner": owner, "type": kind} for owner, kind in records],
         "expect": [dict(record_set) for record_set in expect],

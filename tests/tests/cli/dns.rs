@@ -133,3 +133,39 @@ fn zones_come_from_a_file_and_everything_is_asked() {
     desk.exits(2, &["dns", "check", "--zones", &wrong]).has(&["line 1", "line 2"]);
     desk.exits(18, &["dns", "check", "--zones", &desk.path("none")]).has(&["none"]);
 }
+
+#[test]
+fn a_secondary_takes_the_place_of_a_lost_primary() {
+    use dr_tests::bind::{Notify, primary, secondary};
+    let desk = Desk::new();
+    let (zones, ports) = ([Zone::new("shop.test").ttl(1)], [Port::free(), Port::free()]);
+    let lost = primary(Port::free(), &zones, &ports.each_ref().map(Port::addr), Notify::Tuned);
+    let [second, third] = ports.map(|port| secondary(port, &["shop.test"], lost.addr()));
+    let serves = |server: &dr_tests::Server| {
+        let ask = || dr_tests::soa_serial(server.addr(), "shop.test").ok();
+        dr_tests::wait_for("the zone", std::time::Duration::from_secs(30), ask)
+    };
+    assert_eq!((serves(&second), serves(&third)), (1, 1));
+    lost.kill9();
+    let servers =
+        [("ns1", &lost), ("ns2", &second), ("ns3", &third)].map(|(name, at)| format!("{name}={}", at.addr()));
+    let servers: Vec<&str> = servers.iter().flat_map(|server| ["--server", server]).collect();
+    let promote = [&["dns", "promote", "shop.test", "ns2", "--key", Tsig::LAB.name], &servers[..]].concat();
+    let output = desk.path("");
+    desk.exits(1, &promote).has(&["type primary;", "rndc reconfig", "dns.server_silent"]);
+    desk.exits(1, &[&promote[..], &["--output", &output]].concat()).has(&["wrote", "ns3.bind"]);
+    desk.exits(19, &[&promote[..], &["--output", &output]].concat());
+    let secret = desk.tsig();
+    let installed = [&promote[..], &["--key-file", &secret, "--installed"]].concat();
+    desk.exits(1, &[&installed[..], &["--dry-run"]].concat()).has(&["shop.test SOA", "1001"]);
+    for (server, file) in [(&second, "ns2.bind"), (&third, "ns3.bind")] {
+        dr_tests::configure(server, &std::fs::read_to_string(desk.path(file)).unwrap());
+        serves(server);
+    }
+    // The lost one is still a finding.
+    desk.exits(1, &installed).has(&["verified: all 2 name servers show it", "dns.server_silent"]);
+    assert_eq!((serves(&second), serves(&third)), (1001, 1001));
+    desk.exits(2, &["dns", "promote", "shop.test", "ns9", "--server", "ns2=127.0.0.1:9"]).has(&["ns9"]);
+    desk.exits(2, &["dns", "promote", "shop.test", "--server", "ns2=127.0.0.1:9"])
+        .has(&["name one of its servers"]);
+}

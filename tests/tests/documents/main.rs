@@ -69,6 +69,8 @@ fn schemas_are_current() {
         ("check_zone", schemars::schema_for!(toolkit::CheckZone)),
         ("change_records", schemars::schema_for!(toolkit::ChangeRecords)),
         ("records_changed", schemars::schema_for!(toolkit::RecordsChanged)),
+        ("promote_secondary", schemars::schema_for!(toolkit::PromoteSecondary)),
+        ("secondary_promoted", schemars::schema_for!(toolkit::SecondaryPromoted)),
         ("mirror", schemars::schema_for!(toolkit::MirrorTrees)),
         ("mirrored", schemars::schema_for!(toolkit::Mirrored)),
         ("mirror_sites", schemars::schema_for!(toolkit::MirrorSites)),

@@ -18,6 +18,7 @@ mod serials;
 mod signatures;
 mod soa;
 pub(super) mod spf;
+pub(super) mod standby;
 
 use super::judge::Rule;
 
@@ -107,7 +108,22 @@ pub(super) const FULL_RULES: &[Rule] = &[
     signatures::algorithm_unsigned,
     signatures::denial_missing,
     signatures::denial_iterations,
+    standby::not_followed,
+    standby::unproven,
+    standby::behind,
     budget::rto,
+];
+
+/// Those that say whether a secondary can take the primary's place.
+pub(super) const PROMOTION_RULES: &[Rule] = &[
+    answering::silent,
+    answering::malformed,
+    authority::lame,
+    authority::nobody,
+    serials::differ,
+    standby::not_followed,
+    standby::unproven,
+    standby::behind,
 ];
 
 /// One finding of this rule for each server of the zone.

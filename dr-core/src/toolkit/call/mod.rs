@@ -1,6 +1,7 @@
 //! The verbs by name, with JSON in and out: what every other language stands on, so that all of them offer the same.
 
 mod keys;
+mod promote;
 mod records;
 mod words;
 
@@ -22,6 +23,7 @@ pub use keys::{
     LockDown, MirrorOnly, RemoveAgentKey, RevokeKey, RotateKey, SshfpOf, SshfpRecords, TrustHost,
     TrustedHost, Unlock,
 };
+pub use promote::{PromoteSecondary, SecondaryPromoted};
 pub use records::{ChangeRecords, RecordsChanged, WantedSet};
 pub use words::{
     CheckZone, Done, Generations, MirrorSites, MirrorTrees, Mirrored, RollBack, ToolkitSettings,
@@ -58,6 +60,12 @@ pub const OPERATIONS: &[Operation] = &[
         request: "ChangeRecords",
         answer: "RecordsChanged",
         summary: "change record sets of zones, and wait until every name server shows it",
+    },
+    Operation {
+        name: "promote_secondary",
+        request: "PromoteSecondary",
+        answer: "SecondaryPromoted",
+        summary: "let a secondary name server take the primary's place: checks, configuration, and who follows",
     },
     Operation {
         name: "mirror",
@@ -231,7 +239,7 @@ impl Toolkit {
     /// let toolkit = Toolkit::new(SimWorld::new().world(), Default::default());
     /// let control = Control::silent();
     /// let error = blocking(toolkit.call_json("chek_zone", "{}", &control), &control, || true).unwrap_err();
-    /// assert!(error.advice().unwrap().starts_with("there are check_zone, change_records, mirror, "));
+    /// assert!(error.advice().unwrap().starts_with("there are check_zone, change_records, "));
     /// ```
     pub async fn call_json(&self, operation: &str, request: &str, control: &Control) -> Result<String> {
         let what = || format!("the request of {operation}");
@@ -241,6 +249,9 @@ impl Toolkit {
                 written(&self.check_zone(&spec, control).await?)
             }
             "change_records" => written(&self.change_records(understood(&what(), request)?, control).await?),
+            "promote_secondary" => {
+                written(&self.promote_secondary(understood(&what(), request)?, control).await?)
+            }
             "mirror" => written(&self.mirror_trees(understood(&what(), request)?, control).await?),
             "mirror_sites" => written(&self.mirror_named(understood(&what(), request)?, control).await?),
             "verify_mirror" => {
@@ -287,6 +298,9 @@ impl Toolkit {
         spec.issuers.extend(request.issuers);
         if let Some(primary) = request.primary {
             spec.primary = Some(server_address(&primary).map_err(usage)?);
+        }
+        if let Some(standby) = request.standby_primary {
+            spec.standby_primary = Some(spec.server_called(&standby).map_err(usage)?.address);
         }
         if let Some(moving) = request.moving {
             spec.moving = moving;

@@ -196,7 +196,7 @@ impl Toolkit {
 }
 
 /// What the operator calls each server.
-fn names_of<'a>(specs: impl Iterator<Item = &'a ZoneSpec>) -> BTreeMap<SocketAddr, String> {
+pub(super) fn names_of<'a>(specs: impl Iterator<Item = &'a ZoneSpec>) -> BTreeMap<SocketAddr, String> {
     let servers = specs.flat_map(|spec| &spec.servers);
     servers.map(|Server { name, address }| (*address, name.clone())).collect()
 }

@@ -63,6 +63,9 @@ pub struct CheckZone {
     /// The address of its primary, against which serials are measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary: Option<String>,
+    /// The name server that is to take the primary's place, by its name or address: would the others follow it?
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standby_primary: Option<String>,
     /// The names whose address records a failover moves; the apex and `www` if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moving: Option<Vec<DnsName>>,

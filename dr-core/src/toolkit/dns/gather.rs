@@ -10,8 +10,8 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
 
 use crate::dns::{
-    Answer, Depth, Exchange, Fact, Probe, Question, Reply, Server, Transport, ZoneFacts, ZoneSpec,
-    first_questions, follow_up, questions,
+    Answer, Depth, Exchange, Fact, Probe, Question, Reply, Server, Software, Transport, ZoneFacts, ZoneSpec,
+    first_questions, follow_up, followers, questions,
 };
 use crate::estate::RecordKey;
 use crate::time::Tick;
@@ -25,6 +25,8 @@ const TRANSFER_WITHIN: Duration = Duration::from_secs(10);
 const QUESTIONS_AT_ONCE: usize = 384;
 /// A server that was silent for so many zones in a row is given up, and tried again from time to time.
 const SILENCES: u32 = 3;
+/// For so many zones a server is told of a change in one round.
+const DRILLS: u32 = 20;
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 
 /// One round of questions about one zone or many, with what it learns about the servers.
@@ -41,6 +43,8 @@ pub(super) struct Round<'w> {
 struct Acquaintance {
     /// Whether it has been asked over TCP: once is enough.
     tcp: bool,
+    /// For how many zones it was told of a change in the name of a standby primary.
+    drilled: u32,
     silences: u32,
     silent_at: Tick,
 }
@@ -64,8 +68,10 @@ impl<'w> Round<'w> {
     pub(super) async fn zone(&self, spec: &ZoneSpec) -> ZoneFacts {
         let at = self.world.clock.read().wall;
         let servers = join_all(spec.servers.iter().map(|server| self.server(spec, server)));
-        let (said, parents) = join(servers, self.parents(spec)).await;
+        let drill = async { if spec.depth == Depth::Full { self.drill(spec).await } else { vec![] } };
+        let (said, (parents, drill)) = join(servers, join(self.parents(spec), drill)).await;
         let mut facts = ZoneFacts { spec: spec.clone(), at, facts: vec![], probes: parents };
+        facts.probes.extend(drill);
         for (said, probes) in said {
             facts.facts.extend(said);
             facts.probes.extend(probes);
@@ -125,6 +131,30 @@ impl<'w> Round<'w> {
             probes.extend(join_all(Probe::OF_SIGNED_ZONE.map(|probe| self.probe(server, spec, probe))).await);
         }
         probes
+    }
+
+    /// Tells the servers that would have to follow the standby primary of a change, in its name: for a few zones only, as each of
+    /// them will look at its primary whether there is one.
+    pub(super) async fn drill(&self, spec: &ZoneSpec) -> Vec<Exchange> {
+        let Some(from) = spec.standby_primary.map(|standby| standby.ip()) else { return vec![] };
+        let is_due = |server: &Server| {
+            let mut servers = self.known();
+            let drilled = &mut servers.entry(server.address).or_default().drilled;
+            *drilled += 1;
+            *drilled <= DRILLS
+        };
+        let due: Vec<Server> = followers(spec).into_iter().filter(is_due).collect();
+        join_all(due.iter().map(|server| self.probe(server.address, spec, Probe::Notify { from }))).await
+    }
+
+    /// What a server calls its software.
+    pub(super) async fn software(&self, spec: &ZoneSpec, server: &Server) -> Option<Software> {
+        match self.probe(server.address, spec, Probe::Version).await.reply {
+            Reply::Message(heard) => {
+                heard.answers_of("TXT").find_map(|entry| Software::of_version(&entry.rdata))
+            }
+            _ => None,
+        }
     }
 
     async fn parents(&self, spec: &ZoneSpec) -> Vec<Exchange> {

@@ -4,6 +4,7 @@ mod change;
 mod gather;
 mod many;
 mod plan;
+mod promote;
 mod steps;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ use crate::world::Control;
 pub use change::{ChangeOptions, ChangePlan};
 use gather::Round;
 pub(super) use many::{act_on_many, observe_agreements, observe_changes};
+pub use promote::{PromoteOptions, Promotion};
 pub(super) use steps::{act, observe_agreement, observe_change};
 
 /// So many zones are asked about at a time.

@@ -38,7 +38,11 @@ pub(super) async fn inquire(server: SocketAddr, zone: &ZoneName, probe: Probe, w
     if probe == Probe::Transfer {
         return transfer(server, zone, within).await;
     }
-    let reply = over_udp(server, &inquiry, begun, within).await.unwrap_or_else(|why| unreachable(&why));
+    let from = match probe {
+        Probe::Notify { from } => SocketAddr::new(from, 0),
+        _ => any_port(server),
+    };
+    let reply = over_udp(server, from, &inquiry, begun, within).await.unwrap_or_else(|why| unreachable(&why));
     match reply {
         Reply::Message(heard) if heard.truncated && probe.wants_all() => {
             let whole = over_tcp(server, &inquiry, begun + within).await;
@@ -72,8 +76,11 @@ impl Inquiry {
         if shape.chaos {
             asked.set_query_class(DNSClass::CH);
         }
-        let mut message = Message::new(id, MessageType::Query, OpCode::Query);
+        let code = if shape.notify { OpCode::Notify } else { OpCode::Query };
+        let mut message = Message::new(id, MessageType::Query, code);
         message.metadata.recursion_desired = shape.recursive;
+        // Who tells of a change has authority (RFC 1996 section 3.6).
+        message.metadata.authoritative = shape.notify;
         message.add_query(asked);
         if let Some(shape) = shape.edns {
             message.set_edns(edns(shape)?);
@@ -114,11 +121,12 @@ fn edns(shape: EdnsShape) -> Result<Edns, String> {
 /// The socket is not connected: that an answer comes from another address is something to be told.
 async fn over_udp(
     server: SocketAddr,
+    from: SocketAddr,
     inquiry: &Inquiry,
     begun: Instant,
     within: Duration,
 ) -> std::io::Result<Reply> {
-    let socket = UdpSocket::bind(any_port(server)).await?;
+    let socket = UdpSocket::bind(from).await?;
     let mut buffer = vec![0; LARGEST];
     let mut worse = Reply::Silent;
     let ends = SENT_AT.into_iter().skip(1).chain([1.0]).map(|share| begun + within.mul_f64(share));

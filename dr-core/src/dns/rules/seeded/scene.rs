@@ -45,6 +45,7 @@ impl Scene {
             ["ns1=192.0.2.1", "ns2=198.51.100.2", "ns3=203.0.113.3"].map(|text| text.parse().unwrap());
         let mut spec = ZoneSpec::new(ZONE.parse().unwrap(), servers.to_vec());
         spec.primary = Some(spec.servers[0].address);
+        spec.standby_primary = Some(spec.servers[1].address);
         spec.parents = ["p1=192.0.2.101", "p2=192.0.2.102"].map(|text| text.parse().unwrap()).to_vec();
         spec.resolver = Some("192.0.2.200:53".parse().unwrap());
         spec.senders = ["192.0.2.25", "198.51.100.25"].map(|text| text.parse().unwrap()).to_vec();
@@ -131,6 +132,9 @@ impl Scene {
             let probes = probes.chain(Probe::OF_SERVER).map(|probe| self.exchange(server.address, probe));
             facts.probes.extend(probes);
         }
+        let told = Probe::Notify { from: "198.51.100.2".parse().unwrap() };
+        let follower = self.spec.servers.iter().filter(|server| server.name == "ns3");
+        facts.probes.extend(follower.map(|server| self.exchange(server.address, told)));
         for parent in &self.spec.parents {
             facts.probes.extend(Probe::OF_PARENT.map(|probe| self.exchange(parent.address, probe)));
         }

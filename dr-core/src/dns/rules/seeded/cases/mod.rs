@@ -5,6 +5,7 @@ mod delegation;
 mod dnssec;
 mod messages;
 mod records;
+mod standby;
 
 use super::scene::Scene;
 use crate::dns::{Probe, ZoneFacts};
@@ -22,7 +23,8 @@ pub(super) type Case = (&'static str, Seed, &'static [&'static str]);
 
 /// All faults.
 pub(super) fn cases() -> impl Iterator<Item = &'static Case> {
-    let topics = [records::CASES, delegation::CASES, messages::CASES, content::CASES, dnssec::CASES];
+    let topics =
+        [records::CASES, delegation::CASES, messages::CASES, content::CASES, dnssec::CASES, standby::CASES];
     topics.into_iter().flatten()
 }
 
