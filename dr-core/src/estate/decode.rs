@@ -7,7 +7,7 @@ use super::node::Node;
 use super::policy::{Health, MaxDelete, Mirrors, Notify, Policy};
 use super::read::{Notes, Read, Reader, text_as, word_of};
 use super::record::{RecordKey, RecordSet};
-use super::site::{Site, Tree};
+use super::site::{Services, Site, Tree};
 use super::zone::{ApiKind, ApiProvider, NameServer, TsigAlgorithm, TsigKey, Zone, server_address};
 use super::{Estate, Host};
 use crate::severity::Severity;
@@ -61,9 +61,23 @@ impl Read for Site {
             mirror: table.or("mirror", true),
             mirror_every: table.optional("mirror_every"),
             generations: table.optional("generations"),
+            services: table.optional("services"),
         };
         table.close();
         Some(site)
+    }
+}
+
+impl Read for Services {
+    fn read(node: &Node, path: &Path, notes: &mut Notes) -> Option<Self> {
+        let mut table = Reader::open(node, path, notes)?;
+        let services = Self {
+            start: table.required("start", "").unwrap_or_default(),
+            stop: table.required("stop", "").unwrap_or_default(),
+            kill: table.or("kill", vec![]),
+        };
+        table.close();
+        Some(services)
     }
 }
 

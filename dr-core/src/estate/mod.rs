@@ -36,7 +36,7 @@ pub use policy::{Health, MaxDelete, Mirrors, Notify, Policy};
 pub use probe::{Certified, ProbeSpec};
 pub use record::{RecordKey, RecordSet, RecordType};
 pub use remote::{Location, Remote};
-pub use site::{Site, Tree};
+pub use site::{Services, Site, Tree};
 pub use zone::{ApiKind, ApiProvider, NameServer, TsigAlgorithm, TsigKey, Zone, server_address};
 
 /// Everything the operator owns, by the names the operator gives.

@@ -51,6 +51,34 @@ pub struct Site {
     /// How many former states of its trees the standby keeps, when that differs from the policy's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generations: Option<u32>,
+    /// How its services are started and stopped, by whoever keeps the site on a host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub services: Option<Services>,
+}
+
+/// The commands that start and stop what serves a site, on the host itself: a program and its arguments, without a shell. They find
+/// the site in `DR_SITE` and the epoch in `DR_EPOCH`. Each may come again when it was done already.
+///
+/// ```
+/// use dr_core::estate::Services;
+/// let line = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<_>>();
+/// let services = Services {
+///     start: line(&["systemctl", "start", "nginx"]),
+///     stop: line(&["systemctl", "stop", "nginx"]),
+///     kill: line(&["systemctl", "kill", "--signal=KILL", "nginx"]),
+/// };
+/// assert_eq!(services.stop[1], "stop");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Services {
+    /// Lets it serve; ends when it does.
+    pub start: Vec<String>,
+    /// Stops it; ends when it has stopped, and nobody writes any more.
+    pub stop: Vec<String>,
+    /// Stops it by force, where `stop` fails or takes more than half of its time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kill: Vec<String>,
 }
 
 impl Site {
@@ -70,6 +98,7 @@ impl Site {
             mirror: true,
             mirror_every: None,
             generations: None,
+            services: None,
         }
     }
 }

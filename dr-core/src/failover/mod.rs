@@ -12,6 +12,7 @@ mod holding;
 mod mirrored;
 mod seat;
 mod sight;
+mod statement;
 mod tenure;
 mod votes;
 
@@ -26,6 +27,7 @@ pub use seat::{
     Warrant, Watched, step,
 };
 pub use sight::{DownKind, Sight};
+pub use statement::{Expected, Signed, Speaker, Statement};
 pub use tenure::{
     Expect, Raise, Role, RoleChange, Standing, Tenure, lease_owner, standing_path, tenure_owner,
 };

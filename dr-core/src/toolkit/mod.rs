@@ -16,6 +16,7 @@ mod keys;
 mod mirror;
 mod open;
 mod perform;
+mod seats;
 
 pub use apply::Applied;
 pub use blocking::blocking;
@@ -34,6 +35,7 @@ pub use keys::{
 };
 pub use mirror::{MirrorPlan, MirrorWatch, MirroredSite, MirroredSites, Round, Watched};
 pub use open::{Settings, now, read_secret_file};
+pub use seats::{Deeds, Driver, News, SeatHandle, Shown};
 
 use crate::estate::Estate;
 use crate::world::World;

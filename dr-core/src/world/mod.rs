@@ -15,13 +15,16 @@ pub mod journal;
 pub mod probes;
 pub mod providers;
 pub mod resolver;
+pub mod seat_file;
 mod sftp;
 pub mod sim;
 mod sqlite;
 pub mod ssh;
 mod swap;
+pub mod talk;
 mod tls;
 mod transfer;
+pub mod warden;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -7,7 +7,7 @@
 mod join;
 pub(in crate::world) mod line;
 mod serve;
-mod stdio;
+pub(in crate::world) mod stdio;
 
 use std::path::PathBuf;
 

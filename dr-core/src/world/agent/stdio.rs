@@ -14,11 +14,11 @@ use super::line::{Incoming, Outgoing};
 const PIPE_BYTES: usize = 1 << 20;
 
 /// Both ends of what the process was given.
-pub(super) fn own() -> io::Result<(OwnedFd, OwnedFd)> {
+pub(in crate::world) fn own() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((rustix::io::dup(rustix::stdio::stdin())?, rustix::io::dup(rustix::stdio::stdout())?))
 }
 
-pub(super) fn incoming(input: OwnedFd) -> io::Result<Incoming> {
+pub(in crate::world) fn incoming(input: OwnedFd) -> io::Result<Incoming> {
     Ok(Incoming::Stream(match kind(&input)? {
         FileType::Fifo => Box::new(pipe::Receiver::from_owned_fd(input)?),
         FileType::Socket => Box::new(socket(input)?),
@@ -26,7 +26,7 @@ pub(super) fn incoming(input: OwnedFd) -> io::Result<Incoming> {
     }))
 }
 
-pub(super) fn outgoing(output: OwnedFd) -> io::Result<Outgoing> {
+pub(in crate::world) fn outgoing(output: OwnedFd) -> io::Result<Outgoing> {
     Ok(Outgoing::Stream(match kind(&output)? {
         FileType::Fifo => Box::new(pipe::Sender::from_owned_fd(output)?),
         FileType::Socket => Box::new(socket(output)?),

@@ -20,6 +20,7 @@ mod replace;
 mod secret_key;
 mod session;
 mod shell;
+mod signature;
 mod trust;
 
 pub use access::Access;
@@ -29,3 +30,4 @@ pub use connector::Connector;
 pub use secret_key::SecretKey;
 pub use session::Session;
 pub use shell::SshShell;
+pub use signature::{sign, verify};
