@@ -47,7 +47,14 @@ pub struct Shown {
     pub said: String,
 }
 
-/// How others talk to a driver.
+/// How others talk to a driver: [`Driver::new`] gives it.
+///
+/// ```
+/// # use dr_core::toolkit::SeatHandle;
+/// fn phase_of(handle: &SeatHandle) -> dr_core::failover::Phase {
+///     handle.shown().seat.told
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct SeatHandle {
     told: mpsc::Sender<Told>,
@@ -82,6 +89,18 @@ impl SeatHandle {
 }
 
 /// Drives one seat.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use dr_core::failover::{Charter, Kept, Mark};
+/// # use dr_core::toolkit::{Deeds, Driver};
+/// # use dr_core::world::{Cancel, clock::SystemClock};
+/// async fn keep(charter: Charter, deeds: Arc<dyn Deeds>, cancel: &Cancel) {
+///     let (driver, handle) = Driver::new(charter, Kept::default(), Mark(7), Arc::new(SystemClock::new()), deeds);
+///     println!("{}", handle.shown().said);
+///     driver.run(cancel).await;
+/// }
+/// ```
 pub struct Driver {
     charter: Charter,
     clock: Arc<dyn Clock>,
@@ -225,7 +244,7 @@ impl Driver {
             // Those are done above, in their order.
             Action::Remember(_) | Action::Refuse(_) => {}
             Action::Read { turn } => {
-                self.answer(async move { Input::Read { turn, found: deeds.lease().await.ok().map(Held) } })
+                self.answer(async move { Input::Read { turn, found: deeds.lease().await.ok().map(Held) } });
             }
             Action::Swap { turn, from, to } => self.swap(turn, from, to),
             Action::Serve { epoch, until } => self.services(May::Serve(epoch, until)),

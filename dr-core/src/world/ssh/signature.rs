@@ -25,6 +25,11 @@ pub fn sign(key: &SecretKey, message: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// Whether a signature was made by the private half of this key. What is no signature was not.
+///
+/// ```
+/// use dr_core::world::ssh::{SecretKey, verify};
+/// assert!(!verify(SecretKey::generate("agent@uk").unwrap().public(), b"an example", b"no signature"));
+/// ```
 #[must_use]
 pub fn verify(key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
     let key = KeyData::decode(&mut &*key.blob());

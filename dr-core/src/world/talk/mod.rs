@@ -33,6 +33,11 @@ const TALKS_MAX: usize = 64;
 const SILENT_MAX: Duration = Duration::from_secs(600);
 
 /// Who asks.
+///
+/// ```
+/// use dr_core::world::talk::From;
+/// assert_ne!(From::Here, From::Outside);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
     /// Somebody of this account on this machine.
@@ -54,7 +59,15 @@ fn socket(directory: &Path) -> PathBuf {
     directory.join("agent.sock")
 }
 
-/// A socket that is listened to.
+/// A socket that is listened to: see [`listen`].
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let directory = tempfile::tempdir().unwrap();
+/// let listening = dr_core::world::talk::listen(directory.path()).unwrap();
+/// assert!(format!("{listening:?}").starts_with("Listening"));
+/// # });
+/// ```
 #[derive(Debug)]
 pub struct Listening {
     listener: UnixListener,

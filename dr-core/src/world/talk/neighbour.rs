@@ -16,6 +16,12 @@ use crate::world::ssh::Connector;
 const COMMAND: &str = "dr agent --votes";
 
 /// A line to another host's agent. It is kept open between questions, and opened anew when it was lost.
+///
+/// ```
+/// use dr_core::world::{ssh::{Access, Connector}, talk::Neighbour};
+/// let neighbour = Neighbour::new(Connector::new(Access::default()), "dr@nl.example.net".parse().unwrap());
+/// assert_eq!(format!("{neighbour:?}"), "Neighbour(dr@nl.example.net)");
+/// ```
 pub struct Neighbour {
     connector: Arc<Connector>,
     remote: Remote,
