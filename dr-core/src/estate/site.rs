@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::failover::Mode;
 use super::names::{DnsName, HostId};
 use super::probe::ProbeSpec;
 use crate::time::Period;
@@ -51,6 +52,9 @@ pub struct Site {
     /// How many former states of its trees the standby keeps, when that differs from the policy's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generations: Option<u32>,
+    /// Who decides when it is moved, when that differs from the policy's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failover: Option<Mode>,
 }
 
 impl Site {
@@ -70,6 +74,7 @@ impl Site {
             mirror: true,
             mirror_every: None,
             generations: None,
+            failover: None,
         }
     }
 }

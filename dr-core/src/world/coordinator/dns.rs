@@ -10,7 +10,7 @@ use super::memory::{Memory, not_behind};
 use crate::dns::{SetChange, ZoneChange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{DnsName, Epoch, Estate, RecordKey, RecordSet, RecordType, SiteId, ZoneName};
-use crate::failover::{Held, Holding, Lease, Swap, Tenure, tenure_owner};
+use crate::failover::{Held, Holding, Lease, Swap, Tenure, lease_owner, tenure_owner};
 use crate::world::{Cas, Commit, Coordinator, Provider};
 
 /// Where a site is kept.
@@ -124,9 +124,20 @@ impl DnsCoordinator {
         Ok(Self { provider, places, memory: Memory::default() })
     }
 
-    /// Keeps every site of the estate in the zone of its first name. A site without a name in a zone of the estate has no place,
+    /// Keeps every site of the estate in the zone of its first name, and its lease in the coordinator's zone if there is one. A site without a name in a zone of the estate has no place,
     /// and asking who holds it is an error.
     pub fn from_estate(provider: Arc<dyn Provider>, estate: &Estate) -> Result<Self> {
+        let apart = estate.coordinator.as_ref().and_then(|coordinator| coordinator.zone.as_ref());
+        let lock = |site: &SiteId| {
+            let apex = apart?;
+            let zone = estate.zones.get(apex)?;
+            Some(Lock {
+                zone: apex.clone(),
+                primary: estate.name_servers.get(&zone.primary)?.address,
+                key: zone.update_key.clone(),
+                owner: lease_owner(site, apex).ok()?,
+            })
+        };
         let place = |site: &SiteId, name: &DnsName| {
             let (apex, zone) = estate.zone_of(name)?;
             Some(Place {
@@ -134,7 +145,7 @@ impl DnsCoordinator {
                 primary: estate.name_servers.get(&zone.primary)?.address,
                 key: zone.update_key.clone(),
                 owner: tenure_owner(site, apex).ok()?,
-                lock: None,
+                lock: lock(site),
             })
         };
         let sites = estate.sites.iter();
