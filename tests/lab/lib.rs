@@ -13,6 +13,7 @@
 //! | [`mail::postfix`], [`mail::dovecot`] | a mail server and an IMAP server with a certificate (for root) |
 //! | [`bind::primary`] | the primary name server, changed by TSIG-signed dynamic updates |
 //! | [`bind::secondary`], [`nsd`], [`knot`], [`pdns`], [`yadifa`] | the five secondaries |
+//! | [`etcd`] | a store for coordinators, in the open or with TLS and passwords |
 //! | [`DnsLab`] | the primary and the five, following it |
 //! | [`dr`] | the `dr` command itself, as a program |
 //! | [`Proxy`] | a line between two of them: delay, rate, cut and restore |
@@ -31,6 +32,7 @@ pub mod bind;
 mod command;
 mod configure;
 mod dns;
+pub mod etcd;
 mod generation;
 pub mod knot;
 pub mod mail;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use dr_core::estate::TsigAlgorithm;
 use dr_core::failover::{Held, Lease, Mark, Swap, Tenure, lease_owner, tenure_owner};
 use dr_core::world::coordinator::dns::{DnsCoordinator, Lock, Place};
+use dr_core::world::coordinator::etcd::{Access, EtcdCoordinator};
 use dr_core::world::coordinator::sqlite::SqliteCoordinator;
 use dr_core::world::providers::rfc2136::Rfc2136;
 use dr_core::world::sim::{Fault, SimWorld};
 use dr_core::world::{Cas, Coordinator};
-use dr_core::{DnsName, Epoch, Secret, SiteId, ZoneName};
+use dr_core::{DnsName, Epoch, ErrorKind, Secret, SiteId, ZoneName};
 use dr_tests::bind::{self, Notify};
-use dr_tests::{Port, Server, Tsig, Zone, knot, pdns};
+use dr_tests::{Port, Server, Tsig, Zone, etcd, knot, pdns};
 
 fn tenure(epoch: u64, home: &str, nonce: &str) -> Tenure {
     Tenure { epoch: Epoch(epoch), home: home.parse().unwrap(), nonce: nonce.to_owned() }
@@ -222,6 +223,82 @@ async fn knot_conforms() {
 async fn powerdns_conforms() {
     let pdns = pdns::primary(Port::free(), &zones());
     conformance_coordinator(Arc::new(in_zones_of(&pdns, false))).await;
+}
+
+fn in_etcd(access: Access) -> EtcdCoordinator {
+    EtcdCoordinator::new(access).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn etcd_conforms() {
+    let etcd = etcd::member();
+    // A member that is gone is passed over.
+    let gone = format!("http://{}", Port::free().addr());
+    let urls = vec![gone, format!("http://{}", etcd.addr())];
+    conformance_coordinator(Arc::new(in_etcd(Access { urls, ..Access::default() }))).await;
+    etcd.kill9();
+    let alone = in_etcd(Access { urls: vec![format!("http://{}", etcd.addr())], ..Access::default() });
+    let site = "raced".parse().unwrap();
+    assert_eq!(alone.read(&site).await.unwrap_err().kind(), ErrorKind::Unreachable);
+    etcd.restart();
+    // It answers before it has a leader, and says so.
+    wait_until(async || alone.read(&site).await.is_ok()).await;
+    assert_eq!(alone.read(&site).await.unwrap().unwrap().epoch, Epoch(200), "what it said is still so");
+}
+
+async fn wait_until(mut is_so: impl AsyncFnMut() -> bool) {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !is_so().await {
+        assert!(std::time::Instant::now() < until, "waited in vain");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+/// TLS by an authority of one's own, and passwords.
+#[tokio::test]
+async fn etcd_is_trusted_and_trusts() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    let openssl = "set -e; new='openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -batch'
+        $new -x509 -days 9 -subj /CN=authority -keyout ca.key -out ca.pem
+        $new -subj /CN=lab -keyout key.pem -out request.pem
+        echo subjectAltName=DNS:localhost > names
+        openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names -days 9 -out cert.pem";
+    let made = std::process::Command::new("sh").args(["-c", openssl]).current_dir(directory.path()).output();
+    assert!(made.as_ref().is_ok_and(|made| made.status.success()), "{made:?}");
+    let secured = etcd::secured(&file("key.pem"), &file("cert.pem"));
+    let urls = vec![format!("https://localhost:{}", secured.addr().port())];
+    let trusting =
+        in_etcd(Access { urls: urls.clone(), authorities: Some(file("ca.pem")), ..Access::default() });
+    let (site, first) = ("shop".parse().unwrap(), tenure(1, "uk", "a"));
+    wait_until(async || trusting.read(&site).await.is_ok()).await;
+    assert_eq!(trusting.cas(&site, None, &first).await.unwrap(), Cas::Won);
+    let stranger = in_etcd(Access { urls, ..Access::default() });
+    assert_eq!(
+        stranger.read(&site).await.unwrap_err().kind(),
+        ErrorKind::Unreachable,
+        "an unknown authority"
+    );
+
+    let plain = etcd::member();
+    etcd::ask_for_passwords(&plain, "of-dr");
+    let urls = vec![format!("http://{}", plain.addr())];
+    let as_user = |password: &str| {
+        let login = Some(("dr".to_owned(), Secret::new(password.to_owned())));
+        in_etcd(Access { urls: urls.clone(), login, ..Access::default() })
+    };
+    let known = as_user("of-dr");
+    assert_eq!(known.cas(&site, None, &first).await.unwrap(), Cas::Won);
+    assert_eq!(as_user("wrong").read(&site).await.unwrap_err().kind(), ErrorKind::Authentication);
+    let nobody = in_etcd(Access { urls: urls.clone(), ..Access::default() });
+    assert_eq!(nobody.read(&site).await.unwrap_err().kind(), ErrorKind::Rejected);
+    let login = Some(("dr".to_owned(), Secret::new("of-dr".to_owned())));
+    let elsewhere = in_etcd(Access { urls: urls.clone(), login, prefix: "other/".into(), authorities: None });
+    assert_eq!(elsewhere.cas(&site, None, &first).await.unwrap_err().kind(), ErrorKind::Rejected);
+    // The member forgets its tokens: whoever is refused logs in again.
+    plain.restart();
+    wait_until(async || known.read(&site).await.is_ok()).await;
+    assert_eq!(known.cas(&site, Some(&first), &tenure(2, "us", "b")).await.unwrap(), Cas::Won);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

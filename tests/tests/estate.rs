@@ -2,8 +2,8 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use dr_core::estate::{
-    Certified, Estate, Health, Host, MaxDelete, Mirrors, NameServer, Notify, Policy, ProbeSpec, Site, Tree,
-    TsigAlgorithm, TsigKey, Zone,
+    Anchor, Certified, Coordinator, Estate, FailoverPolicy, Health, Host, MaxDelete, Mirrors, Mode,
+    NameServer, Notify, ObserverPost, Policy, ProbeSpec, Site, Times, Tree, TsigAlgorithm, TsigKey, Zone,
 };
 use dr_core::{Error, ErrorKind, Period, RecordKey, RecordSet, RecordType, Severity};
 use proptest::prelude::*;
@@ -319,6 +319,7 @@ fn estates() -> impl Strategy<Value = Estate> {
             addresses: vec![address],
             identity: Some(path.clone().into()),
             state_dir: format!("state{path}"),
+            failure_domain: Some("uk".to_owned()),
             ..Host::new(format!("web@uk:{port}").parse().ok()?)
         };
         let other = Host { addresses: vec!["2001:db8::1".parse().ok()?], ..Host::new("us".parse().ok()?) };
@@ -336,6 +337,7 @@ fn estates() -> impl Strategy<Value = Estate> {
             mirror,
             mirror_every: Some(rpo),
             generations: Some(fall),
+            failover: Some(Mode::Ask),
             ..Site::new(host, "other-host".parse().ok()?)
         };
         estate.sites.insert(site, it);
@@ -359,7 +361,21 @@ fn estates() -> impl Strategy<Value = Estate> {
         let severity = [("dns.server_silent".to_owned(), Severity::Notice)].into();
         let notify = Notify { per_second: fall, delay: interval };
         let fail_on = Severity::Critical;
-        estate.policy = Policy { rpo, rto, fail_on, severity, health, max_delete, mirrors, notify };
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+        let post = ObserverPost {
+            failure_domain: "nl".to_owned(),
+            ssh: Some("dr@nl".parse().ok()?),
+            keys: vec![key.to_owned()],
+            anchors: vec![Anchor { address, probe: ProbeSpec::Tcp { port } }],
+        };
+        estate.observers.insert("nl-1".parse().ok()?, post);
+        estate.coordinator = Some(Coordinator {
+            failure_domain: Some("nl".to_owned()),
+            zone: Some("example.org".parse().ok()?),
+            ..Coordinator::default()
+        });
+        let failover = FailoverPolicy { mode: Mode::Auto, times: Times { take: rto, ..Times::default() } };
+        estate.policy = Policy { rpo, rto, fail_on, severity, health, max_delete, mirrors, notify, failover };
         Some(estate)
     })
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::failover::{CoordinatorKind, Mode, Terms};
 use super::mistake::{Path, nearest};
 use super::names::{DnsName, HostId, SiteId, ZoneName};
 use super::policy::Policy;
@@ -48,6 +49,8 @@ pub(super) fn check(estate: &Estate, declared: &Declared<'_>, notes: &mut Notes)
         check.zone(apex, zone, &root.key("zones").key(apex.as_str()));
     }
     check.name_servers(&root.key("name_servers"));
+    check.observers(&root.key("observers"));
+    check.coordinator(&root.key("coordinator"));
     check.policy(&estate.policy, &root.key("policy"));
 }
 
@@ -288,7 +291,96 @@ impl Check<'_> {
             let path = path.key("severity").key(name);
             self.notes.push(Note { path, message, suggestion: meant, of_key: true });
         }
+        if let Err(why) = Terms::try_from(policy.failover.times) {
+            self.wrong(path.key("failover").key("times"), why);
+        }
         self.health(policy, &path.key("health"));
+    }
+
+    /// Observers that are one, or nowhere.
+    fn observers(&mut self, path: &Path) {
+        let mut signers = BTreeMap::new();
+        for (id, post) in &self.estate.observers {
+            let path = path.key(id.as_str());
+            if post.failure_domain.trim().is_empty() {
+                self.wrong(
+                    path.key("failure_domain"),
+                    "it shares its fate with something: a place, a provider",
+                );
+            }
+            for (number, line) in post.keys.iter().enumerate() {
+                let place = path.key("keys").index(number);
+                if let Err(why) = public_key(line) {
+                    self.wrong(place, why);
+                } else if let Some(other) = signers.insert(bare_key(line), id) {
+                    let message = format!("{other} signs with it too: one machine would have two votes");
+                    self.wrong(place, message);
+                }
+            }
+            for (number, anchor) in post.anchors.iter().enumerate() {
+                self.probe(&anchor.probe, &path.key("anchors").index(number).key("probe"));
+            }
+        }
+        let hosts = &self.estate.hosts;
+        let mut wrong = vec![];
+        for (id, host) in hosts {
+            for (number, line) in host.agent_keys.iter().enumerate() {
+                if let Err(why) = public_key(line) {
+                    wrong.push((id, number, why));
+                }
+            }
+        }
+        for (id, number, why) in wrong {
+            self.wrong(Path::default().key("hosts").key(id.as_str()).key("agent_keys").index(number), why);
+        }
+    }
+
+    /// Every sort has keys of its own; and what cannot compare and set cannot coordinate.
+    fn coordinator(&mut self, path: &Path) {
+        let Some(at) = &self.estate.coordinator else { return };
+        let is = |kind| at.kind == kind;
+        let (dns, etcd, sqlite) =
+            (is(CoordinatorKind::Dns), is(CoordinatorKind::Etcd), is(CoordinatorKind::Sqlite));
+        for (key, given, fits, of) in [
+            ("zone", at.zone.is_some(), dns, "dns"),
+            ("urls", !at.urls.is_empty(), etcd, "etcd"),
+            ("prefix", at.prefix.is_some(), etcd, "etcd"),
+            ("user", at.user.is_some(), etcd, "etcd"),
+            ("password_file", at.password_file.is_some(), etcd, "etcd"),
+            ("authorities", at.authorities.is_some(), etcd, "etcd"),
+            ("path", at.path.is_some(), sqlite, "sqlite"),
+        ] {
+            if given && !fits {
+                self.wrong(path.key(key), format!("only a coordinator of the kind {of} has it"));
+            }
+        }
+        if etcd && at.urls.is_empty() {
+            self.wrong(path.key("urls"), "say where etcd is: the client URLs of its members");
+        }
+        if at.user.is_some() != at.password_file.is_some() {
+            self.wrong(path.key("password_file"), "a user and a password file go together");
+        }
+        if sqlite && at.path.is_none() {
+            self.wrong(path.key("path"), "say where the file is");
+        }
+        let auto = |site: &Site| site.failover.unwrap_or(self.estate.policy.failover.mode) == Mode::Auto;
+        if sqlite && self.estate.sites.values().any(auto) {
+            let why = "a file is on one machine, and two hosts cannot both ask it: use dns or etcd, or let a person decide";
+            self.wrong(path.key("kind"), why);
+        }
+        if let Some(zone) = &at.zone {
+            match self.estate.zones.get(zone) {
+                Some(there) if there.provider.is_some() => {
+                    let why = "the API of its provider does not compare and set: two hosts could both win";
+                    self.wrong(path.key("zone"), why);
+                }
+                Some(_) => {}
+                None => {
+                    let zones: BTreeSet<&str> = self.estate.zones.keys().map(ZoneName::as_str).collect();
+                    self.reference(path.key("zone"), ("zone", "zones"), zone.as_str(), &zones);
+                }
+            }
+        }
     }
 
     /// A mirror that runs less often than the objective allows its copy to age cannot meet it.
@@ -341,6 +433,11 @@ impl Check<'_> {
             self.wrong(path.key("timeout"), message);
         }
     }
+}
+
+/// The key itself: without a comment it is the same key.
+fn bare_key(line: &str) -> String {
+    line.split_ascii_whitespace().take(2).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether this is a public key as it stands in a .pub file: a type, base64 that repeats the type (RFC 4253 section 6.6), and

@@ -22,6 +22,8 @@ impl Read for Estate {
             name_servers: table.or("name_servers", Default::default()),
             tsig_keys: table.or("tsig_keys", Default::default()),
             providers: table.or("providers", Default::default()),
+            observers: table.or("observers", Default::default()),
+            coordinator: table.optional("coordinator"),
             policy: table.or("policy", Policy::default()),
         };
         table.close();
@@ -38,6 +40,8 @@ impl Read for Host {
             addresses: table.or("addresses", plain.addresses),
             identity: table.optional("identity"),
             state_dir: table.or("state_dir", plain.state_dir),
+            failure_domain: table.optional("failure_domain"),
+            agent_keys: table.or("agent_keys", plain.agent_keys),
             ssh: plain.ssh,
         };
         table.close();
@@ -62,6 +66,7 @@ impl Read for Site {
             mirror_every: table.optional("mirror_every"),
             generations: table.optional("generations"),
             services: table.optional("services"),
+            failover: table.optional("failover"),
         };
         table.close();
         Some(site)
@@ -227,6 +232,7 @@ impl Read for Policy {
             max_delete: table.or("max_delete", usual.max_delete),
             mirrors: table.or("mirrors", usual.mirrors),
             notify: table.or("notify", usual.notify),
+            failover: table.or("failover", usual.failover),
         };
         table.close();
         Some(policy)

@@ -32,13 +32,27 @@ pub struct Host {
     /// Where dr keeps its own small files on that host (roles, baselines); relative to the home directory.
     #[serde(default = "default_state_dir")]
     pub state_dir: String,
+    /// What it shares its fate with: a data centre, a provider, a country.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_domain: Option<String>,
+    /// The public keys that sign what its agent says, as they stand in a .pub file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agent_keys: Vec<String>,
 }
 
 impl Host {
     /// A host with nothing but an address.
     #[must_use]
     pub fn new(ssh: Remote) -> Self {
-        Self { ssh, host_keys: vec![], addresses: vec![], identity: None, state_dir: default_state_dir() }
+        Self {
+            ssh,
+            host_keys: vec![],
+            addresses: vec![],
+            identity: None,
+            state_dir: default_state_dir(),
+            failure_domain: None,
+            agent_keys: vec![],
+        }
     }
 }
 

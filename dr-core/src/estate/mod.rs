@@ -6,6 +6,7 @@
 
 mod check;
 mod decode;
+mod failover;
 mod host;
 mod mistake;
 mod names;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Period;
 
+pub use failover::{Anchor, Coordinator, CoordinatorKind, FailoverPolicy, Mode, ObserverPost, Terms, Times};
 pub use host::Host;
 pub use mistake::{Mistake, Mistakes, Place};
 pub use names::{
@@ -62,6 +64,12 @@ pub struct Estate {
     /// The providers whose APIs change zones.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub providers: BTreeMap<ProviderId, ApiProvider>,
+    /// From where sites are looked at.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub observers: BTreeMap<ObserverId, ObserverPost>,
+    /// Where it is written down who holds a site; without it on the primary of the zone of its first name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coordinator: Option<Coordinator>,
     /// Objectives, limits and thresholds.
     pub policy: Policy,
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::failover::FailoverPolicy;
 use crate::severity::Severity;
 use crate::time::Period;
 
@@ -35,6 +36,8 @@ pub struct Policy {
     pub mirrors: Mirrors,
     /// How primary name servers tell their secondaries of changes.
     pub notify: Notify,
+    /// Who decides when a site is moved, and by which times.
+    pub failover: FailoverPolicy,
 }
 
 impl Default for Policy {
@@ -48,6 +51,7 @@ impl Default for Policy {
             max_delete: MaxDelete::default(),
             mirrors: Mirrors::default(),
             notify: Notify::default(),
+            failover: FailoverPolicy::default(),
         }
     }
 }

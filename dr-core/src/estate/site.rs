@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::failover::Mode;
 use super::names::{DnsName, HostId};
 use super::probe::ProbeSpec;
 use crate::time::Period;
@@ -54,6 +55,9 @@ pub struct Site {
     /// How its services are started and stopped, by whoever keeps the site on a host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub services: Option<Services>,
+    /// Who decides when it is moved, when that differs from the policy's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failover: Option<Mode>,
 }
 
 /// The commands that start and stop what serves a site, on the host itself: a program and its arguments, without a shell. They find
@@ -99,6 +103,7 @@ impl Site {
             mirror_every: None,
             generations: None,
             services: None,
+            failover: None,
         }
     }
 }

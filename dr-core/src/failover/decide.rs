@@ -4,23 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::guards::{self, Guard};
 use super::votes::{Panel, Received, Tally};
-use crate::estate::Health as Thresholds;
+use crate::estate::{Health as Thresholds, Mode};
 use crate::time::Tick;
-
-/// Who decides once the evidence is there.
-///
-/// ```
-/// use dr_core::failover::Mode;
-/// assert_eq!(serde_json::to_string(&Mode::Ask).unwrap(), "\"ask\"");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// dr does.
-    Auto,
-    /// A person does; dr detects, prepares and says what to type.
-    Ask,
-}
 
 /// Everything that a decision is made from.
 ///

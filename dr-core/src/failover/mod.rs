@@ -16,15 +16,16 @@ mod statement;
 mod tenure;
 mod votes;
 
-pub use decide::{Decision, Mode, Picture, decide};
+pub use crate::estate::{Mode, Terms, Times};
+pub use decide::{Decision, Picture, decide};
 pub use guards::{Guard, GuardName};
 pub use health::{Condition, Health};
 pub use holding::Holding;
 pub use mirrored::{LastMirror, RecordMirror, last_mirror_path};
 pub use seat::{
     Action, Approval, Asked, Charter, Drill, Frozen, Handover, Held, Input, Kept, Lease, Looked, Maintenance,
-    Mandate, Mark, Order, Outlook, Phase, Raising, Seat, Seen, Serving, Stage, Swap, Terms, Times, Until,
-    Warrant, Watched, step,
+    Mandate, Mark, Order, Outlook, Phase, Raising, Seat, Seen, Serving, Stage, Swap, Until, Warrant, Watched,
+    step,
 };
 pub use sight::{DownKind, Sight};
 pub use statement::{Expected, Signed, Speaker, Statement};

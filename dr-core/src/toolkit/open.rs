@@ -8,18 +8,21 @@ use zeroize::Zeroize;
 
 use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
-use crate::estate::{DnsName, Estate, ProviderId, TsigAlgorithm};
+use crate::estate::{CoordinatorKind, DnsName, Estate, Mode, ProviderId, Site, TsigAlgorithm};
+use crate::failover::Charter;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 use crate::world::clock::SystemClock;
 use crate::world::coordinator::dns::DnsCoordinator;
+use crate::world::coordinator::etcd::{self, EtcdCoordinator};
+use crate::world::coordinator::sqlite::SqliteCoordinator;
 use crate::world::endpoints::{Agents, SystemEndpoints};
 use crate::world::journal::LateJournal;
 use crate::world::probes::NetProbe;
 use crate::world::providers::{self, rfc2136::Rfc2136};
 use crate::world::resolver::WireResolver;
 use crate::world::ssh::{Access, Connector, SshShell};
-use crate::world::{Clock, Provider, World};
+use crate::world::{Clock, Coordinator, Provider, World};
 
 /// The longest secret: a base64 HMAC key is under 200 bytes.
 const SECRET_BYTES_MAX: usize = 4096;
@@ -51,9 +54,11 @@ pub struct Settings {
 impl Toolkit {
     /// A toolkit over the real world: sockets, SSH, disks. Nothing is connected to and no file is made before it is needed.
     ///
-    /// Errors: a TSIG secret that cannot be read or that others can read, two sites that would share a tenure.
+    /// Errors: a TSIG secret that cannot be read or that others can read, two sites that would share a tenure, a site that is to be
+    /// moved without asking where that cannot be safe.
     pub fn open(settings: Settings) -> Result<Self> {
         let Settings { estate, journal, mut access, tsig_keys, agents } = settings;
+        check_charters(&estate)?;
         for host in estate.hosts.values() {
             let pins = access.pins.entry(host.ssh.known_hosts_name()).or_default();
             pins.extend(host.host_keys.iter().cloned());
@@ -75,7 +80,7 @@ impl Toolkit {
         let world = World {
             clock: Arc::new(SystemClock::new()),
             resolver: Arc::new(WireResolver::new()),
-            coordinator: Arc::new(DnsCoordinator::from_estate(provider.clone(), &estate)?),
+            coordinator: coordinator(&estate, &provider)?,
             provider,
             endpoints: Arc::new(endpoints),
             probe: Arc::new(NetProbe::new()),
@@ -86,6 +91,36 @@ impl Toolkit {
         let toolkit = Self::new(world, estate);
         Ok(seal.into_iter().fold(toolkit, Self::sealing))
     }
+}
+
+/// Where the estate says that it is written down who holds a site.
+fn coordinator(estate: &Estate, provider: &Arc<dyn Provider>) -> Result<Arc<dyn Coordinator>> {
+    let at = estate.coordinator.clone().unwrap_or_default();
+    Ok(match at.kind {
+        CoordinatorKind::Etcd => {
+            let password = at.password_file.as_deref().map(read_secret_file).transpose()?;
+            Arc::new(EtcdCoordinator::new(etcd::Access {
+                urls: at.urls,
+                prefix: at.prefix.unwrap_or_else(|| etcd::Access::default().prefix),
+                login: at.user.zip(password),
+                authorities: at.authorities,
+            })?)
+        }
+        CoordinatorKind::Sqlite => Arc::new(SqliteCoordinator::open(&at.path.unwrap_or_default())?),
+        CoordinatorKind::Dns => Arc::new(DnsCoordinator::from_estate(provider.clone(), estate)?),
+    })
+}
+
+/// What cannot be configured is refused before anything is done by it.
+fn check_charters(estate: &Estate) -> Result<()> {
+    let auto = |site: &Site| site.failover.unwrap_or(estate.policy.failover.mode) == Mode::Auto;
+    for (id, site) in estate.sites.iter().filter(|(_, site)| auto(site)) {
+        Charter::of(estate, id, &site.home).map_err(|why| {
+            Error::new(ErrorKind::Usage, format!("let {id} be moved without asking"), why)
+                .hint("or let a person decide: failover = \"ask\"")
+        })?;
+    }
+    Ok(())
 }
 
 /// The zones that a provider's API changes, by that; all others by dynamic updates.

@@ -1,136 +1,13 @@
 //! What a seat may do and by which times: checked when it is made, so that what cannot work cannot be configured.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::estate::{Health as Thresholds, HostId, SiteId};
+use crate::digest::Digest;
+use crate::estate::{Estate, Health as Thresholds, HostId, Mode, SiteId, Terms};
 use crate::failover::votes::{Observer, Panel};
 use crate::time::{Period, Tick};
-
-/// The times of a lease, as they are written down; [`Terms`] are those that can work.
-///
-/// ```
-/// use dr_core::failover::{Terms, Times};
-/// let why = Terms::try_from(Times { take: "60s".parse().unwrap(), ..Times::default() }).unwrap_err();
-/// assert_eq!(why, "take is 1m: the old home could still be serving; make it at least 1m 25s 556ms, or hold shorter");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Times {
-    /// Between two signs of life of the home.
-    pub renew: Period,
-    /// So long after the sending of the last acknowledged sign of life the home stops serving, by its own clock.
-    pub hold: Period,
-    /// So long a standby sees no sign of life, by its own clock, before it believes that the home has stopped.
-    pub take: Period,
-    /// So long a home may take to stop.
-    pub stop: Period,
-    /// So long an answer of the coordinator is waited for.
-    pub answer: Period,
-    /// By how many thousandths a clock may run too fast or too slow.
-    pub drift_permille: u32,
-}
-
-impl Default for Times {
-    fn default() -> Self {
-        Self {
-            renew: Period::from_secs(15),
-            hold: Period::from_secs(60),
-            take: Period::from_secs(90),
-            stop: Period::from_secs(10),
-            answer: Period::from_secs(5),
-            drift_permille: 100,
-        }
-    }
-}
-
-/// Times with which two hosts never serve at once, whoever is paused, cut off or slow, as long as no clock is further off than
-/// they say.
-///
-/// With clocks at rates between 1-d and 1+d, what lasts `hold` by a slow clock lasts at most `hold / (1-d)`, and `take` by a fast
-/// one at least `take / (1+d)`: so `take` must be `(hold + stop) * (1+d) / (1-d)` or more.
-///
-/// ```
-/// use dr_core::failover::{Terms, Times};
-/// assert_eq!(Terms::default().take().to_string(), "1m 30s");
-/// assert!(Terms::try_from(Times { renew: "40s".parse().unwrap(), ..Times::default() }).is_err());
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Times", into = "Times")]
-pub struct Terms(Times);
-
-impl TryFrom<Times> for Terms {
-    type Error = String;
-    fn try_from(times: Times) -> Result<Self, String> {
-        let Times { renew, hold, take, stop, answer, drift_permille } = times;
-        for (name, span) in [("renew", renew), ("hold", hold), ("take", take), ("answer", answer)] {
-            if span.as_duration().is_zero() {
-                return Err(format!("{name} is 0s; give it a time"));
-            }
-        }
-        if drift_permille >= 500 {
-            let said = "clocks that may be off by half cannot time anything; a sane host is within 1";
-            return Err(format!("drift_permille is {drift_permille}: {said}"));
-        }
-        let one_may_be_lost = renew.as_duration().saturating_mul(2).saturating_add(answer.as_duration());
-        if hold.as_duration() < one_may_be_lost {
-            let least = Period::from(one_may_be_lost);
-            return Err(format!(
-                "hold is {hold}: one lost sign of life would stop the home; make it at least {least}, or renew more often"
-            ));
-        }
-        let least = longest(hold.as_duration().saturating_add(stop.as_duration()), drift_permille);
-        if take.as_duration() < least {
-            let least = Period::from(least);
-            return Err(format!(
-                "take is {take}: the old home could still be serving; make it at least {least}, or hold shorter"
-            ));
-        }
-        Ok(Self(times))
-    }
-}
-
-/// How long another clock may show for what one clock shows as `span`, in whole milliseconds, rounded up.
-fn longest(span: Duration, drift_permille: u32) -> Duration {
-    let (slow, fast) = (u128::from(1000 - drift_permille), u128::from(1000 + drift_permille));
-    let millis = (span.as_micros() * fast).div_ceil(slow * 1000);
-    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
-}
-
-impl From<Terms> for Times {
-    fn from(terms: Terms) -> Self {
-        terms.0
-    }
-}
-
-impl Terms {
-    /// Between two signs of life.
-    #[must_use]
-    pub fn renew(&self) -> Period {
-        self.0.renew
-    }
-
-    /// How long one that was acknowledged lets the home serve, from its sending.
-    #[must_use]
-    pub fn hold(&self) -> Period {
-        self.0.hold
-    }
-
-    /// How long a standby waits for one.
-    #[must_use]
-    pub fn take(&self) -> Period {
-        self.0.take
-    }
-
-    /// How long an answer is waited for.
-    #[must_use]
-    pub fn answer(&self) -> Period {
-        self.0.answer
-    }
-}
 
 /// The right to move a site without asking: only where what decides shares its fate with neither host.
 ///
@@ -209,6 +86,21 @@ impl Warrant {
         }
         Ok(Self { panel, coordinator: coordinator.to_owned(), hosts })
     }
+}
+
+/// The warrant that the estate gives: who shares whose fate must be said for all of them.
+fn warrant(estate: &Estate, panel: Panel, hosts: [&HostId; 2]) -> Result<Warrant, String> {
+    let coordinator = estate.coordinator.as_ref().and_then(|coordinator| coordinator.failure_domain.as_ref());
+    let coordinator =
+        coordinator.ok_or("to move it without asking, say in which failure_domain the [coordinator] is")?;
+    let mut domains = vec![];
+    for id in hosts {
+        let domain = estate.hosts.get(id).and_then(|host| host.failure_domain.clone());
+        let domain = domain
+            .ok_or_else(|| format!("to move it without asking, say in which failure_domain {id} is"))?;
+        domains.push((id.clone(), domain));
+    }
+    Warrant::new(panel, coordinator, domains)
 }
 
 /// Whether the observers that are left when a failure domain is lost could say so.
@@ -309,6 +201,63 @@ impl Charter {
             return Err(format!("{site}: the warrant does not say in which failure domain {missing} is"));
         }
         Ok(self)
+    }
+
+    /// What the estate says of the seat of this host for this site; the error says what it lacks or what cannot work.
+    ///
+    /// ```
+    /// use dr_core::Estate;
+    /// use dr_core::failover::Charter;
+    /// let estate = Estate::from_toml(r#"
+    ///     hosts.uk = { ssh = "root@uk.example.net", failure_domain = "uk" }
+    ///     hosts.us = { ssh = "root@us.example.net", failure_domain = "us" }
+    ///     sites.shop = { home = "uk", standby = "us" }
+    ///     observers.nl = { failure_domain = "nl" }
+    /// "#).unwrap();
+    /// let [uk, us] = ["uk", "us"].map(|me| Charter::of(&estate, &"shop".parse().unwrap(), &me.parse().unwrap()).unwrap());
+    /// assert_eq!((uk.me.as_str(), uk.other.as_str()), ("uk", "us"));
+    /// assert_eq!(uk.digest(), us.digest(), "both work by the same terms");
+    /// ```
+    pub fn of(estate: &Estate, site: &SiteId, me: &HostId) -> Result<Self, String> {
+        let of = estate.sites.get(site).ok_or_else(|| format!("the estate has no site {site}"))?;
+        let other = if *me == of.home { &of.standby } else { &of.home };
+        if *me != of.home && *me != of.standby {
+            return Err(format!("{me} has no part in {site}: its hosts are {} and {}", of.home, of.standby));
+        }
+        let failover = &estate.policy.failover;
+        let observers = estate.observers.iter();
+        let panel = Panel::new(
+            observers
+                .map(|(id, post)| Observer { id: id.clone(), failure_domain: post.failure_domain.clone() })
+                .collect(),
+        );
+        let panel = panel.map_err(|why| format!("{site}: {why}; add [observers.NAME] to the estate"))?;
+        let mandate = match of.failover.unwrap_or(failover.mode) {
+            Mode::Ask => Mandate::Ask(panel),
+            Mode::Auto => {
+                Mandate::Auto(warrant(estate, panel, [me, other]).map_err(|why| format!("{site}: {why}"))?)
+            }
+        };
+        let terms = Terms::try_from(failover.times).map_err(|why| format!("policy.failover: {why}"))?;
+        let charter = Self {
+            site: site.clone(),
+            me: me.clone(),
+            other: other.clone(),
+            first_home: of.home.clone(),
+            mandate,
+            terms,
+            thresholds: estate.policy.health.clone(),
+        };
+        charter.checked()
+    }
+
+    /// Everything of it that both hosts must have alike, whoever's it is. Two seats with other terms could serve at once: whoever
+    /// hears of another digest does not go on.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let Self { site, me, other, first_home, mandate, terms, thresholds } = self;
+        let hosts = if me < other { [me, other] } else { [other, me] };
+        Digest::of_value(&(site, hosts, first_home, mandate, terms, thresholds))
     }
 
     /// The failure domain that gains by a move to this seat: its votes count as one.

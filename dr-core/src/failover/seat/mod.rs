@@ -37,7 +37,7 @@ mod tenancy;
 #[cfg(test)]
 mod tests;
 
-pub use charter::{Charter, Mandate, Terms, Times, Warrant};
+pub use charter::{Charter, Mandate, Warrant};
 pub use event::{Action, Held, Input, Order, Swap};
 pub use lease::{Lease, Mark};
 pub use state::{

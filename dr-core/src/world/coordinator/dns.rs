@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::memory::{Memory, not_behind};
 use crate::dns::{SetChange, ZoneChange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{DnsName, Epoch, Estate, RecordKey, RecordSet, RecordType, SiteId, ZoneName};
-use crate::failover::{Held, Holding, Lease, Swap, Tenure, tenure_owner};
+use crate::failover::{Held, Holding, Lease, Swap, Tenure, lease_owner, tenure_owner};
 use crate::world::{Cas, Commit, Coordinator, Provider};
 
 /// Where a site is kept.
@@ -69,16 +70,7 @@ pub struct Lock {
 pub struct DnsCoordinator {
     provider: Arc<dyn Provider>,
     places: BTreeMap<SiteId, Place>,
-    known: Mutex<BTreeMap<SiteId, Known>>,
-}
-
-/// What this process has seen of a site.
-#[derive(Clone, Debug, Default)]
-struct Known {
-    highest: Epoch,
-    /// The mark that belongs to an epoch, if it is in the lease's record: a lease alone does not say it, and what the primary
-    /// compares is the whole text.
-    nonce: Option<(Epoch, String)>,
+    memory: Memory,
 }
 
 /// What the primaries have of a site.
@@ -129,12 +121,23 @@ impl DnsCoordinator {
             return Err(Error::new(ErrorKind::Usage, format!("coordinate {site}"), why)
                 .hint("rename one of the sites"));
         }
-        Ok(Self { provider, places, known: Mutex::default() })
+        Ok(Self { provider, places, memory: Memory::default() })
     }
 
-    /// Keeps every site of the estate in the zone of its first name. A site without a name in a zone of the estate has no place,
+    /// Keeps every site of the estate in the zone of its first name, and its lease in the coordinator's zone if there is one. A site without a name in a zone of the estate has no place,
     /// and asking who holds it is an error.
     pub fn from_estate(provider: Arc<dyn Provider>, estate: &Estate) -> Result<Self> {
+        let apart = estate.coordinator.as_ref().and_then(|coordinator| coordinator.zone.as_ref());
+        let lock = |site: &SiteId| {
+            let apex = apart?;
+            let zone = estate.zones.get(apex)?;
+            Some(Lock {
+                zone: apex.clone(),
+                primary: estate.name_servers.get(&zone.primary)?.address,
+                key: zone.update_key.clone(),
+                owner: lease_owner(site, apex).ok()?,
+            })
+        };
         let place = |site: &SiteId, name: &DnsName| {
             let (apex, zone) = estate.zone_of(name)?;
             Some(Place {
@@ -142,7 +145,7 @@ impl DnsCoordinator {
                 primary: estate.name_servers.get(&zone.primary)?.address,
                 key: zone.update_key.clone(),
                 owner: tenure_owner(site, apex).ok()?,
-                lock: None,
+                lock: lock(site),
             })
         };
         let sites = estate.sites.iter();
@@ -157,21 +160,6 @@ impl DnsCoordinator {
                 "give the site a name that is in a zone of the estate, with a primary that can be changed",
             )
         })
-    }
-
-    fn known(&self, site: &SiteId) -> Known {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(site).cloned().unwrap_or_default()
-    }
-
-    /// Remembers what the primary is known to hold; `written` says that the lease's own record has it.
-    fn remember(&self, site: &SiteId, held: &Holding, written: bool) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = known.entry(site.clone()).or_default();
-        known.highest = held.lease.epoch.max(known.highest);
-        if written {
-            known.nonce = Some((held.lease.epoch, held.nonce.clone()));
-        }
     }
 
     async fn record(
@@ -212,22 +200,16 @@ impl DnsCoordinator {
             Some(set) => Some(Holding::from_record_set(set).map_err(|why| corrupt(set, why))?),
         };
         if let Some(held) = &held {
-            self.remember(site, held, lease.is_some());
+            self.memory.remember(site, held, lease.is_some());
         }
         Ok(Found { held, lease, tenure })
     }
 
     /// An error if what is there is behind what was seen, here or by whoever changed the zone of the site's names.
     fn not_behind(found: &Found, before: Epoch, operation: &str) -> Result<()> {
-        let epoch = found.held.as_ref().map(|held| held.lease.epoch).unwrap_or_default();
         let tenure = found.tenure.as_ref().and_then(|set| Tenure::from_record_set(set).ok());
         let seen = tenure.map(|tenure| tenure.epoch).unwrap_or_default().max(before);
-        if epoch >= seen {
-            return Ok(());
-        }
-        let why = format!("the primary went back in time: it says epoch {epoch}, and {seen} was seen before");
-        let hint = "do not fail over; find out why the zone was set back, then set the record above the highest epoch seen";
-        Err(Error::new(ErrorKind::Refused, operation, why).hint(hint))
+        not_behind(found.held.as_ref(), seen, "the primary", operation)
     }
 
     /// One message that changes the lease, and the tenure if it is another one and stands in the same zone.
@@ -294,7 +276,7 @@ impl Coordinator for DnsCoordinator {
         let operation = format!("ask who holds {site}");
         let place = self.place(site, &operation)?;
         // What was known before the question was sent: an answer that a change overtakes on its way is not the primary going back.
-        let before = self.known(site).highest;
+        let before = self.memory.of(site).highest;
         let found = self.find(site, place, &operation).await?;
         Self::not_behind(&found, before, &operation)?;
         Ok(found.held.map(|held| held.tenure()))
@@ -304,7 +286,7 @@ impl Coordinator for DnsCoordinator {
         let operation = format!("raise the epoch of {site} to {}", to.epoch);
         let place = self.place(site, &operation)?;
         for _ in 0..ATTEMPTS {
-            let before = self.known(site).highest;
+            let before = self.memory.of(site).highest;
             let found = self.find(site, place, &operation).await?;
             Self::not_behind(&found, before, &operation)?;
             let Some(next) = Holding::raised(found.held.as_ref(), from, to) else {
@@ -312,7 +294,7 @@ impl Coordinator for DnsCoordinator {
             };
             match self.write(place, &found, &next).await? {
                 Written::Done => {
-                    self.remember(site, &next, true);
+                    self.memory.remember(site, &next, true);
                     return Ok(Cas::Won);
                 }
                 Written::Unknown(why) => return Ok(Cas::Unknown(why)),
@@ -339,7 +321,7 @@ impl Coordinator for DnsCoordinator {
     async fn swap_lease(&self, site: &SiteId, from: Option<&Lease>, to: &Lease) -> Result<Swap> {
         let operation = format!("write the lease of {site}");
         let place = self.place(site, &operation)?;
-        let known = self.known(site).nonce;
+        let known = self.memory.of(site).nonce;
         let found = match (from, known) {
             // A sign of life is one message: all of what must be there is known.
             (Some(from), Some((epoch, nonce))) if from.epoch == epoch && to.epoch == epoch => {
@@ -348,7 +330,7 @@ impl Coordinator for DnsCoordinator {
                 Found { held: Some(held), lease, tenure: None }
             }
             _ => {
-                let before = self.known(site).highest;
+                let before = self.memory.of(site).highest;
                 let found = self.find(site, place, &operation).await?;
                 Self::not_behind(&found, before, &operation)?;
                 found
@@ -359,7 +341,7 @@ impl Coordinator for DnsCoordinator {
         };
         match self.write(place, &found, &next).await? {
             Written::Done => {
-                self.remember(site, &next, true);
+                self.memory.remember(site, &next, true);
                 Ok(Swap::Won)
             }
             Written::Unknown(_) => Ok(Swap::Unknown),

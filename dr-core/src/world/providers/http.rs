@@ -1,5 +1,6 @@
-//! Just enough of an HTTP client for the APIs of DNS providers: one request, one connection, bounded, no redirects, no proxies.
+//! Just enough of an HTTP client for the APIs of DNS providers and of etcd: one request, one connection, bounded, no redirects, no proxies.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -14,21 +15,25 @@ use crate::estate::DnsName;
 use crate::secret::Secret;
 use crate::world::tls::Authorities;
 
-/// How long a request may take, the connection included.
+/// How long a request may take if nothing else is said, the connection included.
 const WITHIN: Duration = Duration::from_secs(20);
 /// The longest answer that is read.
 const BODY_BYTES: usize = 8 << 20;
 /// Where an API is, and what opens it.
 #[derive(Clone)]
-pub(super) struct Door {
+pub(in crate::world) struct Door {
     scheme: Scheme,
     host: String,
     port: u16,
     /// What every path begins with, without a slash at its end.
     base: String,
     /// The header with the token.
-    token: (&'static str, Secret),
+    token: Option<(&'static str, Secret)>,
     authorities: Authorities,
+    /// The file of authorities that its certificate must come from; those of the system without.
+    trusted: Option<PathBuf>,
+    /// How long a request may take, the connection included; half of it the connection alone.
+    within: Duration,
 }
 
 #[derive(Clone)]
@@ -39,16 +44,16 @@ enum Scheme {
 
 /// What came back.
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+pub(in crate::world) struct Reply {
+    pub(in crate::world) status: u16,
+    pub(in crate::world) body: Vec<u8>,
     /// How long to wait, if it said so.
     pub(super) retry_after: Option<String>,
 }
 
 /// A request that may or may not have been carried out.
 #[derive(Debug)]
-pub(super) enum Lost {
+pub(in crate::world) enum Lost {
     /// It never left.
     Unsent(String),
     /// It was sent, and nobody knows what became of it.
@@ -59,6 +64,27 @@ impl Door {
     /// An API by its URL. `header` is the one that carries the token, whose value is `prefix` and the token. An address of this machine may
     /// be spoken to without TLS; a token never goes over the network in the open.
     pub(super) fn new(url: &str, (header, prefix): (&'static str, &str), token: &Secret) -> Result<Self> {
+        let token = Secret::new(format!("{prefix}{}", token.reveal()));
+        Ok(Self::open(url)?.with_token(header, token))
+    }
+
+    /// The same place with this in a header of every request.
+    pub(in crate::world) fn with_token(&self, header: &'static str, token: Secret) -> Self {
+        Self { token: Some((header, token)), ..self.clone() }
+    }
+
+    /// The same place, whose certificate must come from the authorities in this file.
+    pub(in crate::world) fn trusting(self, trusted: Option<PathBuf>) -> Self {
+        Self { trusted, ..self }
+    }
+
+    /// The same place, with so much patience.
+    pub(in crate::world) fn within(self, within: Duration) -> Self {
+        Self { within, ..self }
+    }
+
+    /// A place by its URL, without a token.
+    pub(in crate::world) fn open(url: &str) -> Result<Self> {
         let operation = || format!("use the API at {url}");
         let usage = |why: &str| Error::new(ErrorKind::Usage, operation(), why);
         let (scheme, rest) =
@@ -85,29 +111,35 @@ impl Door {
                 usage("the token would go over the network in the open").hint("use https, or a tunnel")
             );
         }
-        let token = Secret::new(format!("{prefix}{}", token.reveal()));
         let base = if path.is_empty() { String::new() } else { format!("/{}", path.trim_end_matches('/')) };
         Ok(Self {
             scheme,
             host,
             port: port.unwrap_or(usual),
             base,
-            token: (header, token),
+            token: None,
             authorities: Authorities::default(),
+            trusted: None,
+            within: WITHIN,
         })
     }
 
     /// Where it is, for people.
-    pub(super) fn place(&self) -> String {
+    pub(in crate::world) fn place(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 
     /// Sends one request and reads the answer.
-    pub(super) async fn send(&self, method: Method, path: &str, body: Option<String>) -> Result<Reply, Lost> {
-        match tokio::time::timeout(WITHIN, self.exchange(method, path, body)).await {
+    pub(in crate::world) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<Reply, Lost> {
+        match tokio::time::timeout(self.within, self.exchange(method, path, body)).await {
             Ok(reply) => reply,
             Err(_) => {
-                Err(Lost::Unknown(format!("{} did not answer in {} s", self.place(), WITHIN.as_secs())))
+                Err(Lost::Unknown(format!("{} did not answer in {} s", self.place(), self.within.as_secs())))
             }
         }
     }
@@ -116,14 +148,14 @@ impl Door {
         let unsent = |why: &dyn std::fmt::Display| Lost::Unsent(format!("{}: {why}", self.place()));
         let request = self.request(method, path, body).map_err(|why| unsent(&why))?;
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = match tokio::time::timeout(WITHIN / 2, connecting).await {
+        let stream = match tokio::time::timeout(self.within / 2, connecting).await {
             Ok(connected) => connected.map_err(|why| unsent(&super::super::resolver::wire::why(&why)))?,
             Err(_) => return Err(unsent(&"no connection in time")),
         };
         match &self.scheme {
             Scheme::Http => talk(stream, request).await,
             Scheme::Https(name) => {
-                let secured = self.authorities.handshake(stream, name, None).await;
+                let secured = self.authorities.handshake(stream, name, self.trusted.as_deref()).await;
                 let secured = secured.map_err(|why| unsent(&why))?.map_err(|why| unsent(&why))?;
                 talk(secured, request).await
             }
@@ -136,9 +168,6 @@ impl Door {
         path: &str,
         body: Option<String>,
     ) -> Result<Request<Full<Bytes>>, String> {
-        let mut token = header::HeaderValue::from_str(self.token.1.reveal())
-            .map_err(|_| "the token has characters that no token has".to_owned())?;
-        token.set_sensitive(true);
         let host = match self.port {
             80 | 443 => self.host.clone(),
             port => format!("{}:{port}", self.host),
@@ -149,8 +178,16 @@ impl Door {
             .header(header::HOST, host)
             .header(header::USER_AGENT, "dr")
             .header(header::ACCEPT, "application/json")
-            .header(header::CONNECTION, "close")
-            .header(self.token.0, token);
+            .header(header::CONNECTION, "close");
+        let request = match &self.token {
+            None => request,
+            Some((name, token)) => {
+                let mut token = header::HeaderValue::from_str(token.reveal())
+                    .map_err(|_| "the token has characters that no token has".to_owned())?;
+                token.set_sensitive(true);
+                request.header(*name, token)
+            }
+        };
         let request = match body {
             Some(_) => request.header(header::CONTENT_TYPE, "application/json"),
             None => request,

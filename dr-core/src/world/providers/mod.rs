@@ -3,7 +3,7 @@
 mod abilities;
 mod api;
 mod by_zone;
-mod http;
+pub(in crate::world) mod http;
 pub mod rfc2136;
 
 pub use abilities::{Abilities, Atomicity, Commit};

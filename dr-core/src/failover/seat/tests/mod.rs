@@ -1,4 +1,5 @@
 mod any;
+mod charters;
 
 use std::time::Duration;
 
@@ -6,6 +7,7 @@ use super::*;
 use crate::estate::Epoch;
 use crate::failover::guards::{self, Guard, GuardName};
 use crate::failover::{DownKind, Observer, Panel, Role, Sight, Standing, Verdict, Vote};
+use crate::failover::{Terms, Times};
 use crate::time::Tick;
 
 fn tick(secs: u64) -> Tick {
