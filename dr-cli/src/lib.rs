@@ -10,6 +10,7 @@ mod commands;
 mod console;
 mod context;
 pub mod demo;
+mod words;
 
 use std::ffi::OsString;
 
@@ -18,6 +19,7 @@ use dr_core::{Error, ErrorKind};
 
 use args::Cli;
 use console::Console;
+pub use words::{commands, knows};
 
 /// Private keys and passphrases are in this process's memory: where it dies, nothing of it goes to a disk.
 fn forbid_core_dumps() {
@@ -48,4 +50,18 @@ pub fn main<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>) -> u8 
     // A blocking read that nobody waits for any more must not hold the exit.
     runtime.shutdown_background();
     code
+}
+
+/// The same within another program, as the Python wheel is: `args` begin with what starts the command there, which must be a path
+/// where the command is to start itself. That program is never put on hosts as an agent.
+///
+/// ```
+/// assert_eq!(dr_cli::main_within(["/usr/bin/dr", "--version"]), 0);
+/// ```
+pub fn main_within<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>) -> u8 {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    if let Some(program) = args.first() {
+        context::started_by(program.into());
+    }
+    main(args)
 }

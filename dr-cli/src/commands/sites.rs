@@ -89,7 +89,7 @@ fn print_schedule(common: &Common, console: &Console, estate: &dr_core::Estate, 
 fn command(common: &Common) -> String {
     let whole =
         |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
-    let program = std::env::current_exe().map_or_else(|_| "dr".to_owned(), |path| whole(&path));
+    let program = context::program().map_or_else(|_| "dr".to_owned(), |path| whole(&path));
     context::estate_path(common)
         .map_or_else(|| program.clone(), |estate| format!("{program} --estate {}", whole(&estate)))
 }
