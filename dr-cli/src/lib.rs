@@ -10,9 +10,11 @@ mod commands;
 mod console;
 mod context;
 pub mod demo;
+mod textfile;
 mod words;
 
 use std::ffi::OsString;
+use std::io::Write;
 
 use clap::Parser;
 use dr_core::{Error, ErrorKind};
@@ -30,11 +32,18 @@ fn forbid_core_dumps() {
 
 /// Runs the command with these arguments (the first is the program's name) and gives its exit code.
 pub fn main<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>) -> u8 {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(why) => {
             // What cannot be shown has no reader.
             let _ = why.print();
+            // A monitoring system takes 2 for critical, and wrong words for what it cannot know.
+            let said = |option: &str| args.iter().any(|word| word == option);
+            if why.use_stderr() && said("--nagios") && !said("--json") {
+                let _ = writeln!(std::io::stdout().lock(), "DR UNKNOWN - the command line is wrong");
+                return 3;
+            }
             return if why.use_stderr() { ErrorKind::Usage.code() } else { 0 };
         }
     };

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2] / "dr-python" / "python" / "dr"
-MODULES = ("dns", "keys", "mirrors", "plans", "runs")
+MODULES = ("discovery", "dns", "hooks", "keys", "mirrors", "plans", "runs")
 
 
 def asking(tree: ast.Module) -> list[ast.FunctionDef]:

@@ -10,9 +10,11 @@ mod blocking;
 mod call;
 #[cfg(test)]
 mod crash;
+mod discover;
 mod dns;
 mod estate_file;
 mod failover;
+mod hooks;
 mod keys;
 mod mirror;
 mod open;
@@ -29,8 +31,10 @@ pub use call::{
     RecordsChanged, RemoveAgentKey, RevokeKey, RollBack, RotateKey, Runs, Shape, SshfpOf, SshfpRecords,
     ToolkitSettings, TrustHost, TrustedHost, Unlock, WantedSet,
 };
+pub use discover::{Discover, Discovered};
 pub use dns::{ChangeOptions, ChangePlan, PromoteOptions, Promotion};
 pub use failover::{FailoverOptions, Watch};
+pub use hooks::{HooksWorkedOff, WorkOffHooks};
 pub use keys::{
     AuditOptions, CertifyOptions, HostKeys, InstallOptions, LockOptions, RevokeOptions, RotateOptions,
     ShownHostKey, read_certificate_or_key, read_known_keys, read_public_key,

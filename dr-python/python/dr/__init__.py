@@ -9,8 +9,10 @@ Every operation is a function, and beside it is a coroutine of the same name wit
 """
 
 from ._calls import Hosts, Reach, Watch, call_json
+from ._discovery_async import discover_async
 from ._dns_async import change_records_async, check_zone_async, promote_secondary_async, set_records_async
 from ._dr import CancelToken, operations, version
+from ._hooks_async import work_off_hooks_async
 from ._keys_async import (
     add_agent_key_async,
     audit_keys_async,
@@ -46,6 +48,7 @@ from ._runs_async import (
     resume_run_async,
     undo_run_async,
 )
+from .discovery import Discovered, discover
 from .dns import RecordsChanged, SecondaryPromoted, change_records, check_zone, promote_secondary, set_records
 from .errors import (
     AlreadyExistsError,
@@ -74,6 +77,7 @@ from .errors import (
     UsageError,
 )
 from .estate import Estate
+from .hooks import HooksWorkedOff, work_off_hooks
 from .keys import (
     AuditedKeys,
     CertifiedKey,
@@ -130,6 +134,7 @@ __all__ = [
     "CompareOptions",
     "ConflictError",
     "CorruptError",
+    "Discovered",
     "Done",
     "DrError",
     "DrTimeoutError",
@@ -139,6 +144,7 @@ __all__ = [
     "GeneratedKey",
     "Generation",
     "HeldKey",
+    "HooksWorkedOff",
     "HostKey",
     "HostKeyError",
     "Hosts",
@@ -189,6 +195,8 @@ __all__ = [
     "change_records_async",
     "check_zone",
     "check_zone_async",
+    "discover",
+    "discover_async",
     "failback",
     "failback_async",
     "failover",
@@ -245,4 +253,6 @@ __all__ = [
     "verify_mirror",
     "verify_mirror_async",
     "version",
+    "work_off_hooks",
+    "work_off_hooks_async",
 ]

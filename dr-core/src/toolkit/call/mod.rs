@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{MirroredSites, Settings, Toolkit, read_secret_file};
+use super::{MirroredSites, Settings, Toolkit, WorkOffHooks, read_secret_file};
 use crate::dns::{Server, ZoneSpec, canonical_set};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{Location, Remote, server_address};
@@ -83,6 +83,12 @@ impl Toolkit {
             "change_records" => written(&self.change_records(understood(&what(), request)?, control).await?),
             "promote_secondary" => {
                 written(&self.promote_secondary(understood(&what(), request)?, control).await?)
+            }
+            "discover" => written(&self.discover(&understood(&what(), request)?, control).await?),
+            "work_off_hooks" => {
+                let request: WorkOffHooks = understood(&what(), request)?;
+                let by = asker(request.by.clone());
+                written(&self.work_off_hooks(&request, &by, control).await?)
             }
             "mirror" => written(&self.mirror_trees(understood(&what(), request)?, control).await?),
             "mirror_sites" => written(&self.mirror_named(understood(&what(), request)?, control).await?),

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::mirror::Generation;
 use crate::report::Report;
-use crate::toolkit::MirroredSites;
+use crate::toolkit::{Discover, Discovered, HooksWorkedOff, MirroredSites, WorkOffHooks};
 
 /// A verb as every language offers it: its name, the shapes of its request and its answer, and the command that does the same.
 ///
@@ -109,6 +109,16 @@ pub const OPERATIONS: &[Operation] = &[
         "promote_secondary",
         "dns promote",
         "let a secondary name server take the primary's place: checks, configuration, and who follows",
+    ),
+    row::<Discover, Discovered>(
+        "discover",
+        "discover",
+        "ask a host which sites and zones it has, and draft what is new for the estate",
+    ),
+    row::<WorkOffHooks, HooksWorkedOff>(
+        "work_off_hooks",
+        "hook run",
+        "mirror the sites and check the zones that hosting panels told of",
     ),
     row::<MirrorTrees, Mirrored>("mirror", "mirror", "make a tree like another, here or on a host"),
     row::<MirrorSites, MirroredSites>(
