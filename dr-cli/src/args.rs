@@ -1,6 +1,8 @@
 //! The words of the command line.
 
+mod discover;
 mod dns;
+mod hook;
 mod keys;
 mod many;
 
@@ -11,7 +13,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dr_core::failover::GuardName;
 use dr_core::{DnsName, HostId, Location, Period, Remote, Severity, SiteId, ZoneName};
 
+pub(crate) use discover::Discover;
 pub(crate) use dns::{DnsChange, DnsCheck, DnsDelete, DnsPromote, DnsSet, Zones};
+pub(crate) use hook::Hook;
 pub(crate) use keys::{AgentWords, Ca, KeyAllow, Keys, MirrorByWord, PermitWord, Signing};
 pub(crate) use many::{Many, Schedule};
 
@@ -50,6 +54,9 @@ pub(crate) struct Common {
     /// Speak as a monitoring plugin: one line, exit code 0 ok, 1 warning, 2 critical, 3 unknown
     #[arg(long, global = true, conflicts_with = "json")]
     pub(crate) nagios: bool,
+    /// Write the report for Prometheus' textfile collector, too; the file's name is the report's
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) prometheus: Option<PathBuf>,
     /// Where runs are recorded [default: the state directory of the user, /var/lib/dr for root]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
@@ -129,6 +136,11 @@ pub(crate) enum Command {
         #[arg(long)]
         verify: bool,
     },
+    /// Ask a host which sites and zones it has: what is new is printed as TOML for the estate
+    Discover(Discover),
+    /// Hooks of hosting panels: note what a panel tells, and work it off later
+    #[command(subcommand)]
+    Hook(Hook),
     /// Print the recovery memo: who decides, what to type, what is where
     Memo,
     /// Watch the whole promise once, on this machine alone: mirror, check, disaster, failover, failback

@@ -10,7 +10,7 @@ use dr_core::mirror::Verdict;
 use dr_core::render::{self, Style};
 use dr_core::report::Report;
 use dr_core::run::Event;
-use dr_core::toolkit::Applied;
+use dr_core::toolkit::{Applied, Discovered};
 use dr_core::world::Control;
 use dr_core::{Error, Plan, Severity};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -18,12 +18,14 @@ use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::Common;
+use crate::textfile::Textfile;
 
 /// Where everything is shown.
 #[derive(Clone)]
 pub(crate) struct Console {
     json: bool,
     nagios: bool,
+    prometheus: Option<Textfile>,
     /// As asked for with --fail-on.
     fail_on: Option<Severity>,
     /// As the estate has it.
@@ -96,6 +98,7 @@ impl Console {
         Self {
             json: common.json,
             nagios: common.nagios,
+            prometheus: common.prometheus.clone().map(Textfile::at),
             fail_on: common.fail_on.map(Into::into),
             policy: Policy::default().fail_on,
             out: Style { color: colour && out, width: width(out), full: common.verbose },
@@ -247,6 +250,12 @@ impl Console {
         self.story(&prediction.to_string());
     }
 
+    /// Says what a host has and the estate has not.
+    pub(crate) fn discovery(&self, discovered: &Discovered) {
+        let text = render::discovery(&discovered.differences, &discovered.left_out, self.err);
+        self.story(if text.is_empty() { "nothing is new" } else { text.trim_end_matches('\n') });
+    }
+
     /// Says what a run has proved about the records that it changed.
     pub(crate) fn proof(&self, applied: &Applied) {
         if self.json && applied.verified.is_some() {
@@ -265,6 +274,9 @@ impl Console {
     /// Shows a report; gives the exit code.
     pub(crate) fn report(&self, report: &Report) -> u8 {
         self.settle();
+        if let Some(Err(why)) = self.prometheus.as_ref().map(|file| file.write(report)) {
+            tell(render::error(&why, self.err).trim_end_matches('\n'));
+        }
         if self.nagios {
             let (code, line) = render::nagios(report);
             self.print(&line);
@@ -298,6 +310,9 @@ impl Console {
     /// Shows an error; gives the exit code.
     pub(crate) fn error(&self, error: &Error) -> u8 {
         self.settle();
+        if let Some(Err(why)) = self.prometheus.as_ref().map(|file| file.write_error(error)) {
+            tell(render::error(&why, self.err).trim_end_matches('\n'));
+        }
         if self.nagios {
             self.print(&format!("DR UNKNOWN - {}", error.to_string().replace(['|', '\n'], " ")));
             return 3;

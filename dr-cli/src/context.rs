@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use dr_core::estate::TsigAlgorithm;
 use dr_core::toolkit::{Settings, Toolkit};
@@ -108,9 +109,26 @@ pub(crate) fn system_resolver() -> std::result::Result<std::net::SocketAddr, Str
     dr_core::estate::server_address(named.unwrap_or("127.0.0.1"))
 }
 
+/// What starts this command where it runs within another program.
+static WITHIN: OnceLock<PathBuf> = OnceLock::new();
+
+/// Remembers that this command runs within another program, and what starts it there.
+pub(crate) fn started_by(program: PathBuf) {
+    // The first one stays: a process is started once.
+    let _ = WITHIN.set(program);
+}
+
+/// What starts this command.
+pub(crate) fn program() -> Result<PathBuf> {
+    match WITHIN.get() {
+        Some(program) => Ok(program.clone()),
+        None => std::env::current_exe().map_err(|why| Error::io("find this program", why)),
+    }
+}
+
 /// Which agents serve trees on hosts; where there is none, this executable can be put.
 fn agents(common: &Common) -> Agents {
-    let binary = std::env::current_exe().ok();
+    let binary = std::env::current_exe().ok().filter(|_| WITHIN.get().is_none());
     Agents { off: common.no_agent, path: common.agent_path.clone(), binary, ..Agents::default() }
 }
 

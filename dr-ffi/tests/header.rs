@@ -7,7 +7,8 @@ use std::path::Path;
 fn the_header_is_what_the_sources_say() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = cbindgen::Config::from_file(here.join("cbindgen.toml")).unwrap();
-    let sources = ["calls", "error", "report", "status"].map(|name| here.join(format!("src/c/{name}.rs")));
+    let sources = ["calls", "toolkit", "request", "answer", "cancel", "error", "report", "status"]
+        .map(|name| here.join(format!("src/c/{name}.rs")));
     let builder = sources
         .iter()
         .fold(cbindgen::Builder::new().with_config(config), |builder, source| builder.with_src(source));

@@ -1,8 +1,11 @@
 /* Operations called by name, and what they say. A directory to work in is argument 1 of each program. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/types.h>
+#include <time.h>
 #include <dr.h>
 
 #define TEXT 4096

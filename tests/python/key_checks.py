@@ -7,6 +7,7 @@ import getpass
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from datetime import datetime, timedelta, timezone
@@ -186,3 +187,28 @@ def what_changes_hosts_says_why_it_cannot():
             assert "private key" in str(error) and "BEGIN" not in str(error), error
         else:
             raise AssertionError("a private key was taken for a public one")
+
+
+@check
+def the_wheel_brings_the_command_and_is_the_far_end_of_a_mirror():
+    program = Path(sys.executable).with_name("dr")
+    for command in ([program], [sys.executable, "-m", "dr"]):
+        said = subprocess.run([*command, "--version"], check=True, capture_output=True, text=True)
+        assert said.stdout == f"dr {dr.version()}\n", said
+        wrong = subprocess.run([*command, "no-such-thing"], capture_output=True, text=True)
+        assert wrong.returncode == 2, wrong
+    with tempfile.TemporaryDirectory() as directory:
+        top = Path(directory)
+        with sshd(top) as (there, host_key):
+            (top / "authorized_keys").write_text(key(top / "mine") + "\n")
+            port = there.rpartition(":")[2]
+            (top / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}\n")
+            far = top / "far"
+            far.write_text(f'#!/bin/sh\necho "$@" >> {top}/asked\nexec {program} "$@"\n')
+            far.chmod(0o755)
+            (top / "site").mkdir()
+            (top / "site" / "index.html").write_text("<h1>shop</h1>")
+            reach = {"identities": [top / "mine"], "known_hosts": [top / "known_hosts"], "agents": {"path": str(far)}}
+            done = dr.mirror(top / "site", f"ssh://{there}{top}/copy", journal=top / "journal.db", **reach)
+            assert done.outcome == "new" and (top / "copy" / "index.html").read_text() == "<h1>shop</h1>", done
+            assert "agent --stdio" in (top / "asked").read_text()

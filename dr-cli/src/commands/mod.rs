@@ -2,8 +2,10 @@
 
 mod agent;
 mod check;
+mod discover;
 mod dns;
 mod failover;
+mod hook;
 mod keys;
 mod log;
 mod mirror;
@@ -33,6 +35,8 @@ pub(crate) async fn run(cli: Cli) -> u8 {
         Command::Probe(words) => probe::run(&common, &console, words).await,
         Command::Failover(words) => failover::run(&common, &console, words).await,
         Command::Log { run, verify } => log::run(&common, &console, run, verify).await,
+        Command::Discover(words) => discover::run(&common, &console, words).await,
+        Command::Hook(words) => hook::run(&common, &console, words).await,
         Command::Memo => memo(&common, &console),
         Command::Demo(words) => crate::demo::run(&console, words).await,
         Command::Agent(words) => agent::run(&common, &console, words).await,

@@ -86,10 +86,10 @@ fn print_schedule(common: &Common, console: &Console, estate: &dr_core::Estate, 
 }
 
 /// This program with the estate that it was asked about, by paths that hold anywhere.
-fn command(common: &Common) -> String {
+pub(super) fn command(common: &Common) -> String {
     let whole =
         |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
-    let program = std::env::current_exe().map_or_else(|_| "dr".to_owned(), |path| whole(&path));
+    let program = context::program().map_or_else(|_| "dr".to_owned(), |path| whole(&path));
     context::estate_path(common)
         .map_or_else(|| program.clone(), |estate| format!("{program} --estate {}", whole(&estate)))
 }

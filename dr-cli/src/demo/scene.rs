@@ -131,7 +131,7 @@ impl Scene {
 
     async fn try_set(directory: &Path, front: &str, ends: &UnboundedSender<Exit>) -> Result<Self> {
         let block = Block::random()?;
-        let program = std::env::current_exe().map_err(|why| Error::io("find this program", why))?;
+        let program = crate::context::program()?;
         let logs = directory.join("logs");
         make_directory(&logs)?;
         let starter = Starter { program, logs, ends: ends.clone() };

@@ -6,11 +6,13 @@
 
 mod check;
 mod decode;
+pub mod discover;
 mod failover;
 mod host;
 mod mistake;
 mod names;
 mod node;
+mod panel;
 mod parse;
 mod policy;
 mod probe;
@@ -34,6 +36,7 @@ pub use mistake::{Mistake, Mistakes, Place};
 pub use names::{
     Account, DnsName, Epoch, HostId, NameError, NameServerId, ObserverId, ProviderId, SiteId, ZoneName,
 };
+pub use panel::{Due, Panel, Told};
 pub use policy::{Health, MaxDelete, Mirrors, Notify, Policy};
 pub use probe::{Certified, ProbeSpec};
 pub use record::{RecordKey, RecordSet, RecordType};

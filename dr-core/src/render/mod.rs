@@ -4,21 +4,27 @@
 //! Whatever came from outside is escaped, so that no server's answer and no file's name can command the terminal.
 
 mod access_page;
+mod discovery;
 mod error;
 mod event;
+mod hooks;
 mod layout;
 mod memo;
 mod nagios;
 mod plan;
+mod prometheus;
 mod report;
 mod schedule;
 
 pub use access_page::access_page;
+pub use discovery::discovery;
 pub use error::error;
 pub use event::event;
+pub use hooks::{cpanel_description, hook_registration, hook_units};
 pub use memo::memo;
 pub use nagios::nagios;
 pub use plan::{guards, plan};
+pub use prometheus::{prometheus, prometheus_error};
 pub use report::report;
 pub use schedule::{Unit, cron, systemd};
 

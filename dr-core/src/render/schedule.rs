@@ -1,4 +1,4 @@
-//! When the sites are mirrored, for systemd and for cron.
+//! When the sites are mirrored and the estate is checked, for systemd and for cron.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -20,8 +20,8 @@ pub struct Unit {
     pub text: String,
 }
 
-/// A service and a timer (systemd.timer(5)) for each of the periods in which sites of the estate are mirrored. `command` is
-/// what runs `dr` with this estate: a program, and words that need no quoting.
+/// A service and a timer (systemd.timer(5)) for each of the periods in which sites of the estate are mirrored, and for a daily check of
+/// it. `command` is what runs `dr` with this estate: a program, and words that need no quoting. A check with findings is a failed unit.
 ///
 /// A timer catches up soon after the machine was off, a service that still runs is not started twice, and the moment is spread, so that
 /// not every machine of a provider begins at once.
@@ -57,10 +57,24 @@ pub fn systemd(estate: &Estate, command: &str) -> Vec<Unit> {
         units.push(Unit { name: format!("dr-mirror-{word}.service"), text: service });
         units.push(Unit { name: format!("dr-mirror-{word}.timer"), text: timer });
     }
+    if is_checked(estate) {
+        let about = "Description=Check the estate: would every site survive";
+        let service = format!(
+            "[Unit]\n{about}\nWants=network-online.target\nAfter=network-online.target\n\n\
+             [Service]\nType=oneshot\nExecStart={command} check\n"
+        );
+        let timer = format!(
+            "[Unit]\n{about}\n\n[Timer]\nOnCalendar=daily\nPersistent=true\nRandomizedDelaySec=1h\n\n\
+             [Install]\nWantedBy=timers.target\n"
+        );
+        units.push(Unit { name: "dr-check.service".to_owned(), text: service });
+        units.push(Unit { name: "dr-check.timer".to_owned(), text: timer });
+    }
     units
 }
 
-/// Lines for a crontab (crontab(5)), one for each of the periods in which sites of the estate are mirrored. Cron knows minutes that divide an
+/// Lines for a crontab (crontab(5)), one for each of the periods in which sites of the estate are mirrored, and one for a daily check,
+/// which says nothing where all is well, so that cron mails nothing. Cron knows minutes that divide an
 /// hour and hours that divide a day; of another period the next shorter one is taken, and a comment says so.
 ///
 /// ```
@@ -70,7 +84,7 @@ pub fn systemd(estate: &Estate, command: &str) -> Vec<Unit> {
 ///     sites.shop = { home = "uk", standby = "us", mirror_every = "7m" }
 /// "#).unwrap();
 /// let text = render::cron(&estate, "dr");
-/// assert!(text.ends_with("*/6 * * * * dr mirror --all --every 7m\n"), "{text}");
+/// assert!(text.contains("\n*/6 * * * * dr mirror --all --every 7m\n"), "{text}");
 /// ```
 #[must_use]
 pub fn cron(estate: &Estate, command: &str) -> String {
@@ -83,7 +97,16 @@ pub fn cron(estate: &Estate, command: &str) -> String {
         }
         let _ = writeln!(text, "{when} {command} mirror --all --every {}", word(every));
     }
+    if is_checked(estate) {
+        text.push_str("# daily: would every site survive\n");
+        let _ = writeln!(text, "41 5 * * * said=$({command} check 2>&1) || echo \"$said\"");
+    }
     text
+}
+
+/// Whether there is anything to check.
+fn is_checked(estate: &Estate) -> bool {
+    !estate.sites.is_empty() || !estate.zones.is_empty()
 }
 
 /// The sites that are mirrored, by how often.
@@ -156,6 +179,12 @@ mod tests {
              [sites.a]\nhome = 'uk'\nstandby = 'us'\nmirror = false\n",
         );
         let estate = estate.unwrap();
-        assert_eq!((systemd(&estate, "dr"), cron(&estate, "dr")), (vec![], String::new()));
+        let names: Vec<String> = systemd(&estate, "dr").into_iter().map(|unit| unit.name).collect();
+        assert_eq!(
+            (names.join(" "), cron(&estate, "dr").contains("mirror")),
+            ("dr-check.service dr-check.timer".into(), false)
+        );
+        let nothing = Estate::default();
+        assert_eq!((systemd(&nothing, "dr"), cron(&nothing, "dr")), (vec![], String::new()));
     }
 }

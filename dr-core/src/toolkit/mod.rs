@@ -5,13 +5,16 @@
 
 mod agents;
 mod apply;
+mod background;
 mod blocking;
 mod call;
 #[cfg(test)]
 mod crash;
+mod discover;
 mod dns;
 mod estate_file;
 mod failover;
+mod hooks;
 mod keys;
 mod mirror;
 mod open;
@@ -19,16 +22,20 @@ mod perform;
 mod seats;
 
 pub use apply::Applied;
-pub use blocking::blocking;
+pub use background::{Background, guarded};
+pub use blocking::{blocking, quiesce};
 pub use call::{
-    AddAgentKey, AgentKeys, AskAboutKey, AuditKeys, AuditedKeys, CertifiedKey, CertifyKey, ChangeRecords,
-    CheckZone, Done, GenerateKey, GeneratedKey, Generations, HeldByAgent, HeldKeys, InstallCertificate,
-    InstallKey, IssuedBy, IssuedCertificates, LockDown, MirrorOnly, MirrorSites, MirrorTrees, Mirrored,
-    OPERATIONS, Operation, PromoteSecondary, RecordsChanged, RemoveAgentKey, RevokeKey, RollBack, RotateKey,
-    SecondaryPromoted, SshfpOf, SshfpRecords, ToolkitSettings, TrustHost, TrustedHost, Unlock, WantedSet,
+    AddAgentKey, AgentKeys, ApplyPlan, AskAboutKey, AuditKeys, AuditedKeys, BringBack, CertifiedKey,
+    CertifyKey, ChangeRecords, CheckZone, Done, FailOver, FailoverStatus, GenerateKey, GeneratedKey,
+    Generations, GoOn, HeldByAgent, HeldKeys, InstallCertificate, InstallKey, IssuedBy, IssuedCertificates,
+    ListRuns, LockDown, MirrorOnly, MirrorSites, MirrorTrees, Mirrored, OPERATIONS, Operation,
+    RecordsChanged, RemoveAgentKey, RevokeKey, RollBack, RotateKey, Runs, Shape, SshfpOf, SshfpRecords,
+    ToolkitSettings, TrustHost, TrustedHost, Unlock, WantedSet,
 };
+pub use discover::{Discover, Discovered};
 pub use dns::{ChangeOptions, ChangePlan, PromoteOptions, Promotion};
 pub use failover::{FailoverOptions, Watch};
+pub use hooks::{HooksWorkedOff, WorkOffHooks};
 pub use keys::{
     AuditOptions, CertifyOptions, HostKeys, InstallOptions, LockOptions, RevokeOptions, RotateOptions,
     ShownHostKey, read_certificate_or_key, read_known_keys, read_public_key,

@@ -11,6 +11,8 @@ mod control;
 pub mod coordinator;
 pub mod endpoints;
 mod eyes;
+pub(crate) mod here;
+pub mod inbox;
 pub mod journal;
 pub mod probes;
 pub mod providers;

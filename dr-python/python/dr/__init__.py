@@ -1,13 +1,55 @@
 """Disaster recovery for people who run two or more web servers.
 
+Every operation is a function, and beside it is a coroutine of the same name with ``_async`` at its end (docs/python.md).
+
 >>> import dr
->>> report = dr.check_zone("example.org", {"ns1": "192.0.2.1", "ns2": "192.0.2.2"})  # doctest: +SKIP
->>> print(report)  # doctest: +SKIP
+>>> report = dr.check_zone("example.org", {"ns1": "127.0.0.1:9"})
+>>> report.verdict
+<Verdict.FAILED: 'failed'>
 """
 
-from ._dr import operations, version
-from ._calls import Reach
-from .dns import RecordsChanged, SecondaryPromoted, change_records, check_zone, promote_secondary
+from ._calls import Hosts, Reach, Watch, call_json
+from ._discovery_async import discover_async
+from ._dns_async import change_records_async, check_zone_async, promote_secondary_async, set_records_async
+from ._dr import CancelToken, operations, version
+from ._hooks_async import work_off_hooks_async
+from ._keys_async import (
+    add_agent_key_async,
+    audit_keys_async,
+    certify_key_async,
+    generate_key_async,
+    install_certificate_async,
+    install_key_async,
+    issued_certificates_async,
+    list_agent_keys_async,
+    lock_down_async,
+    probe_key_async,
+    remove_agent_key_async,
+    revoke_key_async,
+    rotate_key_async,
+    sshfp_records_async,
+    trust_host_async,
+    unlock_async,
+    verify_key_async,
+)
+from ._mirrors_async import (
+    generations_async,
+    mirror_async,
+    mirror_sites_async,
+    roll_back_mirror_async,
+    verify_mirror_async,
+)
+from ._plans_async import apply_plan_async
+from ._runs_async import (
+    failback_async,
+    failover_async,
+    failover_status_async,
+    list_runs_async,
+    resume_run_async,
+    undo_run_async,
+)
+from .discovery import Discovered, discover
+from .dns import RecordsChanged, SecondaryPromoted, change_records, check_zone, promote_secondary, set_records
 from .errors import (
     AlreadyExistsError,
     AuthenticationError,
@@ -34,10 +76,11 @@ from .errors import (
     UnsupportedError,
     UsageError,
 )
+from .estate import Estate
+from .hooks import HooksWorkedOff, work_off_hooks
 from .keys import (
     AuditedKeys,
     CertifiedKey,
-    Done,
     GeneratedKey,
     HeldKey,
     HostKey,
@@ -64,16 +107,19 @@ from .keys import (
 from .mirrors import (
     CompareOptions,
     Generation,
+    MirrorOptions,
     Mirrored,
     MirroredSites,
-    MirrorOptions,
     generations,
     mirror,
     mirror_sites,
     roll_back_mirror,
     verify_mirror,
 )
+from .plans import Done, Plan, apply_plan
 from .report import Finding, Report, Subject, Unexamined
+from .runs import Run, failback, failover, failover_status, list_runs, resume_run, undo_run
+from .values import Event, Outcome, Severity, Values, Verdict
 
 __version__ = version()
 
@@ -82,20 +128,26 @@ __all__ = [
     "AuditedKeys",
     "AuthenticationError",
     "BusyError",
+    "CancelToken",
     "CancelledError",
     "CertifiedKey",
     "CompareOptions",
     "ConflictError",
     "CorruptError",
+    "Discovered",
     "Done",
     "DrError",
     "DrTimeoutError",
+    "Estate",
+    "Event",
     "Finding",
     "GeneratedKey",
     "Generation",
     "HeldKey",
+    "HooksWorkedOff",
     "HostKey",
     "HostKeyError",
+    "Hosts",
     "InternalError",
     "IoError",
     "IssuedCertificate",
@@ -106,8 +158,10 @@ __all__ = [
     "MirroredSites",
     "NoSpaceError",
     "NotFoundError",
+    "Outcome",
     "OutcomeUnknownError",
     "PermissionDeniedError",
+    "Plan",
     "ProtocolError",
     "Reach",
     "ReadOnlyError",
@@ -115,39 +169,90 @@ __all__ = [
     "RefusedError",
     "RejectedError",
     "Report",
+    "Run",
     "SecondaryPromoted",
+    "Severity",
     "Subject",
     "TrustedHost",
     "Unexamined",
     "UnreachableError",
     "UnsupportedError",
     "UsageError",
+    "Values",
+    "Verdict",
+    "Watch",
     "__version__",
     "add_agent_key",
+    "add_agent_key_async",
+    "apply_plan",
+    "apply_plan_async",
     "audit_keys",
+    "audit_keys_async",
+    "call_json",
     "certify_key",
+    "certify_key_async",
     "change_records",
+    "change_records_async",
     "check_zone",
+    "check_zone_async",
+    "discover",
+    "discover_async",
+    "failback",
+    "failback_async",
+    "failover",
+    "failover_async",
+    "failover_status",
+    "failover_status_async",
     "generate_key",
+    "generate_key_async",
     "generations",
+    "generations_async",
     "install_certificate",
+    "install_certificate_async",
     "install_key",
+    "install_key_async",
     "issued_certificates",
+    "issued_certificates_async",
     "list_agent_keys",
+    "list_agent_keys_async",
+    "list_runs",
+    "list_runs_async",
     "lock_down",
+    "lock_down_async",
     "mirror",
+    "mirror_async",
     "mirror_sites",
+    "mirror_sites_async",
     "operations",
     "probe_key",
+    "probe_key_async",
     "promote_secondary",
+    "promote_secondary_async",
     "remove_agent_key",
+    "remove_agent_key_async",
+    "resume_run",
+    "resume_run_async",
     "revoke_key",
+    "revoke_key_async",
     "roll_back_mirror",
+    "roll_back_mirror_async",
     "rotate_key",
+    "rotate_key_async",
+    "set_records",
+    "set_records_async",
     "sshfp_records",
+    "sshfp_records_async",
     "trust_host",
+    "trust_host_async",
+    "undo_run",
+    "undo_run_async",
     "unlock",
+    "unlock_async",
     "verify_key",
+    "verify_key_async",
     "verify_mirror",
+    "verify_mirror_async",
     "version",
+    "work_off_hooks",
+    "work_off_hooks_async",
 ]

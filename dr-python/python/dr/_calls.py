@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import json
-import os
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Iterable, Mapping, TypedDict, Union
+from typing import TYPE_CHECKING, Any, Iterable, Mapping, Optional, TypedDict, Union
 
-from . import _dr
+from ._waiting import Progress, Said, wait, wait_async
 from .errors import from_record
+from .estate import Estate
+from .values import CancelToken, Path, plain
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack as Unpack
 
-Path = Union[str, "os.PathLike[str]"]
-Span = Union[str, timedelta]
+
+class Watch(TypedDict, total=False):
+    """How a call is followed and stopped: keywords of every function that takes its time."""
+
+    progress: Optional[Progress]
+    """Called with each ``Event``, on the thread or in the task that called. What it raises stops the work and comes out."""
+    cancel: Optional[CancelToken]
+    """Stops the call from another thread."""
 
 
-class Reach(TypedDict, total=False):
-    """How hosts are reached, and where is written down what is done: keywords of every function that talks to one.
+class Hosts(Watch, total=False):
+    """How hosts are reached, and where is written down what is done.
 
     Nothing else is looked at, neither the environment nor the home directory, and nothing is trusted that is not named.
     """
 
     journal: Path
     """The file in which everything that changes something is written down first."""
-    estate: Mapping[str, Any]
-    """The estate, as docs/schema/estate.json has it."""
     identities: Iterable[Path]
     """Private keys to log in with."""
     known_hosts: Iterable[Path]
@@ -40,40 +44,65 @@ class Reach(TypedDict, total=False):
     """For accounts that no key opens yet: by account (``"root@us"``), the file whose first line is the password."""
 
 
-def call(
-    operation: str, request: Mapping[str, Any], words: Mapping[str, Any] = {}, kind: type = Reach
-) -> str:
+class Reach(Hosts, total=False):
+    """The same, and what you own: keywords of every function that talks to hosts."""
+
+    estate: Union[Estate, Mapping[str, Any]]
+    """What you own: hosts, sites, zones, policies."""
+
+
+def call(operation: str, request: Mapping[str, Any], words: Mapping[str, Any] = {}, kind: type = Reach) -> str:
     """The answer in JSON; raises the error as its class.
 
-    ``words`` are the keywords that a function has in common with others, as ``kind`` names them: those of ``Reach`` go to the
-    settings, the others to the request.
+    ``words`` are the keywords that a function has in common with others, as ``kind`` names them: those of ``Watch`` are for whoever
+    waits, those of ``Reach`` go to the settings, the others to the request.
     """
+    return _answer(wait(*_asked(operation, request, words, kind)))
+
+
+async def call_async(operation: str, request: Mapping[str, Any], words: Mapping[str, Any] = {}, kind: type = Reach) -> str:
+    """The same for a coroutine."""
+    return _answer(await wait_async(*_asked(operation, request, words, kind)))
+
+
+def call_json(operation: str, request: str = "{}", settings: str = "", *, progress: Progress | None = None) -> str:
+    """Any operation by its name, with JSON in and out as docs/PARITY.md and docs/schema have it.
+
+    >>> import dr
+    >>> dr.call_json("chek_zone")
+    Traceback (most recent call last):
+    ...
+    dr.errors.UsageError: could not call 'chek_zone': there is no such operation
+    """
+    return _answer(wait(operation, settings, request, progress, None))
+
+
+def _asked(
+    operation: str, request: Mapping[str, Any], words: Mapping[str, Any], kind: type
+) -> tuple[str, str, str, Progress | None, CancelToken | None]:
+    known = kind.__annotations__
     for word in words:
-        if word not in kind.__annotations__:
+        if word not in known:
             raise TypeError(f"{operation}() got an unexpected keyword argument {word!r}")
-    settings = {word: value for word, value in words.items() if word in Reach.__annotations__}
-    others = {word: value for word, value in words.items() if word not in settings}
-    answer, fine = _dr.call(operation, _json(settings), _json({**request, **others}))
+    settings: dict[str, Any] = {}
+    others = dict(request)
+    for word, value in words.items():
+        if word in Watch.__annotations__:
+            continue
+        (settings if word in Reach.__annotations__ else others)[word] = value
+    progress, cancel = words.get("progress"), words.get("cancel")
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress is called with events, and {progress!r} cannot be called")
+    return operation, _json(settings), _json(others), progress, cancel
+
+
+def _answer(said: Said) -> str:
+    answer, fine = said
     if not fine:
         raise from_record(json.loads(answer)) from None
-    return answer
+    return str(answer)
 
 
 def _json(values: Mapping[str, Any]) -> str:
     # A key that was not given is left out: what is the default is the library's to say.
-    return json.dumps({word: value for word, value in values.items() if value is not None}, default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has no form of its own for."""
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, timedelta):
-        return f"{round(value.total_seconds())}s"
-    if isinstance(value, Mapping):
-        return dict(value)
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    if isinstance(value, Iterable):
-        return list(value)
-    raise TypeError(f"{value!r} is nothing that can be handed on")
+    return json.dumps({word: plain(value) for word, value in values.items() if value is not None})

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Literal, Sequence, Union
 
-from ._calls import call
+from ._calls import Reach, call
+from .plans import Plan
 from .report import Report
+from .values import Answer, Outcome, Span, Values
+
+if TYPE_CHECKING:
+    from ._calls import Unpack
+
+Servers = Union[Mapping[str, str], Sequence[str]]
 
 
 @dataclass(frozen=True)
-class RecordsChanged:
+class RecordsChanged(Answer):
     """What a change of records did, or would do."""
 
     changed: bool
@@ -23,33 +27,66 @@ class RecordsChanged:
     """How long it was predicted to take: ``zones``, and ``apply``, ``spread`` and ``settle`` as periods."""
     report: Report
     """What was found on the way; a finding for each name server that does not show it."""
-    run: str | None
+    run: str | None = None
     """Which run of the journal it was; none if nothing was done."""
-    outcome: str | None
-    """How that run ended: ``"new"``, ``"new_degraded"``, ``"old"`` or ``"stopped"``."""
-    verified: Mapping[str, Any] | None
+    outcome: Outcome | None = None
+    """How that run ended."""
+    verified: Mapping[str, Any] | None = None
     """The proof that every name server shows it: ``zones``, ``servers`` and ``at``. None while it is not so."""
-    settled: Mapping[str, Any] | None
+    settled: Mapping[str, Any] | None = None
     """The proof that resolvers had the time to forget what was before: ``resolvers`` and ``at``."""
-    plan: Mapping[str, Any] | None
+    plan: Plan | None = None
     """The plan, with ``dry_run``."""
+
+    _made = {"report": Report.from_dict, "outcome": Outcome, "plan": Plan}
+
+
+def set_records(
+    zone: str,
+    owner: str,
+    type: str,
+    rdata: str | Iterable[str],
+    *,
+    ttl: int | None = None,
+    servers: Servers = (),
+    primary: str | None = None,
+    update_key: str | None = None,
+    dry_run: bool = False,
+    by: str | None = None,
+    **reach: Unpack[Reach],
+) -> RecordsChanged:
+    """Make one record set of one zone just so, and wait until every name server shows it; with no ``rdata`` it is removed.
+
+    ``owner`` is a whole name, or has ``@`` for the zone: ``dr.set_records("example.org", "www.@", "A", "198.51.100.1")``. What else there
+    is stands at ``change_records``.
+    """
+    wanted = {"owner": owner, "type": type, "rdata": [rdata] if isinstance(rdata, str) else list(rdata)}
+    request = {
+        "zones": [zone],
+        "sets": [wanted if ttl is None else {**wanted, "ttl": ttl}],
+        "servers": _named(servers),
+        "primary": primary,
+        "update_key": update_key,
+        "dry_run": dry_run,
+        "by": by,
+    }
+    return RecordsChanged.from_json(call("change_records", request, reach))
 
 
 def change_records(
     zones: str | Sequence[str],
     sets: Iterable[Mapping[str, Any]],
     *,
-    servers: Mapping[str, str] | Sequence[str] = (),
+    servers: Servers = (),
     primary: str | None = None,
     update_key: str | None = None,
     dry_run: bool = False,
-    within: str | None = None,
+    within: Span | None = None,
     settle: bool = False,
     resolvers: Iterable[str] = (),
     per_second: int | None = None,
     by: str | None = None,
-    estate: Mapping[str, Any] | None = None,
-    journal: str | os.PathLike[str] | None = None,
+    **reach: Unpack[Reach],
 ) -> RecordsChanged:
     """Change record sets of one zone or many, and wait until every name server shows it.
 
@@ -61,11 +98,10 @@ def change_records(
 
     A name server that does not follow is a finding, not an exception: look at ``verified``.
     """
-    named = [f"{name}={address}" for name, address in servers.items()] if isinstance(servers, Mapping) else list(servers)
     request = {
         "zones": [zones] if isinstance(zones, str) else list(zones),
         "sets": [dict(record_set) for record_set in sets],
-        "servers": named,
+        "servers": _named(servers),
         "primary": primary,
         "update_key": update_key,
         "dry_run": dry_run,
@@ -75,18 +111,11 @@ def change_records(
         "per_second": per_second,
         "by": by,
     }
-    settings = {"estate": None if estate is None else dict(estate), "journal": None if journal is None else os.fspath(journal)}
-    answer = json.loads(call("change_records", request, settings))
-    return RecordsChanged(
-        changed=answer["changed"],
-        prediction=MappingProxyType(answer["prediction"]),
-        report=Report(json.dumps(answer["report"])),
-        **{name: answer.get(name) for name in ("run", "outcome", "verified", "settled", "plan")},
-    )
+    return RecordsChanged.from_json(call("change_records", request, reach))
 
 
 @dataclass(frozen=True)
-class SecondaryPromoted:
+class SecondaryPromoted(Answer):
     """What a secondary in the primary's place takes, or took."""
 
     report: Report
@@ -97,21 +126,23 @@ class SecondaryPromoted:
     """Servers whose software is not known."""
     changed: bool
     """Whether anything was, or with ``dry_run`` would be, changed."""
-    run: str | None
+    run: str | None = None
     """Which run of the journal it was; none if nothing was done."""
-    outcome: str | None
+    outcome: Outcome | None = None
     """How that run ended."""
-    verified: Mapping[str, Any] | None
+    verified: Mapping[str, Any] | None = None
     """The proof that every server that answers follows the new primary."""
-    plan: Mapping[str, Any] | None
+    plan: Plan | None = None
     """The plan, with ``dry_run``."""
+
+    _made = {"report": Report.from_dict, "outcome": Outcome, "plan": Plan}
 
 
 def promote_secondary(
     zones: str | Sequence[str],
     to: str | None = None,
     *,
-    servers: Mapping[str, str] | Sequence[str] = (),
+    servers: Servers = (),
     primary: str | None = None,
     update_key: str | None = None,
     software: Mapping[str, str] | None = None,
@@ -120,10 +151,9 @@ def promote_secondary(
     lose_changes: bool = False,
     mname: str | None = None,
     dry_run: bool = False,
-    within: str | None = None,
+    within: Span | None = None,
     by: str | None = None,
-    estate: Mapping[str, Any] | None = None,
-    journal: str | os.PathLike[str] | None = None,
+    **reach: Unpack[Reach],
 ) -> SecondaryPromoted:
     """Let a secondary name server take the primary's place.
 
@@ -133,11 +163,10 @@ def promote_secondary(
     to follow; ``verified`` is the proof. ``software`` says what a server runs that does not say so itself: ``{"ns2": "bind"}``;
     ``"knot"``, ``"nsd"`` and ``"powerdns"`` are the others.
     """
-    named = [f"{name}={address}" for name, address in servers.items()] if isinstance(servers, Mapping) else list(servers)
     request = {
         "zones": [zones] if isinstance(zones, str) else list(zones),
         "to": to,
-        "servers": named,
+        "servers": _named(servers),
         "primary": primary,
         "update_key": update_key,
         "software": dict(software or {}),
@@ -149,36 +178,29 @@ def promote_secondary(
         "within": within,
         "by": by,
     }
-    settings = {"estate": None if estate is None else dict(estate), "journal": None if journal is None else os.fspath(journal)}
-    answer = json.loads(call("promote_secondary", request, settings))
-    return SecondaryPromoted(
-        report=Report(json.dumps(answer["report"])),
-        configurations=tuple(MappingProxyType(written) for written in answer["configurations"]),
-        unknown=tuple(answer["unknown"]),
-        changed=answer["changed"],
-        **{name: answer.get(name) for name in ("run", "outcome", "verified", "plan")},
-    )
+    return SecondaryPromoted.from_json(call("promote_secondary", request, reach))
 
 
 def check_zone(
     zone: str,
-    servers: Mapping[str, str] | Sequence[str],
+    servers: Servers = (),
     *,
     primary: str | None = None,
     standby_primary: str | None = None,
     moving: Iterable[str] | None = None,
     records: Iterable[tuple[str, str]] = (),
     expect: Iterable[Mapping[str, Any]] = (),
-    depth: str = "full",
+    depth: Literal["full", "records"] = "full",
     parents: Iterable[str] = (),
     resolver: str | None = None,
     senders: Iterable[str] = (),
     issuers: Iterable[str] = (),
+    **reach: Unpack[Reach],
 ) -> Report:
     """Ask every name server of a zone whether it would send visitors to the right host.
 
     ``servers`` gives each name server's address, by a name of your choice: ``{"ns1": "192.0.2.1", "ns2": "[2001:db8::2]:53"}``,
-    or just the addresses. The port is 53 if not said.
+    or just the addresses. The port is 53 if not said. With none, they are those of the ``estate``.
 
     ``primary`` is the address against which serials are measured; ``standby_primary`` the server, by its name, that is to take its
     place: would the others follow it? ``moving`` are the names whose address records a failover
@@ -190,18 +212,15 @@ def check_zone(
     ``senders`` are addresses that SPF must let send the zone's mail, ``issuers`` certification authorities that CAA must let issue.
 
     A server that does not answer is a finding, not an exception. Ctrl-C ends the call at once.
+
+    >>> import dr
+    >>> report = dr.check_zone("example.org", {"ns1": "127.0.0.1:9"})
+    >>> report.findings[0].code
+    'dns.no_server_answers'
     """
-    if isinstance(servers, str):
-        raise TypeError("servers is a mapping or a sequence of addresses, not one text")
-    if isinstance(servers, Mapping):
-        named = [f"{name}={address}" for name, address in servers.items()]
-    else:
-        named = [str(address) for address in servers]
-    if not named:
-        raise ValueError("a zone has at least one name server")
     request = {
         "zone": zone,
-        "servers": named,
+        "servers": _named(servers),
         "primary": primary,
         "standby_primary": standby_primary,
         "moving": None if moving is None else list(moving),
@@ -213,4 +232,12 @@ def check_zone(
         "senders": list(senders),
         "issuers": list(issuers),
     }
-    return Report(call("check_zone", request))
+    return Report(call("check_zone", request, reach))
+
+
+def _named(servers: Servers) -> list[str]:
+    if isinstance(servers, (str, bytes)):
+        raise TypeError("servers is a mapping or a sequence of addresses, not one text")
+    if isinstance(servers, Mapping):
+        return [f"{name}={address}" for name, address in servers.items()]
+    return [str(address) for address in servers]

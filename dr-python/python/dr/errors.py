@@ -5,31 +5,68 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any, Mapping
+
+from . import _dr
+
+ERRNO = {
+    "no_space": errno.ENOSPC,
+    "read_only": errno.EROFS,
+    "busy": errno.EADDRINUSE,
+    "not_found": errno.ENOENT,
+    "already_exists": errno.EEXIST,
+    "permission_denied": errno.EACCES,
+    "io": errno.EIO,
+}
+RETRYABLE = {kind for kind, _, again in _dr.kinds() if again}
 
 
 class DrError(Exception):
-    """Something could not be done. Nothing was lost, and ``hint`` says what to do."""
+    """Something could not be done. Nothing was lost, and ``hint`` says what to do.
 
-    kind = "internal"
+    >>> import dr
+    >>> try:
+    ...     dr.check_zone("exa mple.org", ["192.0.2.1"])
+    ... except dr.DrError as error:
+    ...     error.kind, error.code, error.retryable, isinstance(error, ValueError)
+    ('usage', 2, False, True)
+    """
 
-    def __init__(self, message: str, *, code: int = 99, hint: str | None = None, operation: str = "") -> None:
+    kind: str = "internal"
+    """What sort of failure it was, in a word."""
+    code: int
+    """The number of that kind: what the command exits with, and what C returns."""
+    hint: str | None
+    """What to do about it, if anything is known."""
+    subject: str
+    """What could not be done, and to what: ``"connect to us.example.net:22"``."""
+
+    def __init__(self, message: str = "", *, code: int = 99, hint: str | None = None, subject: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.hint = hint
-        self.operation = operation
+        self.subject = subject
+        # OSError has a number of its own.
+        if isinstance(self, OSError) and self.errno is None:
+            setattr(self, "errno", ERRNO.get(self.kind))
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same call may succeed later, with nothing changed."""
+        return self.kind in RETRYABLE
 
     def __str__(self) -> str:
         # OSError would write its own.
         text = str(self.args[0]) if self.args else ""
-        return f"could not {self.operation}: {text}" if self.operation else text
+        return f"could not {self.subject}: {text}" if self.subject else text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_restored, (type(self), self.args[0], self.code, self.hint, self.operation))
+        return (_restored, (type(self), self.args[0] if self.args else "", self.code, self.hint, self.subject))
 
 
-def _restored(cls: type[DrError], message: str, code: int, hint: str | None, operation: str) -> DrError:
-    return cls(message, code=code, hint=hint, operation=operation)
+def _restored(cls: type[DrError], message: str, code: int, hint: str | None, subject: str) -> DrError:
+    return cls(message, code=code, hint=hint, subject=subject)
 
 
 class UsageError(DrError, ValueError):
@@ -177,6 +214,6 @@ def from_record(record: Mapping[str, Any]) -> DrError:
     """The error for a record as it stands in JSON."""
     # A kind that a newer library knows is still an error.
     cls = CLASSES.get(record["kind"], DrError)
-    error = cls(record["message"], code=record["code"], hint=record.get("hint"), operation=record["operation"])
+    error = cls(record["message"], code=record["code"], hint=record.get("hint"), subject=record["operation"])
     error.kind = record["kind"]
     return error

@@ -9,34 +9,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Iterable, Literal, Mapping
 
-from ._calls import Path, Reach, Span, call
+from ._calls import Reach, call
+from .plans import Done
 from .report import Report
+from .values import Answer, Path, Span, instant, tuple_of
 
 if TYPE_CHECKING:
     from ._calls import Unpack
 
 
 @dataclass(frozen=True)
-class Done:
-    """What was done, or would be done, by a plan."""
-
-    changed: bool
-    """Whether there was, or with ``dry_run`` would be, anything to do."""
-    report: Report
-    """What was found while it was done."""
-    run: str | None
-    """Which run of the journal it was; none if nothing was done."""
-    outcome: str | None
-    """How that run ended: ``"new"``, ``"new_degraded"``, ``"old"`` or ``"stopped"``."""
-    plan: Mapping[str, Any] | None
-    """The plan, with ``dry_run``."""
-
-
-@dataclass(frozen=True)
-class GeneratedKey:
+class GeneratedKey(Answer):
     """A key pair that was, or with ``dry_run`` would be, made."""
 
     path: str
@@ -46,16 +31,19 @@ class GeneratedKey:
 
 
 @dataclass(frozen=True)
-class AuditedKeys:
+class AuditedKeys(Answer):
     """Who can log in as whom, where, and what is wrong with that."""
 
     inventory: Mapping[str, Any]
     """As docs/schema/inventory.json has it; ``access`` has an entry for each key that is let in."""
     report: Report
+    """What is wrong with that."""
+
+    _made = {"report": Report.from_dict}
 
 
 @dataclass(frozen=True)
-class HostKey:
+class HostKey(Answer):
     """A key by which a host proves itself."""
 
     key: str
@@ -72,33 +60,37 @@ class HostKey:
 
 
 @dataclass(frozen=True)
-class TrustedHost:
+class TrustedHost(Answer):
     """A host's keys, and those of them that were taken up."""
 
     host: str
     keys: tuple[HostKey, ...]
-    signed: str | None
-    """Of its SSHFP records (DNSSEC): ``"proven"`` by a resolver on this machine, ``"hearsay"`` of one elsewhere, or ``"unproven"``."""
     added: tuple[str, ...]
     report: Report
+    signed: str | None = None
+    """Of its SSHFP records (DNSSEC): ``"proven"`` by a resolver on this machine, ``"hearsay"`` of one elsewhere, or ``"unproven"``."""
+
+    _made = {"keys": tuple_of(HostKey.from_dict), "report": Report.from_dict}
 
 
 @dataclass(frozen=True)
-class CertifiedKey:
+class CertifiedKey(Answer):
     """A certificate that was, or with ``dry_run`` would be, signed."""
 
     names: tuple[str, ...]
     id: str
-    until: str
+    until: datetime
     path: str | None = None
     certificate: str | None = None
     serial: int | None = None
     trusted_by: str | None = None
     """The line by which the authority is trusted: of known_hosts for a host's, of authorized_keys for a user's."""
 
+    _made = {"until": instant}
+
 
 @dataclass(frozen=True)
-class IssuedCertificate:
+class IssuedCertificate(Answer):
     """What stands in an authority's register."""
 
     serial: int
@@ -106,12 +98,14 @@ class IssuedCertificate:
     id: str
     names: tuple[str, ...]
     key: str
-    at: str
-    until: str
+    at: datetime
+    until: datetime
+
+    _made = {"at": instant, "until": instant}
 
 
 @dataclass(frozen=True)
-class HeldKey:
+class HeldKey(Answer):
     """A key that an ssh-agent holds."""
 
     key: str
@@ -136,6 +130,12 @@ def generate_key(
     ``kind`` is ``"ed25519"``, ``"ecdsa-p256"``, ``"ecdsa-p384"``, ``"ecdsa-p521"``, or with RSA built in ``"rsa-3072"`` or
     ``"rsa-4096"``. It has to be said whether the private half is encrypted: by the passphrase in the first line of
     ``passphrase_file``, or not (``no_passphrase``).
+
+    >>> import dr, tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     made = dr.generate_key(directory + "/id", no_passphrase=True, comment="mirror from uk")
+    >>> made.public_key.split()[0], made.fingerprint[:7]
+    ('ssh-ed25519', 'SHA256:')
     """
     request = {
         "path": path,
@@ -145,7 +145,7 @@ def generate_key(
         "no_passphrase": no_passphrase,
         "dry_run": dry_run,
     }
-    return GeneratedKey(**json.loads(call("generate_key", request)))
+    return GeneratedKey.from_json(call("generate_key", request))
 
 
 def install_key(
@@ -186,7 +186,7 @@ def install_key(
         "dry_run": dry_run,
         "by": by,
     }
-    return _done("install_key", request, reach)
+    return Done.from_json(call("install_key", request, reach))
 
 
 def verify_key(key: Path, remote: str, **reach: Unpack[Reach]) -> Report:
@@ -225,8 +225,7 @@ def audit_keys(
         "authorities": authorities,
         "dry_run": dry_run,
     }
-    answer = json.loads(call("audit_keys", request, reach))
-    return AuditedKeys(MappingProxyType(answer["inventory"]), Report(json.dumps(answer["report"])))
+    return AuditedKeys.from_json(call("audit_keys", request, reach))
 
 
 def rotate_key(
@@ -245,7 +244,7 @@ def rotate_key(
     The new one is added and proved, both open for ``grace``, then the old one is removed, and every host asked that it refuses it.
     """
     request = {"old": old, "new": new, "remotes": remotes, "grace": grace, "file": file, "dry_run": dry_run, "by": by}
-    return _done("rotate_key", request, reach)
+    return Done.from_json(call("rotate_key", request, reach))
 
 
 def revoke_key(
@@ -270,7 +269,7 @@ def revoke_key(
         "dry_run": dry_run,
         "by": by,
     }
-    return _done("revoke_key", request, reach)
+    return Done.from_json(call("revoke_key", request, reach))
 
 
 def lock_down(
@@ -287,12 +286,12 @@ def lock_down(
     Unless everything is proved again afterwards, the host takes it back by itself ``after`` so long (two minutes).
     """
     request = {"remote": remote, "accounts": accounts, "after": after, "dry_run": dry_run, "by": by}
-    return _done("lock_down", request, reach)
+    return Done.from_json(call("lock_down", request, reach))
 
 
 def unlock(remote: str, *, dry_run: bool = False, by: str | None = None, **reach: Unpack[Reach]) -> Done:
     """Take what ``lock_down`` wrote out of sshd's configuration again."""
-    return _done("unlock", {"remote": remote, "dry_run": dry_run, "by": by}, reach)
+    return Done.from_json(call("unlock", {"remote": remote, "dry_run": dry_run, "by": by}, reach))
 
 
 def trust_host(
@@ -319,14 +318,7 @@ def trust_host(
         "known_hosts": add_to,
         "dry_run": dry_run,
     }
-    answer = json.loads(call("trust_host", request, reach))
-    return TrustedHost(
-        host=answer["host"],
-        keys=tuple(HostKey(**key) for key in answer["keys"]),
-        signed=answer.get("signed"),
-        added=tuple(answer["added"]),
-        report=Report(json.dumps(answer["report"])),
-    )
+    return TrustedHost.from_json(call("trust_host", request, reach))
 
 
 def sshfp_records(name: str, keys: Iterable[Path]) -> tuple[str, ...]:
@@ -368,14 +360,13 @@ def certify_key(
         "agent": agent,
         "dry_run": dry_run,
     }
-    answer = json.loads(call("certify_key", request))
-    return CertifiedKey(**{**answer, "names": tuple(answer["names"])})
+    return CertifiedKey.from_json(call("certify_key", request))
 
 
 def issued_certificates(authority: Path) -> list[IssuedCertificate]:
     """What an authority has signed, by the register beside its private key, which is not opened."""
     issued = json.loads(call("issued_certificates", {"authority": authority}))["issued"]
-    return [IssuedCertificate(**{**one, "names": tuple(one["names"])}) for one in issued]
+    return [IssuedCertificate.from_dict(one) for one in issued]
 
 
 def install_certificate(
@@ -389,7 +380,7 @@ def install_certificate(
 ) -> Done:
     """Bring a host its certificate, or the authority (its ``.pub`` file) whose users it is to let in, and have sshd use it."""
     request = {"certificate": certificate, "remote": remote, "after": after, "dry_run": dry_run, "by": by}
-    return _done("install_certificate", request, reach)
+    return Done.from_json(call("install_certificate", request, reach))
 
 
 def list_agent_keys(agent: Path) -> list[HeldKey]:
@@ -423,16 +414,5 @@ def remove_agent_key(agent: Path, key: Path, *, dry_run: bool = False) -> list[H
     return _held("remove_agent_key", {"agent": agent, "key": key, "dry_run": dry_run})
 
 
-def _done(operation: str, request: Mapping[str, Any], reach: Reach) -> Done:
-    answer = json.loads(call(operation, request, reach))
-    return Done(
-        changed=answer["changed"],
-        report=Report(json.dumps(answer["report"])),
-        run=answer.get("run"),
-        outcome=answer.get("outcome"),
-        plan=answer.get("plan"),
-    )
-
-
 def _held(operation: str, request: Mapping[str, Any]) -> list[HeldKey]:
-    return [HeldKey(**held) for held in json.loads(call(operation, request))["keys"]]
+    return [HeldKey.from_dict(held) for held in json.loads(call(operation, request))["keys"]]

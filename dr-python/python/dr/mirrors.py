@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Iterable, Literal, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Literal, Mapping, cast
 
-from ._calls import Path, Reach, call
+from ._calls import Hosts, Reach, call
+from .plans import Plan
 from .report import Report
+from .values import Answer, Outcome, Path, Values, instant, tuple_of
 
 if TYPE_CHECKING:
     from ._calls import Unpack
+    from .estate import Estate
 
 
 @dataclass(frozen=True)
-class Mirrored:
+class Mirrored(Answer):
     """What a mirror did, or would do."""
 
     changed: bool
@@ -25,30 +27,20 @@ class Mirrored:
     """``created``, ``updated``, ``metadata_only``, ``deleted``, ``unchanged`` paths, and ``bytes`` to move."""
     report: Report
     """What could not be read or carried, and what was found on the way."""
-    run: str | None
+    run: str | None = None
     """Which run of the journal it was; none if nothing was done."""
-    outcome: str | None
-    """How that run ended: ``"new"``, ``"new_degraded"``, ``"old"`` or ``"stopped"``."""
-    plan: Mapping[str, Any] | None
+    outcome: Outcome | None = None
+    """How that run ended."""
+    plan: Plan | None = None
     """The plan, with ``dry_run``."""
-    guards: Sequence[Mapping[str, Any]]
+    guards: tuple[Values, ...] = ()
     """What each guard said: ``guard``, ``says``, ``refused`` and ``advice``. With ``dry_run`` a refusal shows here."""
 
-    @classmethod
-    def _of(cls, answer: Mapping[str, Any]) -> Mirrored:
-        return cls(
-            changed=answer["changed"],
-            summary=MappingProxyType(answer["summary"]),
-            report=Report(json.dumps(answer["report"])),
-            run=answer.get("run"),
-            outcome=answer.get("outcome"),
-            plan=answer.get("plan"),
-            guards=tuple(answer.get("guards", ())),
-        )
+    _made = {"report": Report.from_dict, "outcome": Outcome, "plan": Plan, "guards": tuple_of(Values)}
 
 
 @dataclass(frozen=True)
-class MirroredSites:
+class MirroredSites(Answer):
     """What became of many sites."""
 
     sites: Mapping[str, Mapping[str, Any]]
@@ -56,15 +48,19 @@ class MirroredSites:
     report: Report
     """All that was found, in all sites; a finding for each that was not mirrored."""
 
+    _made = {"report": Report.from_dict}
+
 
 @dataclass(frozen=True)
-class Generation:
+class Generation(Answer):
     """A state of a whole tree that is kept."""
 
-    since: str
+    since: datetime
     """When it became the live one: what ``roll_back_mirror`` takes as ``to``."""
     is_live: bool
     """Whether it is now."""
+
+    _made = {"since": instant}
 
 
 class CompareOptions(Reach, total=False):
@@ -121,10 +117,20 @@ def mirror(
     What changes something is written down first: ``journal`` names the file, and is needed unless ``dry_run`` is set. A host is
     trusted if its key stands in one of ``known_hosts``; ``identities`` are private keys (``Reach``). Ctrl-C ends the call;
     nothing half-written becomes visible, and the next mirror goes on.
+
+    >>> import dr, pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     source = pathlib.Path(directory, "site")
+    ...     source.mkdir()
+    ...     size = source.joinpath("index.html").write_text("<h1>shop</h1>")
+    ...     planned = dr.mirror(source, directory + "/copy", dry_run=True)
+    ...     done = dr.mirror(source, directory + "/copy", journal=directory + "/journal.db")
+    >>> planned.changed, planned.plan, done.outcome, done.summary["bytes"]
+    (True, <dr.Plan 'mirror ...': 1 steps>, <Outcome.NEW: 'new'>, 13)
     """
     request = {"source": source, "target": target, "dry_run": dry_run, "by": by}
     answer = call("mirror", {**request, **_owners(options)}, options, MirrorOptions)
-    return Mirrored._of(json.loads(answer))
+    return Mirrored.from_json(answer)
 
 
 def verify_mirror(source: Path, target: Path, **options: Unpack[CompareOptions]) -> Report:
@@ -134,36 +140,36 @@ def verify_mirror(source: Path, target: Path, **options: Unpack[CompareOptions])
 
 
 def mirror_sites(
-    estate: Mapping[str, Any],
+    estate: Estate | Mapping[str, Any],
     *,
     sites: Iterable[str] | None = None,
     every: str | None = None,
     dry_run: bool = False,
     by: str | None = None,
-    **reach: Unpack[Reach],
+    **hosts: Unpack[Hosts],
 ) -> MirroredSites:
     """Mirror sites of the estate, each from the host that is home to the other one; all that are mirrored unless ``sites`` names some.
 
-    ``estate`` is as docs/schema/estate.json has it; ``every`` (``"24h"``) takes only those of one period. What goes wrong with
+    ``every`` (``"24h"``) takes only those of one period. What goes wrong with
     one site is a finding, and the others are not touched by it.
     """
     request = {"sites": sites, "every": every, "dry_run": dry_run, "by": by}
-    answer = json.loads(call("mirror_sites", request, {"estate": estate, **reach}))
-    return MirroredSites(sites=MappingProxyType(answer["sites"]), report=Report(json.dumps(answer["report"])))
+    return MirroredSites.from_json(call("mirror_sites", request, {"estate": estate, **hosts}))
 
 
 def generations(target: Path, **reach: Unpack[Reach]) -> list[Generation]:
     """The states of a tree that are kept (see ``mirror``), newest first; the live one is among them."""
     answer = json.loads(call("generations", {"target": target}, reach))
-    return [Generation(**generation) for generation in answer["generations"]]
+    return [Generation.from_dict(generation) for generation in answer["generations"]]
 
 
 def roll_back_mirror(target: Path, *, to: str | datetime | None = None, **reach: Unpack[Reach]) -> Generation:
     """Make the state before the live one the live one again, at once, or the one that was live since ``to``. Nothing is lost."""
-    return Generation(**json.loads(call("roll_back_mirror", {"target": target, "to": to}, reach)))
+    return Generation.from_json(call("roll_back_mirror", {"target": target, "to": to}, reach))
 
 
 def _owners(options: CompareOptions) -> dict[str, Any]:
     """Taken out of the options: in the request they are one thing."""
-    by_name, users, groups = (options.pop(word, None) for word in ("owners_by_name", "user_map", "group_map"))
+    words = cast("dict[str, Any]", options)
+    by_name, users, groups = (words.pop(word, None) for word in ("owners_by_name", "user_map", "group_map"))
     return {"owners": {"by_name": bool(by_name), "users": users or {}, "groups": groups or {}}}

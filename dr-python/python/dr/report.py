@@ -4,62 +4,90 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 from . import _dr
+from .values import Answer, Severity, Values, Verdict, instant, plain
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 @dataclass(frozen=True)
-class Subject:
+class Subject(Answer):
     """What a finding or an examination is about."""
 
     kind: str
+    """``"host"``, ``"zone"``, ``"name server"``, ``"path"``, ..."""
     name: str
+    """Which one."""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(Answer):
     """One thing that is not as it should be."""
 
     code: str
-    severity: str
+    """Which kind of finding: docs/findings.md. Codes are never renamed."""
+    severity: Severity
+    """How bad it is, by the table and the policy."""
     subject: Subject
+    """What it is about."""
     message: str
-    evidence: Mapping[str, str]
+    """What was seen, in one sentence."""
     remedy: str
+    """What to do about it."""
+    evidence: Mapping[str, str] = Values()
+    """The observed values behind it."""
+
+    _made = {"severity": Severity, "subject": Subject.from_dict, "evidence": Values}
 
 
 @dataclass(frozen=True)
-class Unexamined:
+class Unexamined(Answer):
     """Something that could not be looked at, and why."""
 
     subject: Subject
+    """What."""
     why: Mapping[str, Any]
+    """The error, as docs/schema/error.json has it."""
+
+    _made = {"subject": Subject.from_dict, "why": Values}
 
 
 class Report:
-    """The answer to "is it all right?"."""
+    """The answer to "is it all right?". Printed, it is the page that the command shows.
+
+    >>> import dr
+    >>> report = dr.check_zone("example.org", ["127.0.0.1:9"])
+    >>> report.verdict, report.findings[0].code, report == dr.Report.from_json(report.to_json())
+    (<Verdict.FAILED: 'failed'>, 'dns.no_server_answers', True)
+    """
 
     __slots__ = ("_json", "_values")
     __match_args__ = ("verdict", "findings")
 
     _json: str
-    _values: Mapping[str, Any]
+    _values: Values
 
     def __init__(self, text: str) -> None:
         # Reading the verdict is what tells a report from any other JSON.
         _dr.verdict(text)
         object.__setattr__(self, "_json", text)
-        object.__setattr__(self, "_values", MappingProxyType(json.loads(text)))
+        object.__setattr__(self, "_values", Values(json.loads(text)))
 
     @classmethod
     def from_json(cls, text: str) -> Report:
         """The report that ``to_json`` wrote."""
         return cls(text)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Report:
+        """The report that ``to_dict`` wrote."""
+        return cls(json.dumps(plain(values)))
 
     def to_json(self) -> str:
         """As JSON (docs/schema/report.json)."""
@@ -76,47 +104,34 @@ class Report:
         return str(self._values["title"])
 
     @property
-    def at(self) -> str:
-        """When the facts were gathered: RFC 3339, UTC."""
-        return str(self._values["at"])
+    def at(self) -> datetime:
+        """When the facts were gathered, in UTC."""
+        return instant(self._values["at"])
 
     @property
-    def verdict(self) -> str:
-        """``"ok"``, ``"degraded"`` or ``"failed"``."""
-        return _dr.verdict(self._json)
+    def verdict(self) -> Verdict:
+        """The shortest summary: ``"ok"``, ``"degraded"`` or ``"failed"``."""
+        return Verdict(_dr.verdict(self._json))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What is not as it should be, worst first."""
-        return tuple(
-            Finding(
-                code=finding["code"],
-                severity=finding["severity"],
-                subject=Subject(**finding["subject"]),
-                message=finding["message"],
-                evidence=MappingProxyType(finding.get("evidence", {})),
-                remedy=finding["remedy"],
-            )
-            for finding in self._values["findings"]
-        )
+        return tuple(Finding.from_dict(finding) for finding in self._values["findings"])
 
     @property
     def examined(self) -> tuple[Subject, ...]:
         """What was looked at."""
-        return tuple(Subject(**subject) for subject in self._values["examined"])
+        return tuple(Subject.from_dict(subject) for subject in self._values["examined"])
 
     @property
     def unexamined(self) -> tuple[Unexamined, ...]:
         """What could not be looked at."""
-        return tuple(
-            Unexamined(Subject(**missing["subject"]), MappingProxyType(missing["why"]))
-            for missing in self._values["unexamined"]
-        )
+        return tuple(Unexamined.from_dict(missing) for missing in self._values["unexamined"])
 
     @property
     def figures(self) -> Mapping[str, int]:
         """Counts, bytes, milliseconds; the unit is the last word of the name."""
-        return MappingProxyType(self._values.get("figures", {}))
+        return self._values.get("figures", Values())  # type: ignore[no-any-return]
 
     def text(self, *, color: bool = False, width: int = 80) -> str:
         """The page that the command shows."""
@@ -138,7 +153,7 @@ class Report:
         return isinstance(other, Report) and self._values == other._values
 
     def __hash__(self) -> int:
-        return hash((self.title, self.at, len(self._json)))
+        return hash(self._values)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Report, (self._json,))

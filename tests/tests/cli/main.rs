@@ -3,8 +3,10 @@
 
 mod agent;
 mod desk;
+mod discover;
 mod dns;
 mod failover;
+mod hook;
 mod keys;
 mod mirror;
 mod probe;

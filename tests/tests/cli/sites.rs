@@ -165,7 +165,7 @@ fn schedules_are_what_systemd_and_cron_take() {
         .iter()
         .map(|(name, text)| desk.write(&format!("units/{name}"), text.as_str().unwrap()))
         .collect();
-    assert_eq!(files.len(), 4, "a service and a timer for each of two periods: {files:?}");
+    assert_eq!(files.len(), 6, "a service and a timer for each of two periods, and for a check: {files:?}");
     // It says nothing of units that it has no objection to.
     match Command::new("systemd-analyze")
         .arg("verify")
@@ -175,7 +175,8 @@ fn schedules_are_what_systemd_and_cron_take() {
     {
         Ok(checked) => {
             let said = String::from_utf8_lossy(&checked.stderr);
-            let of_ours: Vec<_> = said.lines().filter(|line| line.contains("dr-mirror")).collect();
+            let of_ours: Vec<_> =
+                said.lines().filter(|line| line.contains("dr-mirror") || line.contains("dr-check")).collect();
             assert!(of_ours.is_empty(), "{of_ours:#?}");
         }
         Err(why) => assert_eq!(why.kind(), std::io::ErrorKind::NotFound),
@@ -186,7 +187,7 @@ fn schedules_are_what_systemd_and_cron_take() {
     // Whatever the shell of cron makes of its line must mirror the sites of that period.
     let crontab = land.exits(0, &["mirror", "--schedule", "cron"]).out;
     let lines: Vec<_> = crontab.lines().filter(|line| !line.starts_with('#')).collect();
-    assert_eq!(lines.len(), 2, "{crontab}");
+    assert_eq!(lines.len(), 3, "{crontab}");
     for (line, site) in lines.iter().zip(["shop", "blog"]) {
         let words: Vec<&str> = line.splitn(6, ' ').collect();
         for (field, most) in words[..5].iter().zip([59, 23, 31, 12, 7]) {

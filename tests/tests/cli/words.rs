@@ -30,6 +30,10 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("failover resume", &["[RUN]"]),
     ("failover undo", &["[RUN]", "--yes"]),
     ("log", &["[RUN]", "--verify"]),
+    ("discover", &["[HOST]", "--standby", "--listing", "--read"]),
+    ("hook run", &[]),
+    ("hook register", &["<PANEL>"]),
+    ("hook cpanel", &["[WORDS]"]),
     ("memo", &[]),
     ("demo", &["--site", "--record"]),
 ];
@@ -40,6 +44,7 @@ const COMMON: &[&str] = &[
     "--dry-run",
     "--fail-on",
     "--nagios",
+    "--prometheus",
     "--journal",
     "--identity",
     "--known-hosts",
@@ -84,6 +89,11 @@ fn wrong_usage_is_2_and_says_what_is_right() {
         (&["probe", "127.0.0.1", "--tcp", "1", "--dns", "example.org"], "cannot be used with"),
         (&["probe", "127.0.0.1", "--http", "www.example.org:99999"], "99999"),
         (&["failover", "run", "shop", "--despite", "nothing"], "dr failover status names them"),
+        (&["discover", "uk"], "--standby"),
+        (
+            &["discover", "uk", "--standby", "us", "--read", "caddy=x"],
+            "nginx, apache, bind, hestia, virtualmin",
+        ),
         (&["check", "--json", "--nagios"], "cannot be used with"),
     ] {
         let said = desk.exits(2, arguments);

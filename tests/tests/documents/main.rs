@@ -3,8 +3,10 @@
 //! `DR_BLESS=1 cargo test -p dr-tests --test documents` writes them anew; then read the difference before committing it.
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod parity;
 mod samples;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -59,53 +61,28 @@ fn findings_are_listed() {
 
 #[test]
 fn schemas_are_current() {
-    let schemas = [
+    let mut schemas: BTreeMap<String, String> = [
         ("estate", schemars::schema_for!(dr_core::Estate)),
         ("report", schemars::schema_for!(dr_core::Report)),
         ("plan", schemars::schema_for!(dr_core::Plan)),
         ("inventory", schemars::schema_for!(dr_core::keys::Inventory)),
         ("event", schemars::schema_for!(dr_core::run::Event)),
+        ("error", schemars::schema_for!(dr_core::ErrorRecord)),
         ("settings", schemars::schema_for!(toolkit::ToolkitSettings)),
-        ("check_zone", schemars::schema_for!(toolkit::CheckZone)),
-        ("change_records", schemars::schema_for!(toolkit::ChangeRecords)),
-        ("records_changed", schemars::schema_for!(toolkit::RecordsChanged)),
-        ("promote_secondary", schemars::schema_for!(toolkit::PromoteSecondary)),
-        ("secondary_promoted", schemars::schema_for!(toolkit::SecondaryPromoted)),
-        ("mirror", schemars::schema_for!(toolkit::MirrorTrees)),
-        ("mirrored", schemars::schema_for!(toolkit::Mirrored)),
-        ("mirror_sites", schemars::schema_for!(toolkit::MirrorSites)),
-        ("mirrored_sites", schemars::schema_for!(toolkit::MirroredSites)),
-        ("roll_back", schemars::schema_for!(toolkit::RollBack)),
-        ("generations", schemars::schema_for!(toolkit::Generations)),
-        ("generate_key", schemars::schema_for!(toolkit::GenerateKey)),
-        ("generated_key", schemars::schema_for!(toolkit::GeneratedKey)),
-        ("install_key", schemars::schema_for!(toolkit::InstallKey)),
-        ("ask_about_key", schemars::schema_for!(toolkit::AskAboutKey)),
-        ("audit_keys", schemars::schema_for!(toolkit::AuditKeys)),
-        ("audited_keys", schemars::schema_for!(toolkit::AuditedKeys)),
-        ("rotate_key", schemars::schema_for!(toolkit::RotateKey)),
-        ("revoke_key", schemars::schema_for!(toolkit::RevokeKey)),
-        ("lock_down", schemars::schema_for!(toolkit::LockDown)),
-        ("unlock", schemars::schema_for!(toolkit::Unlock)),
-        ("trust_host", schemars::schema_for!(toolkit::TrustHost)),
-        ("trusted_host", schemars::schema_for!(toolkit::TrustedHost)),
-        ("sshfp_of", schemars::schema_for!(toolkit::SshfpOf)),
-        ("sshfp_records", schemars::schema_for!(toolkit::SshfpRecords)),
-        ("certify_key", schemars::schema_for!(toolkit::CertifyKey)),
-        ("certified_key", schemars::schema_for!(toolkit::CertifiedKey)),
-        ("issued_by", schemars::schema_for!(toolkit::IssuedBy)),
-        ("issued_certificates", schemars::schema_for!(toolkit::IssuedCertificates)),
-        ("install_certificate", schemars::schema_for!(toolkit::InstallCertificate)),
-        ("agent_keys", schemars::schema_for!(toolkit::AgentKeys)),
-        ("add_agent_key", schemars::schema_for!(toolkit::AddAgentKey)),
-        ("remove_agent_key", schemars::schema_for!(toolkit::RemoveAgentKey)),
-        ("held_keys", schemars::schema_for!(toolkit::HeldKeys)),
-        ("done", schemars::schema_for!(toolkit::Done)),
-    ];
-    for (name, schema) in schemas {
-        check(
-            &format!("docs/schema/{name}.json"),
-            &format!("{}\n", serde_json::to_string_pretty(&schema).unwrap()),
+    ]
+    .map(|(name, schema)| (name.to_owned(), serde_json::to_string_pretty(&schema).unwrap()))
+    .into();
+    for shape in toolkit::OPERATIONS.iter().flat_map(|operation| [operation.request, operation.answer]) {
+        schemas.insert(shape.name(), shape.schema());
+    }
+    for (name, text) in &schemas {
+        check(&format!("docs/schema/{name}.json"), &format!("{text}\n"));
+    }
+    for file in std::fs::read_dir(repository().join("docs/schema")).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        assert!(
+            schemas.contains_key(name.trim_end_matches(".json")),
+            "docs/schema/{name} is nothing's shape"
         );
     }
 }

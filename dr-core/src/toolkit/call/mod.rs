@@ -3,6 +3,8 @@
 mod keys;
 mod promote;
 mod records;
+mod runs;
+mod table;
 mod words;
 
 use std::path::PathBuf;
@@ -10,7 +12,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{MirroredSites, Settings, Toolkit, read_secret_file};
+use super::{MirroredSites, Settings, Toolkit, WorkOffHooks, read_secret_file};
 use crate::dns::{Server, ZoneSpec, canonical_set};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{Location, Remote, server_address};
@@ -25,181 +27,11 @@ pub use keys::{
 };
 pub use promote::{PromoteSecondary, SecondaryPromoted};
 pub use records::{ChangeRecords, RecordsChanged, WantedSet};
+pub use runs::{ApplyPlan, BringBack, FailOver, FailoverStatus, GoOn, ListRuns, Runs};
+pub use table::{OPERATIONS, Operation, Shape};
 pub use words::{
     CheckZone, Done, Generations, MirrorSites, MirrorTrees, Mirrored, RollBack, ToolkitSettings,
 };
-
-/// A verb as every language offers it: its name, and the types of its request and its answer (docs/schema).
-///
-/// ```
-/// use dr_core::toolkit::OPERATIONS;
-/// assert!(OPERATIONS.iter().any(|operation| operation.name == "check_zone"));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Operation {
-    /// Its name in all languages.
-    pub name: &'static str,
-    /// The type of its request.
-    pub request: &'static str,
-    /// The type of its answer.
-    pub answer: &'static str,
-    /// What it does.
-    pub summary: &'static str,
-}
-
-/// Every verb that can be called by name.
-pub const OPERATIONS: &[Operation] = &[
-    Operation {
-        name: "check_zone",
-        request: "CheckZone",
-        answer: "Report",
-        summary: "ask every name server of a zone whether it would send visitors to the right host",
-    },
-    Operation {
-        name: "change_records",
-        request: "ChangeRecords",
-        answer: "RecordsChanged",
-        summary: "change record sets of zones, and wait until every name server shows it",
-    },
-    Operation {
-        name: "promote_secondary",
-        request: "PromoteSecondary",
-        answer: "SecondaryPromoted",
-        summary: "let a secondary name server take the primary's place: checks, configuration, and who follows",
-    },
-    Operation {
-        name: "mirror",
-        request: "MirrorTrees",
-        answer: "Mirrored",
-        summary: "make a tree like another, here or on a host",
-    },
-    Operation {
-        name: "mirror_sites",
-        request: "MirrorSites",
-        answer: "MirroredSites",
-        summary: "mirror the sites of the estate, each from its home to its standby",
-    },
-    Operation {
-        name: "verify_mirror",
-        request: "MirrorTrees",
-        answer: "Report",
-        summary: "read two trees to the last byte and tell what differs",
-    },
-    Operation {
-        name: "generations",
-        request: "RollBack",
-        answer: "Generations",
-        summary: "the former states of a tree that are kept",
-    },
-    Operation {
-        name: "roll_back_mirror",
-        request: "RollBack",
-        answer: "Generation",
-        summary: "make a former state of a tree the live one",
-    },
-    Operation {
-        name: "generate_key",
-        request: "GenerateKey",
-        answer: "GeneratedKey",
-        summary: "make a key pair; nothing is ever overwritten",
-    },
-    Operation {
-        name: "install_key",
-        request: "InstallKey",
-        answer: "Done",
-        summary: "put a public key into an account's authorized_keys, and prove that it opens",
-    },
-    Operation {
-        name: "verify_key",
-        request: "AskAboutKey",
-        answer: "Report",
-        summary: "log in afresh with a key and nothing else",
-    },
-    Operation {
-        name: "probe_key",
-        request: "AskAboutKey",
-        answer: "Report",
-        summary: "ask a host whether it would let a public key in",
-    },
-    Operation {
-        name: "audit_keys",
-        request: "AuditKeys",
-        answer: "AuditedKeys",
-        summary: "who can log in as whom, where, by which key, and what is wrong with that",
-    },
-    Operation {
-        name: "rotate_key",
-        request: "RotateKey",
-        answer: "Done",
-        summary: "put a new key into the place of an old one, everywhere or nowhere",
-    },
-    Operation {
-        name: "revoke_key",
-        request: "RevokeKey",
-        answer: "Done",
-        summary: "take a key, or a certificate, out everywhere",
-    },
-    Operation {
-        name: "lock_down",
-        request: "LockDown",
-        answer: "Done",
-        summary: "switch passwords off on a host, once every account is proved to open by a key",
-    },
-    Operation {
-        name: "unlock",
-        request: "Unlock",
-        answer: "Done",
-        summary: "take what lock_down wrote out again",
-    },
-    Operation {
-        name: "trust_host",
-        request: "TrustHost",
-        answer: "TrustedHost",
-        summary: "show the keys by which a host proves itself, and take up those that were compared",
-    },
-    Operation {
-        name: "sshfp_records",
-        request: "SshfpOf",
-        answer: "SshfpRecords",
-        summary: "the SSHFP records of host keys",
-    },
-    Operation {
-        name: "certify_key",
-        request: "CertifyKey",
-        answer: "CertifiedKey",
-        summary: "sign a certificate for a user's or a host's key",
-    },
-    Operation {
-        name: "issued_certificates",
-        request: "IssuedBy",
-        answer: "IssuedCertificates",
-        summary: "what an authority has signed",
-    },
-    Operation {
-        name: "install_certificate",
-        request: "InstallCertificate",
-        answer: "Done",
-        summary: "bring a host its certificate, or the authority whose users it is to let in",
-    },
-    Operation {
-        name: "list_agent_keys",
-        request: "AgentKeys",
-        answer: "HeldKeys",
-        summary: "the keys that an ssh-agent holds",
-    },
-    Operation {
-        name: "add_agent_key",
-        request: "AddAgentKey",
-        answer: "HeldKeys",
-        summary: "give an ssh-agent a private key",
-    },
-    Operation {
-        name: "remove_agent_key",
-        request: "RemoveAgentKey",
-        answer: "HeldKeys",
-        summary: "let an ssh-agent forget a key",
-    },
-];
 
 impl Toolkit {
     /// A toolkit over the real world, from [`ToolkitSettings`] in JSON; an empty text stands for none.
@@ -252,6 +84,12 @@ impl Toolkit {
             "promote_secondary" => {
                 written(&self.promote_secondary(understood(&what(), request)?, control).await?)
             }
+            "discover" => written(&self.discover(&understood(&what(), request)?, control).await?),
+            "work_off_hooks" => {
+                let request: WorkOffHooks = understood(&what(), request)?;
+                let by = asker(request.by.clone());
+                written(&self.work_off_hooks(&request, &by, control).await?)
+            }
             "mirror" => written(&self.mirror_trees(understood(&what(), request)?, control).await?),
             "mirror_sites" => written(&self.mirror_named(understood(&what(), request)?, control).await?),
             "verify_mirror" => {
@@ -271,6 +109,9 @@ impl Toolkit {
             }
             _ => {
                 if let Some(answer) = self.call_keys(operation, request, control).await {
+                    return answer;
+                }
+                if let Some(answer) = self.call_runs(operation, request, control).await {
                     return answer;
                 }
                 let known: Vec<&str> = OPERATIONS.iter().map(|operation| operation.name).collect();
@@ -357,6 +198,9 @@ impl Toolkit {
     }
 }
 
+/// The longest request: a plan that names a million files has a fifth of that.
+const REQUEST_BYTES_MAX: usize = 1 << 30;
+
 /// Who asked: for the journal.
 fn asker(named: Option<String>) -> String {
     named.unwrap_or_else(|| "a program".to_owned())
@@ -371,8 +215,18 @@ fn place(text: &str) -> Result<Location> {
 }
 
 fn understood<T: DeserializeOwned>(what: &str, text: &str) -> Result<T> {
+    not_too_long(what, text)?;
     serde_json::from_str(text)
         .map_err(|error| Error::new(ErrorKind::Usage, format!("understand {what}"), error.to_string()))
+}
+
+/// Nothing is read, or copied, that is too long to be a request.
+pub(super) fn not_too_long(what: &str, text: &str) -> Result<()> {
+    if text.len() <= REQUEST_BYTES_MAX {
+        return Ok(());
+    }
+    let why = format!("it has {} bytes; {REQUEST_BYTES_MAX} is the most", text.len());
+    Err(Error::new(ErrorKind::Usage, format!("understand {what}"), why))
 }
 
 fn written(answer: &impl Serialize) -> Result<String> {

@@ -13,7 +13,6 @@ use super::{understood, written};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::server_address;
 use crate::keys::{KeyOptions, PublicKey};
-use crate::plan::Plan;
 use crate::report::{Report, Verdict};
 use crate::secret::Secret;
 use crate::toolkit::keys::line_or_file;
@@ -184,27 +183,6 @@ impl Toolkit {
             (line_or_file(&certificate)?, after.unwrap_or_else(|| LockOptions::default().after));
         let plan = self.plan_certificate_install(&remote, &line, after, control).await?;
         self.carry_out(plan, dry_run, by, control).await
-    }
-
-    /// What is planned is shown, or done.
-    async fn carry_out(
-        &self,
-        plan: Plan,
-        dry_run: bool,
-        by: Option<String>,
-        control: &Control,
-    ) -> Result<Done> {
-        let changed = !plan.is_empty();
-        let report = Report::new(plan.title.as_str(), plan.at);
-        let nothing = Done { changed, report, run: None, outcome: None, plan: None };
-        if dry_run {
-            return Ok(Done { plan: Some(plan), ..nothing });
-        }
-        if !changed {
-            return Ok(nothing);
-        }
-        let applied = self.apply(&plan, &super::asker(by), control).await?;
-        Ok(Done { report: applied.report, run: Some(applied.run), outcome: Some(applied.outcome), ..nothing })
     }
 
     async fn trusted(&self, asked: TrustHost, control: &Control) -> Result<TrustedHost> {

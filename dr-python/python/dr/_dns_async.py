@@ -1,0 +1,146 @@
+"""The coroutines beside ``dr.dns``. Made by tests/python/twins.py: DR_BLESS=1 tests/python/run"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Iterable, Literal, Sequence, Union
+
+from ._calls import Reach, call_async
+from .plans import Plan
+from .report import Report
+from .values import Answer, Outcome, Span, Values
+
+if TYPE_CHECKING:
+    from ._calls import Unpack
+from .dns import RecordsChanged, SecondaryPromoted, Servers, _named
+
+
+async def set_records_async(
+    zone: str,
+    owner: str,
+    type: str,
+    rdata: str | Iterable[str],
+    *,
+    ttl: int | None = None,
+    servers: Servers = (),
+    primary: str | None = None,
+    update_key: str | None = None,
+    dry_run: bool = False,
+    by: str | None = None,
+    **reach: Unpack[Reach],
+) -> RecordsChanged:
+    """As ``set_records``, for asyncio: the loop goes on meanwhile, and cancelling the task cancels the work."""
+    wanted = {"owner": owner, "type": type, "rdata": [rdata] if isinstance(rdata, str) else list(rdata)}
+    request = {
+        "zones": [zone],
+        "sets": [wanted if ttl is None else {**wanted, "ttl": ttl}],
+        "servers": _named(servers),
+        "primary": primary,
+        "update_key": update_key,
+        "dry_run": dry_run,
+        "by": by,
+    }
+    return RecordsChanged.from_json(await call_async("change_records", request, reach))
+
+
+async def change_records_async(
+    zones: str | Sequence[str],
+    sets: Iterable[Mapping[str, Any]],
+    *,
+    servers: Servers = (),
+    primary: str | None = None,
+    update_key: str | None = None,
+    dry_run: bool = False,
+    within: Span | None = None,
+    settle: bool = False,
+    resolvers: Iterable[str] = (),
+    per_second: int | None = None,
+    by: str | None = None,
+    **reach: Unpack[Reach],
+) -> RecordsChanged:
+    """As ``change_records``, for asyncio: the loop goes on meanwhile, and cancelling the task cancels the work."""
+    request = {
+        "zones": [zones] if isinstance(zones, str) else list(zones),
+        "sets": [dict(record_set) for record_set in sets],
+        "servers": _named(servers),
+        "primary": primary,
+        "update_key": update_key,
+        "dry_run": dry_run,
+        "within": within,
+        "settle": settle,
+        "resolvers": list(resolvers),
+        "per_second": per_second,
+        "by": by,
+    }
+    return RecordsChanged.from_json(await call_async("change_records", request, reach))
+
+
+async def promote_secondary_async(
+    zones: str | Sequence[str],
+    to: str | None = None,
+    *,
+    servers: Servers = (),
+    primary: str | None = None,
+    update_key: str | None = None,
+    software: Mapping[str, str] | None = None,
+    prepare: bool = False,
+    installed: bool = False,
+    lose_changes: bool = False,
+    mname: str | None = None,
+    dry_run: bool = False,
+    within: Span | None = None,
+    by: str | None = None,
+    **reach: Unpack[Reach],
+) -> SecondaryPromoted:
+    """As ``promote_secondary``, for asyncio: the loop goes on meanwhile, and cancelling the task cancels the work."""
+    request = {
+        "zones": [zones] if isinstance(zones, str) else list(zones),
+        "to": to,
+        "servers": _named(servers),
+        "primary": primary,
+        "update_key": update_key,
+        "software": dict(software or {}),
+        "prepare": prepare,
+        "installed": installed,
+        "lose_changes": lose_changes,
+        "mname": mname,
+        "dry_run": dry_run,
+        "within": within,
+        "by": by,
+    }
+    return SecondaryPromoted.from_json(await call_async("promote_secondary", request, reach))
+
+
+async def check_zone_async(
+    zone: str,
+    servers: Servers = (),
+    *,
+    primary: str | None = None,
+    standby_primary: str | None = None,
+    moving: Iterable[str] | None = None,
+    records: Iterable[tuple[str, str]] = (),
+    expect: Iterable[Mapping[str, Any]] = (),
+    depth: Literal["full", "records"] = "full",
+    parents: Iterable[str] = (),
+    resolver: str | None = None,
+    senders: Iterable[str] = (),
+    issuers: Iterable[str] = (),
+    **reach: Unpack[Reach],
+) -> Report:
+    """As ``check_zone``, for asyncio: the loop goes on meanwhile, and cancelling the task cancels the work."""
+    request = {
+        "zone": zone,
+        "servers": _named(servers),
+        "primary": primary,
+        "standby_primary": standby_primary,
+        "moving": None if moving is None else list(moving),
+        "records": [{"owner": owner, "type": kind} for owner, kind in records],
+        "expect": [dict(record_set) for record_set in expect],
+        "depth": depth,
+        "parents": list(parents),
+        "resolver": resolver,
+        "senders": list(senders),
+        "issuers": list(issuers),
+    }
+    return Report(await call_async("check_zone", request, reach))

@@ -1,0 +1,22 @@
+"""The coroutines beside ``dr.hooks``. Made by tests/python/twins.py: DR_BLESS=1 tests/python/run"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Mapping
+
+from ._calls import Reach, call_async
+from .report import Report
+from .values import Answer, Path
+
+if TYPE_CHECKING:
+    from ._calls import Unpack
+from .hooks import HooksWorkedOff
+
+
+async def work_off_hooks_async(
+    directory: Path, *, dry_run: bool = False, by: str | None = None, **reach: Unpack[Reach]
+) -> HooksWorkedOff:
+    """As ``work_off_hooks``, for asyncio: the loop goes on meanwhile, and cancelling the task cancels the work."""
+    request = {"directory": directory, "dry_run": dry_run, "by": by}
+    return HooksWorkedOff.from_json(await call_async("work_off_hooks", request, reach))

@@ -1,0 +1,89 @@
+"""Moving sites, and what was done: runs that are listed, gone on with and taken back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Iterable
+
+from ._calls import Reach, call
+from .plans import Done
+from .report import Report
+from .values import Answer, Outcome, instant
+
+if TYPE_CHECKING:
+    from ._calls import Unpack
+
+
+@dataclass(frozen=True)
+class Run(Answer):
+    """A run in the journal."""
+
+    run: str
+    """What ``resume_run`` and ``undo_run`` take."""
+    title: str
+    """What it is for."""
+    at: datetime
+    """When it was recorded."""
+    outcome: Outcome | None = None
+    """How it ended; none while it has not. ``Outcome.STOPPED`` waits for ``resume_run`` or ``undo_run``."""
+
+    _made = {"at": instant, "outcome": Outcome}
+
+
+def failover_status(sites: Iterable[str] = (), **reach: Unpack[Reach]) -> Report:
+    """Could these sites of the ``estate``, or all of them, be moved now? Every guard that is in the way is a finding."""
+    return Report(call("failover_status", {"sites": sites}, reach))
+
+
+def failover(
+    site: str,
+    *,
+    planned: bool = False,
+    despite: Iterable[str] = (),
+    source: str | None = None,
+    dry_run: bool = False,
+    by: str | None = None,
+    **reach: Unpack[Reach],
+) -> Done:
+    """Move a site of the ``estate`` to its other host: tenure, fences, records, and the proof that every name server shows it.
+
+    ``planned``: both hosts are well, so it is mirrored a last time first; without it nothing is asked of the old home. ``despite``
+    names guards that are overridden; ``source`` the host that it is moved away from, if that is not its home in the estate.
+    What guards refuse raises ``RefusedError``.
+
+    >>> import dr
+    >>> dr.failover("shop", dry_run=True)
+    Traceback (most recent call last):
+    ...
+    dr.errors.NotFoundError: could not plan the failover of shop: ...
+    """
+    request = {"site": site, "planned": planned, "despite": despite, "from": source, "dry_run": dry_run, "by": by}
+    return Done.from_json(call("failover", request, reach))
+
+
+def failback(site: str, *, dry_run: bool = False, by: str | None = None, **reach: Unpack[Reach]) -> Done:
+    """Mirror in reverse, then bring a site back to the host that is its home in the ``estate``; it needs both hosts."""
+    return Done.from_json(call("failback", {"site": site, "dry_run": dry_run, "by": by}, reach))
+
+
+def list_runs(run: str | None = None, **reach: Unpack[Reach]) -> list[Run]:
+    """What was done, newest first; or only one run.
+
+    >>> import dr, tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     dr.list_runs(journal=directory + "/journal.db")
+    []
+    """
+    return [Run.from_dict(one) for one in json.loads(call("list_runs", {"run": run}, reach))["runs"]]
+
+
+def resume_run(run: str, *, by: str | None = None, **reach: Unpack[Reach]) -> Done:
+    """Go on with a run that stopped or whose process died, in the direction it was going."""
+    return Done.from_json(call("resume_run", {"run": run, "by": by}, reach))
+
+
+def undo_run(run: str, *, by: str | None = None, **reach: Unpack[Reach]) -> Done:
+    """Take a run back, whether it stopped, died or ended well: every step that was begun, in reverse order."""
+    return Done.from_json(call("undo_run", {"run": run, "by": by}, reach))
