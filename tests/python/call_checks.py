@@ -38,7 +38,7 @@ def site(top: Path) -> tuple[Path, dict[str, Path]]:
 def every_operation_has_its_coroutine():
     for name in dr.operations():
         for offered in (name, f"{name}_async"):
-            assert offered in dr.__all__ and callable(getattr(dr, offered)), f"{offered}: DR_BLESS=1 tests/python/run"
+            assert offered in dr.__all__ and callable(getattr(dr, offered)), f"{offered}: DR_BLESS=1 python3 tests/python/twins.py"
         assert asyncio.iscoroutinefunction(getattr(dr, f"{name}_async")), name
         assert not asyncio.iscoroutinefunction(getattr(dr, name)), name
 

@@ -20,6 +20,7 @@ from checking import CHECKS, check
 from dr import _dr, errors
 from nameserver import NameServer, silent
 import call_checks, value_checks  # noqa: E401, F401: they add their own
+import vectors
 
 ROOT = Path(__file__).resolve().parents[2]
 # What runs on every Python there is; the rest is the library's behaviour, and the same on all.
@@ -75,6 +76,23 @@ def a_secondary_is_looked_at_and_its_configuration_is_written():
     assert "type primary;" in promoted.configurations[0]["text"] and promoted.verified is None and not promoted.changed
     planned = dr.promote_secondary("example.org", "ns2", servers=servers, installed=True, dry_run=True)
     assert planned.changed and planned.plan["steps"] and planned.unknown == ("ns2",)
+
+
+@check
+def every_vector_holds_and_the_command_exits_with_the_code():
+    program = Path(sys.executable).with_name("dr")
+
+    def call(operation, settings, request):
+        try:
+            return "answer", dr.call_json(operation, request, settings)
+        except dr.DrError as error:
+            said = {"kind": error.kind, "code": error.code, "operation": error.subject, "message": error.args[0]}
+            return "error", json.dumps(said)
+
+    def command(words):
+        return subprocess.run([program, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+    assert vectors.run(call, command) > 10
 
 
 @check

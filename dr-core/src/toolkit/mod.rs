@@ -29,8 +29,9 @@ pub use call::{
     CertifyKey, ChangeRecords, CheckZone, Done, FailOver, FailoverStatus, GenerateKey, GeneratedKey,
     Generations, GoOn, HeldByAgent, HeldKeys, InstallCertificate, InstallKey, IssuedBy, IssuedCertificates,
     ListRuns, LockDown, MirrorOnly, MirrorSites, MirrorTrees, Mirrored, OPERATIONS, Operation,
-    RecordsChanged, RemoveAgentKey, RevokeKey, RollBack, RotateKey, Runs, Shape, SshfpOf, SshfpRecords,
-    ToolkitSettings, TrustHost, TrustedHost, Unlock, WantedSet,
+    PromoteSecondary, RecordsChanged, RemoveAgentKey, RevokeKey, RollBack, RotateKey, Runs,
+    SecondaryPromoted, Shape, SshfpOf, SshfpRecords, ToolkitSettings, TrustHost, TrustedHost, Unlock,
+    WantedSet,
 };
 pub use discover::{Discover, Discovered};
 pub use dns::{ChangeOptions, ChangePlan, PromoteOptions, Promotion};

@@ -8,6 +8,7 @@ Every operation is a function, and beside it is a coroutine of the same name wit
 <Verdict.FAILED: 'failed'>
 """
 
+# Made by tests/python/twins.py: what every module offers.
 from ._calls import Hosts, Reach, Watch, call_json
 from ._discovery_async import discover_async
 from ._dns_async import change_records_async, check_zone_async, promote_secondary_async, set_records_async

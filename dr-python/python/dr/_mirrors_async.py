@@ -1,4 +1,4 @@
-"""The coroutines beside ``dr.mirrors``. Made by tests/python/twins.py: DR_BLESS=1 tests/python/run"""
+"""The coroutines beside ``dr.mirrors``. Made by tests/python/twins.py, as it says there."""
 
 from __future__ import annotations
 

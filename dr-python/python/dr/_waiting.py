@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import select
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Optional
 
 from . import _dr
 from .values import CancelToken, Event
@@ -66,7 +66,7 @@ async def wait_async(
             for event in heard(events, progress):
                 if progress is not None:
                     result = progress(event)
-                    if hasattr(result, "__await__"):
+                    if isinstance(result, Awaitable):
                         await result
             if done is not None:
                 return done

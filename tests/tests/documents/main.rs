@@ -5,6 +5,7 @@
 
 mod parity;
 mod samples;
+mod vectors;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

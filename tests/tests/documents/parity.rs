@@ -35,8 +35,8 @@ fn every_operation_is_offered_everywhere() {
         for function in [name.to_owned(), format!("{name}_async")] {
             assert!(
                 python.contains(&function),
-                "{name}: Python has no {function}; write the function in dr-python/python/dr, have tests/python/twins.py \
-                 write the coroutine (DR_BLESS=1), and add both to __init__.py"
+                "{name}: Python has no {function}; write the function in dr-python/python/dr, then let \
+                 DR_BLESS=1 python3 tests/python/twins.py write the coroutine and __init__.py"
             );
         }
         assert!(
