@@ -16,8 +16,8 @@ using Request = std::unique_ptr<dr_request, GiveBack<dr_request_free>>;
 using Answer = std::unique_ptr<dr_answer, GiveBack<dr_answer_free>>;
 
 struct Failure : std::runtime_error {
-    Failure(dr_status status, dr_error *error)
-        : std::runtime_error(error ? dr_error_message(error) : "it failed"), status(status) {
+    Failure(dr_status how, dr_error *error)
+        : std::runtime_error(error ? dr_error_message(error) : "it failed"), status(how) {
         dr_error_free(error);
     }
     dr_status status;

@@ -156,6 +156,7 @@ static void bad_words(dr_toolkit *toolkit) {
 }
 
 int main(int count, char **arguments) {
+    const char *lines[] = {"\"lines\":[]", NULL};
     dr_toolkit *toolkit = dr_toolkit_new();
     char version[32], journal[TEXT];
     if (count != 3) {
@@ -168,6 +169,8 @@ int main(int count, char **arguments) {
     check(strcmp(version, dr_version()) == 0, version);
     snprintf(journal, sizeof journal, "%s/journal.db", place);
     check(dr_toolkit_set_text(toolkit, "journal", journal, NULL) == DR_OK, "the journal is named");
+    says("sshfp_records", "{\"name\": \"uk.example.net\", \"keys\": []}", lines, "the same operations by JSON");
+    fails("no_such", "{}", DR_USAGE, "and the same errors");
     trees(toolkit);
     stopped(toolkit, arguments[2]);
     bad_words(toolkit);
