@@ -1,5 +1,5 @@
 //! Four tasks of an operator's days: `tasks progress SOURCE TARGET JOURNAL`, `tasks nightly ESTATE`, `tasks button ESTATE SITE JOURNAL
-//! [really]`, `tasks rotate ESTATE OLD NEW JOURNAL KNOWN_HOSTS`. Each is a function to copy.
+//! [really]`, `tasks rotate ESTATE OLD NEW JOURNAL KNOWN_HOSTS [FILE]`. Each is a function to copy.
 #![allow(clippy::print_stdout, reason = "a program talks on standard output")]
 
 use std::path::{Path, PathBuf};
@@ -23,8 +23,8 @@ async fn main() -> std::process::ExitCode {
         ["nightly", estate] => nightly(Path::new(estate)).await,
         ["button", estate, site, journal] => button(Path::new(estate), site, journal, false).await,
         ["button", estate, site, journal, "really"] => button(Path::new(estate), site, journal, true).await,
-        ["rotate", estate, old, new, journal, known_hosts] => {
-            rotate(Path::new(estate), [old, new], journal, known_hosts).await
+        ["rotate", estate, old, new, journal, known_hosts, file @ ..] if file.len() < 2 => {
+            rotate(Path::new(estate), [old, new], journal, known_hosts, file.first()).await
         }
         _ => Err(usage("the words at the head of this file are what it takes")),
     };
@@ -100,7 +100,13 @@ async fn button(estate: &Path, site: &str, journal: &str, really: bool) -> Resul
 }
 
 /// Another key on every host of the estate, everywhere or nowhere.
-async fn rotate(estate: &Path, [old, new]: [&str; 2], journal: &str, known_hosts: &str) -> Result<bool> {
+async fn rotate(
+    estate: &Path,
+    [old, new]: [&str; 2],
+    journal: &str,
+    known_hosts: &str,
+    file: Option<&&str>,
+) -> Result<bool> {
     let access = Access {
         identities: vec![old.into(), new.into()],
         known_hosts: vec![known_hosts.into()],
@@ -109,9 +115,10 @@ async fn rotate(estate: &Path, [old, new]: [&str; 2], journal: &str, known_hosts
     let settings =
         Settings { estate: Estate::load(estate)?, journal: journal.into(), access, ..Settings::default() };
     let (toolkit, control) = (Toolkit::open(settings)?, Control::silent());
+    let options = RotateOptions { path: file.map(ToString::to_string), ..RotateOptions::default() };
     let line = |key: &str| read_public_key(&PathBuf::from(format!("{key}.pub")));
     let (old, new) = (line(old)?.to_string(), line(new)?.to_string());
-    let plan = toolkit.plan_key_rotation(&[], &old, &new, &RotateOptions::default(), &control).await?;
+    let plan = toolkit.plan_key_rotation(&[], &old, &new, &options, &control).await?;
     let applied = toolkit.apply(&plan, "the example", &control).await?;
     println!("{:?}", applied.outcome);
     Ok(applied.outcome == Outcome::New)

@@ -6,32 +6,67 @@ use FFI::Platypus 2.00;
 use JSON::PP;
 
 my $ffi = FFI::Platypus->new(api => 2, lib => $ENV{DR_LIBRARY} || 'libdr.so');
-# The answer is ours to give back, so it stays a pointer until it was read.
-my $call_json = $ffi->function(dr_call_json => ['string', 'string', 'string', 'opaque*', 'opaque*'] => 'int');
-my $free = $ffi->function(dr_string_free => ['opaque'] => 'void');
-my %error = map { $_ => $ffi->function("dr_error_$_" => ['opaque'] => $_ eq 'free' ? 'void' : 'string') } qw(message hint free);
-my $json = JSON::PP->new->utf8;
+$ffi->type('(string,opaque)->int' => 'progress');
+my %dr = map { my ($name, $result, @words) = @$_; $name => $ffi->function("dr_$name" => [@words] => $result) } (
+    [toolkit_new => 'opaque'],
+    [toolkit_set_json => 'int', 'opaque', 'string', 'string', 'opaque*'],
+    [toolkit_set_progress => 'void', 'opaque', 'progress', 'opaque'],
+    [toolkit_free => 'void', 'opaque'],
+    [request_new => 'opaque', 'string'],
+    [request_set_json => 'int', 'opaque', 'string', 'string', 'opaque*'],
+    [request_free => 'void', 'opaque'],
+    [call => 'int', 'opaque', 'opaque', 'opaque*', 'opaque*'],
+    [answer_json => 'string', 'opaque'],
+    [answer_free => 'void', 'opaque'],
+    [error_message => 'string', 'opaque'],
+    [error_hint => 'string', 'opaque'],
+    [error_free => 'void', 'opaque'],
+);
+my $json = JSON::PP->new->utf8->allow_nonref;
 
-# Calls any operation (docs/PARITY.md) with a request as docs/schema has it. Dies with { code, message, hint }.
+# Its error, if there is one, is died of: { code, message, hint }.
+sub ask {
+    my ($name, @words) = @_;
+    my $failure;
+    my $status = $dr{$name}->call(@words, \$failure);
+    return if $status == 0;
+    my %why = (code => $status, map { $_ => $dr{"error_$_"}->call($failure) } qw(message hint));
+    $dr{error_free}->call($failure);
+    die \%why;
+}
+
+# Calls any operation (docs/PARITY.md) with a request as docs/schema has it. What $progress, which is called with each event, dies of
+# stops the operation, and comes out.
 sub dr {
-    my ($operation, $request, $settings) = @_;
-    my ($answer, $failure);
-    my $status = $call_json->call($operation, $json->encode($settings || {}), $json->encode($request), \$answer, \$failure);
-    if ($status != 0) {
-        my %why = (code => $status, map { $_ => $error{$_}->call($failure) } qw(message hint));
-        $error{free}->call($failure);
-        die \%why;
-    }
-    my $text = $ffi->cast('opaque' => 'string', $answer);
-    $free->call($answer);
-    return $json->decode($text);
+    my ($operation, $request, $settings, $progress) = @_;
+    my ($toolkit, $asked) = ($dr{toolkit_new}->call, $dr{request_new}->call($operation));
+    my ($answer, $died);
+    # Nothing may die through C: it is kept until the call has returned.
+    my $hear = $ffi->closure(sub { eval { $progress->($json->decode($_[0])); 1 } ? 0 : do { $died //= $@; 1 } });
+    my $done = eval {
+        ask('toolkit_set_json', $toolkit, $_, $json->encode($settings->{$_})) for keys %{ $settings || {} };
+        ask('request_set_json', $asked, $_, $json->encode($request->{$_})) for keys %$request;
+        $dr{toolkit_set_progress}->call($toolkit, $hear, undef) if $progress;
+        ask('call', $toolkit, $asked, \$answer);
+        $json->decode($dr{answer_json}->call($answer));
+    };
+    my $failure = $died // $@;
+    $dr{answer_free}->call($answer);
+    $dr{request_free}->call($asked);
+    $dr{toolkit_free}->call($toolkit);
+    die $failure if $failure;
+    return $done;
 }
 
 my ($source, $target, $journal) = map { $_ // '' } @ARGV[0 .. 2];
-my $done = eval { dr('mirror', { source => $source, target => $target }, { journal => $journal }) };
+my $show = sub {
+    my ($event) = @_;
+    printf STDERR "\r%-8s%d bytes", @$event{qw(phase done)} if $event->{event} eq 'progress' && $event->{unit} eq 'bytes';
+};
+my $done = eval { dr('mirror', { source => $source, target => $target }, { journal => $journal }, $show) };
 if (my $why = $@) {
     die $why unless ref $why;
-    print STDERR $why->{message}, defined $why->{hint} ? " -> $why->{hint}" : '', "\n";
+    print STDERR "\n$why->{message}", defined $why->{hint} ? " -> $why->{hint}" : '', "\n";
     exit $why->{code};
 }
 my $summary = $done->{summary};

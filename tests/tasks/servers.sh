@@ -62,7 +62,7 @@ exits() { # STATUS TEXT COMMAND...: exits so, and says this.
     shift 2
     "$@" >"$work/said" 2>&1 || got=$?
     cat "$work/said"
-    [ "$got" = "$status" ] && grep -qF -- "$text" "$work/said"
+    [ "$got" = "$status" ] && { [ -z "$text" ] || grep -qF -- "$text" "$work/said"; }
 }
 
 finish() {

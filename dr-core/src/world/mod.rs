@@ -14,6 +14,7 @@ mod eyes;
 pub(crate) mod here;
 pub mod inbox;
 pub mod journal;
+mod output;
 pub mod probes;
 pub mod providers;
 pub mod resolver;
@@ -37,6 +38,7 @@ use tokio::io::AsyncRead;
 
 pub use control::{Cancel, Control};
 pub use eyes::Changes;
+pub use output::Output;
 pub use providers::{Abilities, Atomicity, Commit};
 pub use swap::Swap;
 
@@ -418,23 +420,6 @@ pub type PieceReceiver = tokio::sync::mpsc::Receiver<Vec<Piece>>;
 pub trait Probe: Send + Sync {
     /// Looks once, at this address, whatever DNS says.
     async fn look(&self, address: IpAddr, spec: &ProbeSpec, within: Duration) -> Sight;
-}
-
-/// What a command said.
-///
-/// ```
-/// use dr_core::world::Output;
-/// let output = Output { status: Some(0), stdout: b"ok\n".to_vec(), stderr: vec![] };
-/// assert_eq!(output.status, Some(0));
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Output {
-    /// Its exit status; none if a signal ended it.
-    pub status: Option<u32>,
-    /// Standard output, cut at 1 MiB.
-    pub stdout: Vec<u8>,
-    /// Standard error, cut at 64 KiB.
-    pub stderr: Vec<u8>,
 }
 
 /// Whether a host lets a key in.

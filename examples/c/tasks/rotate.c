@@ -1,5 +1,5 @@
-/* Exchange a key on every host of an estate, everywhere or nowhere: rotate ESTATE OLD NEW JOURNAL KNOWN_HOSTS. OLD and NEW are
- * private keys with their .pub files beside them. */
+/* Exchange a key on every host of an estate, everywhere or nowhere: rotate ESTATE OLD NEW JOURNAL KNOWN_HOSTS [FILE]. OLD and
+ * NEW are private keys with their .pub files beside them, FILE is the key file, where it is an unusual one. */
 #include <stdio.h>
 #include <dr.h>
 
@@ -15,15 +15,16 @@ int main(int count, char **words) {
     dr_answer *answer = NULL;
     dr_error *error = NULL;
     dr_status status = DR_USAGE;
-    if (count != 6)
-        fprintf(stderr, "usage: %s ESTATE OLD NEW JOURNAL KNOWN_HOSTS\n", words[0]);
+    if (count != 6 && count != 7)
+        fprintf(stderr, "usage: %s ESTATE OLD NEW JOURNAL KNOWN_HOSTS [FILE]\n", words[0]);
     else if ((status = dr_toolkit_set_estate_file(toolkit, words[1], &error)) == DR_OK &&
              (status = dr_toolkit_add_text(toolkit, "identities", words[2], &error)) == DR_OK &&
              (status = dr_toolkit_add_text(toolkit, "identities", words[3], &error)) == DR_OK &&
              (status = dr_toolkit_set_text(toolkit, "journal", words[4], &error)) == DR_OK &&
              (status = dr_toolkit_add_text(toolkit, "known_hosts", words[5], &error)) == DR_OK &&
              (status = public_half(request, "old", words[2], &error)) == DR_OK &&
-             (status = public_half(request, "new", words[3], &error)) == DR_OK)
+             (status = public_half(request, "new", words[3], &error)) == DR_OK &&
+             (count == 6 || (status = dr_request_set_text(request, "file", words[6], &error)) == DR_OK))
         status = dr_call(toolkit, request, &answer, &error);
     if (error != NULL) fprintf(stderr, "%s\n", dr_error_message(error));
     if (answer != NULL) {
