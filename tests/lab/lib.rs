@@ -34,6 +34,8 @@ mod configure;
 mod dns;
 pub mod etcd;
 mod generation;
+#[path = "../history/mod.rs"]
+pub mod history;
 pub mod knot;
 pub mod mail;
 #[path = "../model/mod.rs"]

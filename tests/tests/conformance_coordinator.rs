@@ -3,17 +3,16 @@
 
 use std::sync::Arc;
 
-use dr_core::estate::TsigAlgorithm;
-use dr_core::failover::{Held, Lease, Mark, Swap, Tenure, lease_owner, tenure_owner};
-use dr_core::world::coordinator::dns::{DnsCoordinator, Lock, Place};
+use dr_core::failover::{Held, Lease, Mark, Swap, Tenure};
+use dr_core::world::coordinator::dns::DnsCoordinator;
 use dr_core::world::coordinator::etcd::{Access, EtcdCoordinator};
 use dr_core::world::coordinator::sqlite::SqliteCoordinator;
-use dr_core::world::providers::rfc2136::Rfc2136;
 use dr_core::world::sim::{Fault, SimWorld};
 use dr_core::world::{Cas, Coordinator};
-use dr_core::{DnsName, Epoch, ErrorKind, Secret, SiteId, ZoneName};
+use dr_core::{Epoch, ErrorKind, Secret, SiteId};
 use dr_tests::bind::{self, Notify};
-use dr_tests::{Port, Server, Tsig, Zone, etcd, knot, pdns};
+use dr_tests::history::backends::{in_zones, zones};
+use dr_tests::{Port, Server, etcd, knot, pdns};
 
 fn tenure(epoch: u64, home: &str, nonce: &str) -> Tenure {
     Tenure { epoch: Epoch(epoch), home: home.parse().unwrap(), nonce: nonce.to_owned() }
@@ -170,35 +169,9 @@ async fn races(coordinator: Arc<dyn Coordinator>) {
     assert_eq!(won, (1..=ROUNDS).collect::<Vec<_>>(), "every epoch once");
 }
 
-/// The zone of the names, and one for signs of life.
-const ZONES: [&str; 2] = ["epoch.test", "lock.test"];
-
-/// A coordinator in the zones of this primary; `is_apart` keeps signs of life in a zone of their own.
 fn in_zones_of(server: &Server, is_apart: bool) -> DnsCoordinator {
-    let [zone, lock] = ZONES.map(|zone| zone.parse::<ZoneName>().unwrap());
-    let key: DnsName = Tsig::LAB.name.parse().unwrap();
-    let secret = (TsigAlgorithm::HmacSha256, Secret::new(Tsig::LAB.secret.to_owned()));
-    let apart = |site: &SiteId| Lock {
-        zone: lock.clone(),
-        primary: server.addr(),
-        key: Some(key.clone()),
-        owner: lease_owner(site, &lock).unwrap(),
-    };
-    let place = |site: &SiteId| Place {
-        zone: zone.clone(),
-        primary: server.addr(),
-        key: Some(key.clone()),
-        owner: tenure_owner(site, &zone).unwrap(),
-        lock: is_apart.then(|| apart(site)),
-    };
     let sites: [SiteId; 5] = ["shop", "blog", "raced", "leased", "shared"].map(|site| site.parse().unwrap());
-    let places = sites.iter().map(|site| (site.clone(), place(site))).collect();
-    let provider = Arc::new(Rfc2136::new([(key.clone(), secret)].into()));
-    DnsCoordinator::new(provider, places).unwrap()
-}
-
-fn zones() -> [Zone; 2] {
-    ZONES.map(Zone::new)
+    in_zones(server.addr(), is_apart, &sites)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

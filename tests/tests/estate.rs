@@ -303,6 +303,24 @@ fn probes(port: u16, text: &str, path: &str, rpo: Period) -> Option<Vec<ProbeSpe
 }
 
 /// Two hosts, one site, one zone with two servers: names and values as they come.
+/// Adds who watches, and where it is written down who holds what.
+fn watched(estate: &mut Estate, address: std::net::IpAddr, port: u16) -> Option<()> {
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+    let post = ObserverPost {
+        failure_domain: "nl".to_owned(),
+        ssh: Some("dr@nl".parse().ok()?),
+        keys: vec![key.to_owned()],
+        anchors: vec![Anchor { address, probe: ProbeSpec::Tcp { port } }],
+    };
+    estate.observers.insert("nl-1".parse().ok()?, post);
+    estate.coordinator = Some(Coordinator {
+        failure_domain: Some("nl".to_owned()),
+        zone: Some("example.org".parse().ok()?),
+        ..Coordinator::default()
+    });
+    Some(())
+}
+
 fn estates() -> impl Strategy<Value = Estate> {
     let labels = (names::<dr_core::HostId>(), names::<dr_core::SiteId>(), names::<dr_core::NameServerId>());
     let values = (texts(), texts(), any::<[u8; 4]>(), any::<u16>(), periods(), periods(), any::<bool>());
@@ -361,19 +379,7 @@ fn estates() -> impl Strategy<Value = Estate> {
         let severity = [("dns.server_silent".to_owned(), Severity::Notice)].into();
         let notify = Notify { per_second: fall, delay: interval };
         let fail_on = Severity::Critical;
-        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
-        let post = ObserverPost {
-            failure_domain: "nl".to_owned(),
-            ssh: Some("dr@nl".parse().ok()?),
-            keys: vec![key.to_owned()],
-            anchors: vec![Anchor { address, probe: ProbeSpec::Tcp { port } }],
-        };
-        estate.observers.insert("nl-1".parse().ok()?, post);
-        estate.coordinator = Some(Coordinator {
-            failure_domain: Some("nl".to_owned()),
-            zone: Some("example.org".parse().ok()?),
-            ..Coordinator::default()
-        });
+        watched(&mut estate, address, port)?;
         let failover = FailoverPolicy { mode: Mode::Auto, times: Times { take: rto, ..Times::default() } };
         estate.policy = Policy { rpo, rto, fail_on, severity, health, max_delete, mirrors, notify, failover };
         Some(estate)
