@@ -174,6 +174,7 @@ async fn all_is_well_and_every_guard_says_why() {
             "mirror-fresh: the last mirror to us began 1h ago, 25h is allowed",
             "dns-changeable: the primary would take the change now (1 zones asked)",
             "tenure: uk holds it in epoch 1",
+            "ttl: resolvers may keep the old address for 1m after a change that takes up to 4s 300ms: 1m 4s 300ms of 15m",
         ]
     );
     assert_eq!(report.figures["shop.epoch"], 1);
@@ -276,7 +277,8 @@ async fn a_guard_in_the_way_is_named_and_only_by_name_overridden() {
     assert_eq!(plan.title, "fail over shop from uk to us, despite mirror-fresh");
     // It is kept with what every guard saw, and told to whoever asks afterwards.
     let toolkit = toolkit(&sim);
-    toolkit.apply(&plan, "ann", &control).await.unwrap();
+    let applied = toolkit.apply(&plan, "ann", &control).await.unwrap();
+    assert_eq!(applied.outcome, Outcome::New);
     let request = AuditFailover { site: Some(shop()), verify: true };
     let audit = toolkit.failover_audit(&request).await.unwrap();
     assert_eq!(audit.report.unwrap().findings, []);
