@@ -401,6 +401,14 @@ pub(crate) enum Failover {
         /// The run [default: the latest unfinished one]
         run: Option<dr_core::run::RunId>,
     },
+    /// Who moved what, when and why, one move a line
+    Audit {
+        /// Only this site
+        site: Option<SiteId>,
+        /// Check the chain over the whole journal, too
+        #[arg(long)]
+        verify: bool,
+    },
     /// Take a run back
     Undo {
         /// The run [default: the latest one]
@@ -425,6 +433,9 @@ pub(crate) struct FailoverPlan {
     /// Move although this guard says no (repeatable); it is written into the journal
     #[arg(long, value_name = "GUARD", value_parser = guard)]
     pub(crate) despite: Vec<GuardName>,
+    /// Why; needed to move although a guard says no
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: Option<String>,
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,

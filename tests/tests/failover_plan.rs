@@ -13,7 +13,7 @@ use dr_core::mirror::RelPath;
 use dr_core::plan::Plan;
 use dr_core::report::{Report, code};
 use dr_core::run::Outcome;
-use dr_core::toolkit::{Applied, FailoverOptions, Toolkit};
+use dr_core::toolkit::{Applied, AuditFailover, FailoverOptions, Toolkit};
 use dr_core::world::Control;
 use dr_core::world::sim::{Fault, SimWorld};
 use dr_core::{Epoch, ErrorKind, Estate, HostId, Location, Result, SiteId};
@@ -174,6 +174,7 @@ async fn all_is_well_and_every_guard_says_why() {
             "mirror-fresh: the last mirror to us began 1h ago, 25h is allowed",
             "dns-changeable: the primary would take the change now (1 zones asked)",
             "tenure: uk holds it in epoch 1",
+            "ttl: resolvers may keep the old address for 1m after a change that takes up to 4s 300ms: 1m 4s 300ms of 15m",
         ]
     );
     assert_eq!(report.figures["shop.epoch"], 1);
@@ -261,12 +262,35 @@ async fn a_guard_in_the_way_is_named_and_only_by_name_overridden() {
     mirrored(&sim, 0);
     sim.advance(Duration::from_secs(30 * 3600));
     let other = [GuardName::StandbyHealthy].into();
-    let options = |despite| FailoverOptions { despite, ..FailoverOptions::default() };
+    let options = |despite, why: Option<&str>| FailoverOptions {
+        despite,
+        why: why.map(str::to_owned),
+        ..FailoverOptions::default()
+    };
     let control = Control::silent();
-    assert!(toolkit(&sim).plan_failover(&shop(), &options(other), &control).await.is_err());
-    let this = [GuardName::MirrorFresh].into();
-    let plan = toolkit(&sim).plan_failover(&shop(), &options(this), &control).await.unwrap();
+    let why = Some("the copy is complete, I looked");
+    assert!(toolkit(&sim).plan_failover(&shop(), &options(other, why), &control).await.is_err());
+    let this = || [GuardName::MirrorFresh].into();
+    let silent = toolkit(&sim).plan_failover(&shop(), &options(this(), None), &control).await.unwrap_err();
+    assert_eq!(silent.kind(), ErrorKind::Usage, "no reason: {silent}");
+    let plan = toolkit(&sim).plan_failover(&shop(), &options(this(), why), &control).await.unwrap();
     assert_eq!(plan.title, "fail over shop from uk to us, despite mirror-fresh");
+    // It is kept with what every guard saw, and told to whoever asks afterwards.
+    let toolkit = toolkit(&sim);
+    let applied = toolkit.apply(&plan, "ann", &control).await.unwrap();
+    assert_eq!(applied.outcome, Outcome::New);
+    let request = AuditFailover { site: Some(shop()), verify: true };
+    let audit = toolkit.failover_audit(&request).await.unwrap();
+    assert_eq!(audit.report.unwrap().findings, []);
+    let [only] = audit.moves.try_into().unwrap();
+    let grounds = only.grounds.unwrap();
+    assert_eq!((only.by.as_str(), grounds.why.as_deref(), only.sites), ("ann", why, vec![shop()]));
+    assert!(grounds.guards.iter().any(|guard| guard.name == GuardName::MirrorFresh && !guard.passed));
+    assert!(grounds.guards.iter().any(|guard| guard.name == GuardName::Ttl && guard.passed), "{grounds:?}");
+    assert_eq!(grounds.despite, this());
+    assert!(only.outcome.is_some() && only.lines.len() > 3);
+    let elsewhere = AuditFailover { site: Some("blog".parse().unwrap()), verify: false };
+    assert_eq!(toolkit.failover_audit(&elsewhere).await.unwrap().moves, []);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use dr_core::failover::Guard;
 use dr_core::run::{Outcome, RunId};
-use dr_core::toolkit::{FailoverOptions, Toolkit};
+use dr_core::toolkit::{AuditFailover, FailoverOptions, Toolkit};
 use dr_core::world::Control;
 use dr_core::{Error, ErrorKind, Plan, Report, Result, SiteId};
 
@@ -14,7 +14,9 @@ use crate::context;
 pub(super) async fn run(common: &Common, console: &Console, words: Failover) -> Result<u8> {
     // A run has all that it needs in its plan, and may have been one without an estate.
     let estate = match words {
-        Failover::Resume { .. } | Failover::Undo { .. } => context::estate(common)?.unwrap_or_default(),
+        Failover::Resume { .. } | Failover::Undo { .. } | Failover::Audit { .. } => {
+            context::estate(common)?.unwrap_or_default()
+        }
         _ => context::needed_estate(common)?,
     };
     let console = &console.under(&estate.policy);
@@ -44,6 +46,7 @@ pub(super) async fn run(common: &Common, console: &Console, words: Failover) -> 
             let applied = toolkit.resume(run, &context::asked_by(), &control).await?;
             Ok(finish(console, &applied, &control))
         }
+        Failover::Audit { site, verify } => audit(&toolkit, console, AuditFailover { site, verify }).await,
         Failover::Undo { run, yes } => {
             let run = chosen(&toolkit, run, false).await?;
             if common.dry_run {
@@ -77,6 +80,16 @@ async fn status(toolkit: &Toolkit, console: &Console, control: &Control, sites: 
     Ok(console.report(&report.judged(&toolkit.estate.policy.severity)))
 }
 
+/// One move a line, in JSON: it is made to be kept and searched.
+async fn audit(toolkit: &Toolkit, console: &Console, request: AuditFailover) -> Result<u8> {
+    let audit = toolkit.failover_audit(&request).await?;
+    for one in &audit.moves {
+        let json = serde_json::to_value(one).unwrap_or_default();
+        console.result(&json.to_string(), &json);
+    }
+    Ok(audit.report.map_or(0, |report| console.report(&report.judged(&toolkit.estate.policy.severity))))
+}
+
 /// A guard and what it saw, as a line.
 fn explained(guard: &Guard) -> String {
     let word = if guard.passed { "passes" } else { "REFUSES" };
@@ -87,6 +100,7 @@ async fn plan(toolkit: &Toolkit, words: &FailoverPlan, control: &Control) -> Res
     let options = FailoverOptions {
         planned: words.planned,
         despite: words.despite.iter().copied().collect(),
+        why: words.why.clone(),
         from: words.from.clone(),
     };
     toolkit.plan_failover(&words.site, &options, control).await

@@ -32,6 +32,8 @@ pub enum GuardName {
     DnsChangeable,
     /// Who holds the site can be read, and has not gone back in time.
     Tenure,
+    /// Visitors are told of the move in time.
+    Ttl,
     /// The last automatic switch is long enough ago.
     HoldDown,
     /// Enough observers see the site down.
@@ -47,6 +49,7 @@ impl GuardName {
             Self::MirrorFresh => "mirror-fresh",
             Self::DnsChangeable => "dns-changeable",
             Self::Tenure => "tenure",
+            Self::Ttl => "ttl",
             Self::HoldDown => "hold-down",
             Self::Quorum => "quorum",
         }
@@ -185,6 +188,30 @@ pub fn dns_changeable(zones: usize, refusals: &[String]) -> Guard {
     }
 }
 
+/// Passes if the records of the site are remembered no longer than the recovery time objective leaves: `longest_s` is their longest
+/// TTL in seconds, `before` what passes until they are changed. An objective of zero is none.
+///
+/// ```
+/// use dr_core::failover::guard;
+/// let (before, rto) = ("2m".parse().unwrap(), "15m".parse().unwrap());
+/// assert!(guard::ttl(Some(300), before, rto).passed);
+/// assert!(!guard::ttl(Some(3600), before, rto).passed);
+/// ```
+#[must_use]
+pub fn ttl(longest_s: Option<u32>, before: Period, rto: Period) -> Guard {
+    let guard = |passed, said: String| Guard::new(GuardName::Ttl, code::FAILOVER_TTL_LONG, passed, said);
+    let Some(longest_s) = longest_s else {
+        return guard(true, "no record of the site is known that could be remembered".to_owned());
+    };
+    let ttl = Period::from_secs(u64::from(longest_s));
+    let sum = Period::from(before.as_duration().saturating_add(ttl.as_duration()));
+    let passed = rto.as_duration().is_zero() || sum <= rto;
+    let said = format!(
+        "resolvers may keep the old address for {ttl} after a change that takes up to {before}: {sum} of {rto}"
+    );
+    guard(passed, said).with("ttl", ttl).with("rto", rto)
+}
+
 /// Passes if who holds the site can be read, and its epoch is not behind the highest one seen anywhere.
 ///
 /// ```
@@ -304,6 +331,16 @@ mod tests {
         check(&dns_changeable(1, &[]), true, code, "would take");
         check(&dns_changeable(0, &[]), false, code, "no name");
         check(&dns_changeable(2, &["example.org: REFUSED".into()]), false, code, "REFUSED");
+    }
+
+    #[test]
+    fn records_that_are_remembered_too_long_are_told() {
+        let judged = |longest, rto: &str| ttl(longest, "1m".parse().unwrap(), rto.parse().unwrap());
+        let code = code::FAILOVER_TTL_LONG;
+        check(&judged(Some(240), "5m"), true, code, "5m of 5m");
+        check(&judged(Some(241), "5m"), false, code, "of 5m");
+        check(&judged(Some(86400), "0s"), true, code, "24h");
+        check(&judged(None, "5m"), true, code, "no record");
     }
 
     #[test]

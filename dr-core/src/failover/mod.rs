@@ -36,5 +36,5 @@ pub use votes::{Observer, Panel, Received, Tally, Verdict, Vote};
 
 /// The guards: functions of facts, each giving a [`Guard`].
 pub mod guard {
-    pub use super::guards::{dns_changeable, hold_down, mirror_fresh, quorum, standby_healthy, tenure};
+    pub use super::guards::{dns_changeable, hold_down, mirror_fresh, quorum, standby_healthy, tenure, ttl};
 }

@@ -5,12 +5,14 @@
 
 mod addresses;
 mod failover;
+mod grounds;
 mod step;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use failover::{FailoverFacts, Occasion, Side, ZoneNow, failover_plan, first_roles, mirror_and_record};
+pub use grounds::Grounds;
 pub use step::{Inverse, Step};
 
 use crate::digest::Digest;
@@ -36,12 +38,15 @@ pub struct Plan {
     pub on_failure: OnFailure,
     /// The steps, in order.
     pub steps: Vec<Planned>,
+    /// On what it was decided, where guards were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grounds: Option<Grounds>,
 }
 
 impl Plan {
     /// A plan of these steps.
     pub fn new(title: impl Into<String>, at: Timestamp, on_failure: OnFailure, steps: Vec<Planned>) -> Self {
-        Self { title: title.into(), at, on_failure, steps }
+        Self { title: title.into(), at, on_failure, steps, grounds: None }
     }
 
     /// Whether there is nothing to do.

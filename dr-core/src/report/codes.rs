@@ -409,6 +409,9 @@ codes! {
     FAILOVER_DNS_UNCHANGEABLE = "failover.dns_unchangeable", Error,
         "The zone could not be changed now",
         "Check the primary name server, the TSIG key, its rights and the clocks (RFC 8945 allows 300 s)";
+    FAILOVER_TTL_LONG = "failover.ttl_long", Warning,
+        "Resolvers remember the site's records for longer than the recovery time objective leaves",
+        "Lower the TTL of the site's address records, or give the objective more time";
     FAILOVER_EPOCH_UNREADABLE = "failover.epoch_unreadable", Error,
         "Who holds the site cannot be read, so no one may move it",
         "Restore the coordinator; if it is lost for good, make sure that the old home is off and write the record anew, with an epoch above every one seen (dr memo says how)";

@@ -35,7 +35,7 @@ pub use call::{
 };
 pub use discover::{Discover, Discovered};
 pub use dns::{ChangeOptions, ChangePlan, PromoteOptions, Promotion};
-pub use failover::{FailoverOptions, Watch};
+pub use failover::{AuditFailover, FailoverAudit, FailoverOptions, Move, Watch};
 pub use hooks::{HooksWorkedOff, WorkOffHooks};
 pub use keys::{
     AuditOptions, CertifyOptions, HostKeys, InstallOptions, LockOptions, RevokeOptions, RotateOptions,

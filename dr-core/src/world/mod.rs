@@ -37,6 +37,7 @@ use async_trait::async_trait;
 use tokio::io::AsyncRead;
 
 pub use control::{Cancel, Control};
+pub use coordinator::{Cas, Coordinator};
 pub use eyes::Changes;
 pub use output::Output;
 pub use providers::{Abilities, Atomicity, Commit};
@@ -47,8 +48,8 @@ use crate::dns::{
     Answer, Probe as DnsProbe, Question, Reply, Serial, TransferLimits, Transferred, ZoneChange,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::estate::{DnsName, Location, ProbeSpec, RecordKey, RecordSet, Remote, SiteId, ZoneName};
-use crate::failover::{Lease, Sight, Swap as LeaseSwap, Tenure};
+use crate::estate::{DnsName, Location, ProbeSpec, RecordKey, RecordSet, Remote, ZoneName};
+use crate::failover::Sight;
 use crate::keys::{PublicKey, Software, Verdict};
 pub use crate::mirror::Carries;
 use crate::mirror::wire::Door;
@@ -546,45 +547,4 @@ pub trait Journal: Send + Sync {
     async fn runs(&self) -> Result<Vec<RunSummary>>;
     /// The right to drive a run: `Locked` while another process or task has it.
     async fn claim(&self, run: RunId) -> Result<Box<dyn Claim>>;
-}
-
-/// What became of a compare-and-set.
-///
-/// ```
-/// use dr_core::world::Cas;
-/// assert_ne!(Cas::Won, Cas::Lost(None));
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Cas {
-    /// It is ours.
-    Won,
-    /// It was not as expected; what it is.
-    Lost(Option<Tenure>),
-    /// No answer came: it may have been set. Read back and compare the nonce.
-    Unknown(String),
-}
-
-/// Who holds which site: linearizable reads, durable compare-and-set. Expiry is never its business.
-///
-/// It keeps one value a site ([`Holding`](crate::failover::Holding)), of which the lease and the tenure are two views: whoever
-/// raises the epoch by one of them ends what was begun by the other. A question is sent once; a change is sent again only after
-/// the coordinator has said that the one before was not made, and was asked what it holds.
-#[async_trait]
-pub trait Coordinator: Send + Sync {
-    /// Who holds the site now; none if nobody ever did.
-    async fn read(&self, site: &SiteId) -> Result<Option<Tenure>>;
-    /// Sets it if it is `from`, whatever signs of life there were meanwhile. The lease that belongs to it is not settled.
-    async fn cas(&self, site: &SiteId, from: Option<&Tenure>, to: &Tenure) -> Result<Cas>;
-    /// The lease as it is there now; none if nobody ever held the site. It is not compared with what was seen before: that is the
-    /// business of whoever asks, who must see if it has gone back.
-    async fn lease(&self, site: &SiteId) -> Result<Option<Lease>>;
-    /// Sets the lease if it is just `from`. `Lost` only if it certainly was not set and will not be; every doubt is `Unknown`. An
-    /// error says that nothing was set either, and that what is there is not known.
-    async fn swap_lease(&self, site: &SiteId, from: Option<&Lease>, to: &Lease) -> Result<LeaseSwap>;
-    /// Where in DNS the tenure is kept, if it is kept there: the zone, and the owner of its one TXT record set. Changes to that
-    /// zone can then require it, so that the primary refuses them once somebody else holds the site.
-    fn place_in_dns(&self, _site: &SiteId) -> Option<(ZoneName, DnsName)> {
-        None
-    }
 }

@@ -44,6 +44,7 @@ from ._plans_async import apply_plan_async
 from ._runs_async import (
     failback_async,
     failover_async,
+    failover_audit_async,
     failover_status_async,
     list_runs_async,
     resume_run_async,
@@ -119,7 +120,17 @@ from .mirrors import (
 )
 from .plans import Done, Plan, apply_plan
 from .report import Finding, Report, Subject, Unexamined
-from .runs import Run, failback, failover, failover_status, list_runs, resume_run, undo_run
+from .runs import (
+    FailoverAudit,
+    Run,
+    failback,
+    failover,
+    failover_audit,
+    failover_status,
+    list_runs,
+    resume_run,
+    undo_run,
+)
 from .values import Event, Outcome, Severity, Values, Verdict
 
 __version__ = version()
@@ -141,6 +152,7 @@ __all__ = [
     "DrTimeoutError",
     "Estate",
     "Event",
+    "FailoverAudit",
     "Finding",
     "GeneratedKey",
     "Generation",
@@ -202,6 +214,8 @@ __all__ = [
     "failback_async",
     "failover",
     "failover_async",
+    "failover_audit",
+    "failover_audit_async",
     "failover_status",
     "failover_status_async",
     "generate_key",

@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, Iterable
 from ._calls import Reach, call_async
 from .plans import Done
 from .report import Report
-from .values import Answer, Outcome, instant
+from .values import Answer, Outcome, Values, instant, tuple_of
 
 if TYPE_CHECKING:
     from ._calls import Unpack
-from .runs import Run
+from .runs import FailoverAudit, Run
+
+
+async def failover_audit_async(*, site: str | None = None, verify: bool = False, **reach: Unpack[Reach]) -> FailoverAudit:
+    """As ``failover_audit``, for asyncio: the loop goes on meanwhile, and cancelling the task cancels the work."""
+    return FailoverAudit.from_json(await call_async("failover_audit", {"site": site, "verify": verify}, reach))
 
 
 async def failover_status_async(sites: Iterable[str] = (), **reach: Unpack[Reach]) -> Report:
@@ -27,13 +32,14 @@ async def failover_async(
     *,
     planned: bool = False,
     despite: Iterable[str] = (),
+    why: str | None = None,
     source: str | None = None,
     dry_run: bool = False,
     by: str | None = None,
     **reach: Unpack[Reach],
 ) -> Done:
     """As ``failover``, for asyncio: the loop goes on meanwhile, and cancelling the task cancels the work."""
-    request = {"site": site, "planned": planned, "despite": despite, "from": source, "dry_run": dry_run, "by": by}
+    request = {"site": site, "planned": planned, "despite": despite, "why": why, "from": source, "dry_run": dry_run, "by": by}
     return Done.from_json(await call_async("failover", request, reach))
 
 

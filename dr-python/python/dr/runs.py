@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Iterable
 from ._calls import Reach, call
 from .plans import Done
 from .report import Report
-from .values import Answer, Outcome, instant
+from .values import Answer, Outcome, Values, instant, tuple_of
 
 if TYPE_CHECKING:
     from ._calls import Unpack
@@ -32,6 +32,30 @@ class Run(Answer):
     _made = {"at": instant, "outcome": Outcome}
 
 
+@dataclass(frozen=True)
+class FailoverAudit(Answer):
+    """The moves that a journal tells of."""
+
+    moves: tuple[Values, ...]
+    """Oldest first: ``by``, ``at``, ``sites``, ``title``, ``grounds`` (what the guards said, what was overridden, why), ``outcome``
+    and the ``lines`` that were recorded."""
+    report: Report | None = None
+    """What is wrong with the journal, with ``verify``."""
+
+    _made = {"moves": tuple_of(Values), "report": Report.from_dict}
+
+
+def failover_audit(*, site: str | None = None, verify: bool = False, **reach: Unpack[Reach]) -> FailoverAudit:
+    """Who moved which site, when and why, what the guards said, and what came of it; ``verify`` checks the journal's chain, too.
+
+    >>> import dr, tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     dr.failover_audit(verify=True, journal=directory + "/journal.db").moves
+    ()
+    """
+    return FailoverAudit.from_json(call("failover_audit", {"site": site, "verify": verify}, reach))
+
+
 def failover_status(sites: Iterable[str] = (), **reach: Unpack[Reach]) -> Report:
     """Could these sites of the ``estate``, or all of them, be moved now? Every guard that is in the way is a finding."""
     return Report(call("failover_status", {"sites": sites}, reach))
@@ -42,6 +66,7 @@ def failover(
     *,
     planned: bool = False,
     despite: Iterable[str] = (),
+    why: str | None = None,
     source: str | None = None,
     dry_run: bool = False,
     by: str | None = None,
@@ -50,7 +75,7 @@ def failover(
     """Move a site of the ``estate`` to its other host: tenure, fences, records, and the proof that every name server shows it.
 
     ``planned``: both hosts are well, so it is mirrored a last time first; without it nothing is asked of the old home. ``despite``
-    names guards that are overridden; ``source`` the host that it is moved away from, if that is not its home in the estate.
+    names guards that are overridden, and takes a reason, ``why``; ``source`` the host that it is moved away from, if that is not its home in the estate.
     What guards refuse raises ``RefusedError``.
 
     >>> import dr
@@ -59,7 +84,7 @@ def failover(
     ...
     dr.errors.NotFoundError: could not plan the failover of shop: ...
     """
-    request = {"site": site, "planned": planned, "despite": despite, "from": source, "dry_run": dry_run, "by": by}
+    request = {"site": site, "planned": planned, "despite": despite, "why": why, "from": source, "dry_run": dry_run, "by": by}
     return Done.from_json(call("failover", request, reach))
 
 

@@ -12,7 +12,7 @@ use crate::failover::GuardName;
 use crate::plan::Plan;
 use crate::report::Report;
 use crate::run::RunId;
-use crate::toolkit::{Applied, FailoverOptions, Toolkit, now};
+use crate::toolkit::{Applied, AuditFailover, FailoverOptions, Toolkit, now};
 use crate::world::{Control, RunSummary};
 
 /// The request of `failover_status`.
@@ -47,6 +47,9 @@ pub struct FailOver {
     /// Guards that are overridden, by name.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub despite: BTreeSet<GuardName>,
+    /// Why the site is moved; needed to override a guard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// The host that the site is moved away from; the home in the estate if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<HostId>,
@@ -154,8 +157,8 @@ impl Toolkit {
         Ok(Some(match operation {
             "failover_status" => written(&self.all_failover(understood(&what, request)?, control).await?)?,
             "failover" => {
-                let FailOver { site, planned, despite, from, dry_run, by } = understood(&what, request)?;
-                let options = FailoverOptions { planned, despite, from };
+                let FailOver { site, planned, despite, why, from, dry_run, by } = understood(&what, request)?;
+                let options = FailoverOptions { planned, despite, why, from };
                 let plan = self.plan_failover(&site, &options, control).await?;
                 written(&self.carry_out(plan, dry_run, by, control).await?)?
             }
@@ -167,6 +170,10 @@ impl Toolkit {
             "apply_plan" => {
                 let ApplyPlan { plan, by } = understood(&what, request)?;
                 written(&self.carry_out(plan, false, by, control).await?)?
+            }
+            "failover_audit" => {
+                let request: AuditFailover = understood(&what, request)?;
+                written(&self.failover_audit(&request).await?)?
             }
             "list_runs" => {
                 let asked: ListRuns = understood(&what, request)?;

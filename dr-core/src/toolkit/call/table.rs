@@ -14,7 +14,9 @@ use super::{
 };
 use crate::mirror::Generation;
 use crate::report::Report;
-use crate::toolkit::{Discover, Discovered, HooksWorkedOff, MirroredSites, WorkOffHooks};
+use crate::toolkit::{
+    AuditFailover, Discover, Discovered, FailoverAudit, HooksWorkedOff, MirroredSites, WorkOffHooks,
+};
 
 /// A verb as every language offers it: its name, the shapes of its request and its answer, and the command that does the same.
 ///
@@ -198,6 +200,11 @@ pub const OPERATIONS: &[Operation] = &[
         "failover_status",
         "failover status",
         "whether sites could be moved now: every guard, explained",
+    ),
+    row::<AuditFailover, FailoverAudit>(
+        "failover_audit",
+        "failover audit",
+        "who moved which site, when and why, and whether the journal is as it was written",
     ),
     row::<FailOver, Done>("failover", "failover run", "move a site to its other host, records and all"),
     row::<BringBack, Done>("failback", "failover back", "mirror in reverse, then bring a site home again"),

@@ -10,13 +10,14 @@ use super::steps::damaged;
 use crate::dns::{Answer, Question, SetChange, Transport, ZoneChange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{
-    DnsName, Epoch, Host, HostId, ProbeSpec, RecordKey, RecordSet, RecordType, Site, SiteId, Zone, ZoneName,
+    DnsName, Epoch, Host, HostId, Mode, ProbeSpec, RecordKey, RecordSet, RecordType, Site, SiteId, Zone,
+    ZoneName,
 };
 use crate::failover::{
     DownKind, Guard, LastMirror, Role, Sight, Standing, Tenure, guard, last_mirror_path, standing_path,
 };
 use crate::plan::{Planned, Side, ZoneNow, first_roles};
-use crate::time::Timestamp;
+use crate::time::{Period, Timestamp};
 use crate::toolkit::Toolkit;
 use crate::world::World;
 
@@ -268,6 +269,11 @@ impl Seen {
         homes.chain(mirrored).max().unwrap_or_default()
     }
 
+    /// Of the records that would be changed, in seconds.
+    fn longest_ttl(&self) -> Option<u32> {
+        self.zones.iter().flatten().flat_map(|zone| &zone.sets).map(|set| set.ttl).max()
+    }
+
     /// Every guard that facts alone can judge, in the order in which they matter.
     pub(super) fn guards(&self, toolkit: &Toolkit, site: &Site) -> Vec<Guard> {
         let said = |why: &Error| why.to_string();
@@ -277,6 +283,7 @@ impl Seen {
             guard::standby_healthy(&self.other.id, &self.other.sights),
             guard::dns_changeable(self.zones.len(), &unchangeable),
             guard::tenure(self.tenure.as_ref().map(Option::as_ref), self.highest_epoch()),
+            guard::ttl(self.longest_ttl(), until_changed(toolkit, site), toolkit.estate.policy.rto),
         ];
         if site.mirror && !site.trees.is_empty() {
             let rpo = site.rpo.unwrap_or(toolkit.estate.policy.rpo);
@@ -286,4 +293,13 @@ impl Seen {
         }
         guards
     }
+}
+
+/// What passes until the records are changed: noticing at worst, and waiting for the old home where nobody is asked.
+fn until_changed(toolkit: &Toolkit, site: &Site) -> Period {
+    let (health, failover) = (&toolkit.estate.policy.health, &toolkit.estate.policy.failover);
+    let look = health.timeout.as_duration().saturating_add(health.confirm_interval.as_duration());
+    let noticed = health.interval.as_duration().saturating_add(look.saturating_mul(health.fall));
+    let waits = site.failover.unwrap_or(failover.mode) == Mode::Auto;
+    Period::from(if waits { noticed.saturating_add(failover.times.take.as_duration()) } else { noticed })
 }

@@ -1,5 +1,6 @@
 //! Failover through the world: whether a site could be moved, the plan that moves it, and the observers that say when.
 
+mod audit;
 mod gather;
 mod steps;
 mod transfers;
@@ -9,6 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+pub use audit::{AuditFailover, FailoverAudit, Move};
 pub(super) use steps::*;
 pub use watch::Watch;
 
@@ -17,7 +19,7 @@ use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{Epoch, HostId, RecordType, SiteId};
 use crate::failover::{Guard, GuardName, Role, Sight, Standing, Tenure};
-use crate::plan::{FailoverFacts, Occasion, Plan, Step, failover_plan};
+use crate::plan::{FailoverFacts, Grounds, Occasion, Plan, Step, failover_plan};
 use crate::report::{Finding, Report, Subject, Unexamined, code};
 use crate::run::Outcome;
 use crate::world::{Control, RunSummary};
@@ -34,6 +36,8 @@ pub struct FailoverOptions {
     pub planned: bool,
     /// Guards that the operator overrides, by name.
     pub despite: BTreeSet<GuardName>,
+    /// Why the site is moved; needed to override a guard.
+    pub why: Option<String>,
     /// The host that the site is moved away from. Without it that is the home in the estate: a failover that is asked for
     /// twice must not move the site back.
     pub from: Option<HostId>,
@@ -204,6 +208,8 @@ impl Toolkit {
             zones,
             transfers: None,
         })?;
+        // The seat asked them, and keeps what they said.
+        plan.grounds = Some(Grounds { sites: vec![site.clone()], ..Grounds::default() });
         self.seal(&mut plan);
         Ok(plan)
     }
@@ -217,13 +223,22 @@ impl Toolkit {
         control: &Control,
     ) -> Result<Plan> {
         let site = self.site(id, operation)?;
-        // A planned move mirrors first, so how old the copy is now does not matter.
-        let moot = |guard: &Guard| options.planned && guard.name == GuardName::MirrorFresh;
-        let failed = seen.guards(self, site).into_iter().filter(|guard| !guard.passed && !moot(guard));
+        // A planned move mirrors first, so how old the copy is now does not matter. What resolvers remember is told, but nobody who
+        // asks for a move is kept from it by that: it cannot be mended now.
+        let moot = |guard: &Guard| {
+            options.planned && guard.name == GuardName::MirrorFresh || guard.name == GuardName::Ttl
+        };
+        let guards = seen.guards(self, site);
+        let failed = guards.iter().filter(|guard| !guard.passed && !moot(guard)).cloned();
         let (overridden, in_the_way): (Vec<Guard>, Vec<Guard>) =
             failed.partition(|guard| options.despite.contains(&guard.name));
         if !in_the_way.is_empty() {
             return Err(refused(operation, &in_the_way));
+        }
+        if !overridden.is_empty() && options.why.as_ref().is_none_or(|why| why.trim().is_empty()) {
+            let names: Vec<&str> = overridden.iter().map(|guard| guard.name.name()).collect();
+            let why = format!("overriding {} needs a reason, which is kept", names.join(" and "));
+            return Err(Error::new(ErrorKind::Usage, operation, why).hint("say it with --why"));
         }
         let occasion = if options.planned { Occasion::Planned } else { Occasion::Disaster };
         let (from, to) = (seen.home.side(), seen.other.side());
@@ -250,6 +265,8 @@ impl Toolkit {
         for guard in &overridden {
             let _ = write!(plan.title, ", despite {}", guard.name.name());
         }
+        let despite = overridden.iter().map(|guard| guard.name).collect();
+        plan.grounds = Some(Grounds { sites: vec![id.clone()], guards, despite, why: options.why.clone() });
         self.seal(&mut plan);
         Ok(plan)
     }
