@@ -5,6 +5,7 @@ mod dns;
 mod hook;
 mod keys;
 mod many;
+mod seats;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub(crate) use dns::{DnsChange, DnsCheck, DnsDelete, DnsPromote, DnsSet, Zones};
 pub(crate) use hook::Hook;
 pub(crate) use keys::{AgentWords, Ca, KeyAllow, Keys, MirrorByWord, PermitWord, Signing};
 pub(crate) use many::{Many, Schedule};
+pub(crate) use seats::{AgentAt, SeatWord, SeatWords};
 
 /// Disaster recovery for two or more web servers: mirror, DNS, failover and keys.
 ///
@@ -288,21 +290,34 @@ fn owner_pair(text: &str) -> Result<(String, String), String> {
 
 /// `dr agent`.
 #[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("what").required(true)))]
 pub(crate) struct Agent {
     /// Serve one client over standard input and output, until the input ends
-    #[arg(long, required_unless_present = "remove")]
+    #[arg(long, group = "what")]
     pub(crate) stdio: bool,
+    /// Keep seats and observe, as this file says, until it is stopped
+    #[arg(long, value_name = "FILE", group = "what")]
+    pub(crate) run: Option<PathBuf>,
+    /// Start and stop services, and stop them at the time they were given: beside an agent
+    #[arg(long, group = "what")]
+    pub(crate) warden: bool,
+    /// Pass on questions of another host's agent; for a key that may do nothing else: command="dr agent --votes",restrict
+    #[arg(long, group = "what")]
+    pub(crate) votes: bool,
+    /// Print the units with which systemd runs an agent as this file says, and its warden
+    #[arg(long, value_name = "FILE", group = "what")]
+    pub(crate) units: Option<PathBuf>,
     /// The only tree to serve, whatever the client asks for
     #[arg(long, value_name = "DIR", requires = "stdio")]
     pub(crate) root: Option<PathBuf>,
     /// Change nothing in the tree
     #[arg(long, requires = "stdio")]
     pub(crate) read_only: bool,
-    /// Where it remembers what was last agreed on [default: the state directory of the user, /var/lib/dr for root]
-    #[arg(long, value_name = "DIR", requires = "stdio")]
+    /// Where it keeps what it knows [default: mirror or agent in the state directory of the user, /var/lib/dr for root]
+    #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
     /// Remove the agents that dr has put on a host: user@host or user@host:port
-    #[arg(long, value_name = "REMOTE", conflicts_with = "stdio")]
+    #[arg(long, value_name = "REMOTE", group = "what")]
     pub(crate) remove: Option<Remote>,
 }
 
@@ -409,6 +424,9 @@ pub(crate) enum Failover {
         #[arg(long)]
         verify: bool,
     },
+    /// What is said to the agent of this host.
+    #[command(flatten)]
+    Seat(SeatWords),
     /// Take a run back
     Undo {
         /// The run [default: the latest one]

@@ -11,6 +11,7 @@ use dr_core::world::ssh::Access;
 use dr_core::{DnsName, Error, ErrorKind, Estate, Remote, Result, Secret};
 
 use crate::args::Common;
+use crate::notify::Manager;
 
 /// Who asked: for the journal.
 pub(crate) fn asked_by() -> String {
@@ -40,6 +41,30 @@ pub(crate) fn needed_estate(common: &Common) -> Result<Estate> {
 /// TSIG keys with their secrets, by name.
 pub(crate) type TsigKeys = BTreeMap<DnsName, (TsigAlgorithm, Secret)>;
 
+/// What the agent of this host asks other agents with: by this key and no other, if there is one.
+pub(crate) fn asking_access(common: &Common, estate: &Estate, login: Option<&Path>) -> Access {
+    let mut access = usual_access(common);
+    if let Some(login) = login {
+        (access.identities, access.use_agent) = (vec![login.to_owned()], None);
+    }
+    for host in estate.hosts.values().filter(|host| !host.host_keys.is_empty()) {
+        access.pins.insert(host.ssh.known_hosts_name(), host.host_keys.clone());
+    }
+    access.connect_timeout = std::time::Duration::from_secs(3);
+    access
+}
+
+/// The home directory of whoever runs it.
+pub(crate) fn home() -> PathBuf {
+    std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from)
+}
+
+/// The service manager that started this process, if one did.
+pub(crate) fn service_manager() -> Manager {
+    let said = |name| std::env::var(name).ok();
+    Manager::new(said("NOTIFY_SOCKET").as_deref(), said("WATCHDOG_USEC").as_deref())
+}
+
 /// A toolkit over the real world.
 pub(crate) fn toolkit(common: &Common, estate: Estate) -> Result<Toolkit> {
     toolkit_with(common, estate, vec![], TsigKeys::new())
@@ -52,10 +77,18 @@ pub(crate) fn toolkit_with(
     passwords: Vec<(Remote, Secret)>,
     tsig_keys: TsigKeys,
 ) -> Result<Toolkit> {
+    let mut access = usual_access(common);
+    access.passwords.extend(passwords);
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let journal = common.journal.clone().unwrap_or_else(|| default_journal(home.as_deref()));
+    Toolkit::open(Settings { estate, journal, access, tsig_keys, agents: agents(common) })
+}
+
+/// Keys and known hosts as they were named, or as the user usually has them.
+fn usual_access(common: &Common) -> Access {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let mut access = Access { identities: common.identity.clone(), ..Access::default() };
     access.known_hosts.clone_from(&common.known_hosts);
-    access.passwords.extend(passwords);
     if let Some(ssh) = home.as_ref().map(|home| home.join(".ssh")) {
         if access.identities.is_empty() {
             access.identities.extend(Some(ssh.join("id_ed25519")).filter(|path| path.exists()));
@@ -68,8 +101,7 @@ pub(crate) fn toolkit_with(
     if common.identity.is_empty() {
         access.use_agent = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
     }
-    let journal = common.journal.clone().unwrap_or_else(|| default_journal(home.as_deref()));
-    Toolkit::open(Settings { estate, journal, access, tsig_keys, agents: agents(common) })
+    access
 }
 
 /// What the account of an agent reaches other hosts with: its own keys, and nobody's ssh-agent.
@@ -139,6 +171,11 @@ fn default_journal(home: Option<&Path>) -> PathBuf {
 /// Where dr remembers things, for whoever runs it.
 pub(crate) fn state_dir() -> PathBuf {
     default_state(std::env::var_os("HOME").map(PathBuf::from).as_deref())
+}
+
+/// Where the agent of this host keeps its files and its sockets.
+pub(crate) fn agent_dir() -> PathBuf {
+    state_dir().join("agent")
 }
 
 /// In the user's state directory (XDG base directory specification); for root, `/var/lib/dr` if no such directory is named.

@@ -10,6 +10,7 @@ mod commands;
 mod console;
 mod context;
 pub mod demo;
+mod notify;
 mod textfile;
 mod words;
 

@@ -12,6 +12,9 @@ use crate::console::Console;
 use crate::context;
 
 pub(super) async fn run(common: &Common, console: &Console, words: Failover) -> Result<u8> {
+    if let Failover::Seat(words) = words {
+        return super::seats::run(console, words).await;
+    }
     // A run has all that it needs in its plan, and may have been one without an estate.
     let estate = match words {
         Failover::Resume { .. } | Failover::Undo { .. } | Failover::Audit { .. } => {
@@ -23,6 +26,8 @@ pub(super) async fn run(common: &Common, console: &Console, words: Failover) -> 
     let toolkit = context::toolkit(common, estate)?;
     let control = console.control();
     match words {
+        // Said above, to the agent.
+        Failover::Seat(_) => Ok(0),
         Failover::Status { sites } => status(&toolkit, console, &control, sites).await,
         Failover::Plan(words) => {
             console.plan(&plan(&toolkit, &words, &control).await?);

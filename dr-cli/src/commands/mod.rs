@@ -11,6 +11,7 @@ mod log;
 mod mirror;
 mod probe;
 mod rollback;
+mod seats;
 mod sites;
 mod watch;
 

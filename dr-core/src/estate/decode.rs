@@ -80,6 +80,7 @@ impl Read for Services {
             start: table.required("start", "").unwrap_or_default(),
             stop: table.required("stop", "").unwrap_or_default(),
             kill: table.or("kill", vec![]),
+            check: table.or("check", vec![]),
         };
         table.close();
         Some(services)

@@ -70,6 +70,7 @@ pub struct Site {
 ///     start: line(&["systemctl", "start", "nginx"]),
 ///     stop: line(&["systemctl", "stop", "nginx"]),
 ///     kill: line(&["systemctl", "kill", "--signal=KILL", "nginx"]),
+///     check: line(&["nginx", "-t"]),
 /// };
 /// assert_eq!(services.stop[1], "stop");
 /// ```
@@ -83,6 +84,10 @@ pub struct Services {
     /// Stops it by force, where `stop` fails or takes more than half of its time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kill: Vec<String>,
+    /// Says whether it could serve, on a standby on which it has been stopped. Without it the standby is looked at by the site's
+    /// probes, which needs something that answers there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub check: Vec<String>,
 }
 
 impl Site {

@@ -7,7 +7,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::seat::{Charter, Input};
+use super::seat::Input;
 use super::votes::Vote;
 use crate::digest::Digest;
 use crate::estate::{Epoch, HostId, ObserverId, SiteId};
@@ -68,18 +68,9 @@ pub enum Statement {
         site: SiteId,
         /// The host.
         host: HostId,
-        /// What [`Charter::common`] gives.
+        /// What [`Charter::digest`](super::Charter::digest) gives.
         charter: Digest,
     },
-}
-
-impl Charter {
-    /// A digest of what must be equal on both hosts: the site, who decides on whose votes, the times. Two hosts with other terms
-    /// would each be right about themselves, and wrong about each other.
-    #[must_use]
-    pub fn common(&self) -> Digest {
-        Digest::of_value(&(&self.site, &self.first_home, &self.mandate, &self.terms))
-    }
 }
 
 /// Who said something.

@@ -4,6 +4,7 @@
 //! Whatever came from outside is escaped, so that no server's answer and no file's name can command the terminal.
 
 mod access_page;
+mod agent_units;
 mod discovery;
 mod error;
 mod event;
@@ -17,6 +18,7 @@ mod report;
 mod schedule;
 
 pub use access_page::access_page;
+pub use agent_units::agent_units;
 pub use discovery::discovery;
 pub use error::error;
 pub use event::event;

@@ -30,9 +30,10 @@ use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{Epoch, Host, HostId, Location, Site, SiteId};
 use crate::failover::RecordMirror;
-use crate::mirror::{Options, Refusal, Summary, Verdict};
+use crate::mirror::{Options, Refusal, Side, Summary, Verdict};
 use crate::plan::{OnFailure, Plan, Planned, Step};
 use crate::report::Report;
+use crate::run::Outcome;
 use crate::world::Control;
 
 /// A mirror that was planned: what it would do, and what it would leave undone.
@@ -109,6 +110,15 @@ impl Toolkit {
     /// # Errors
     /// As [`Self::rehearse_mirror`] for each of its trees.
     pub async fn rehearse_mirror_site(&self, site_id: &SiteId, control: &Control) -> Result<MirrorPlan> {
+        self.site_mirror(site_id, |options| options, control).await
+    }
+
+    async fn site_mirror(
+        &self,
+        site_id: &SiteId,
+        change: impl FnOnce(Options) -> Options,
+        control: &Control,
+    ) -> Result<MirrorPlan> {
         let site = self.estate.sites.get(site_id).ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("mirror site {site_id}"), "the estate has no such site")
                 .hint("look at its name in dr.toml")
@@ -132,7 +142,7 @@ impl Toolkit {
         let title = format!("mirror site {site_id} from {home} to {standby}");
         let plan = Plan::new(title.clone(), at, OnFailure::Stop, vec![]);
         let mut whole = MirrorPlan::new(plan, Report::new(title, at));
-        let options = self.options_of(site);
+        let options = change(self.options_of(site));
         for tree in &site.trees {
             let paths = (tree.path.clone(), tree.standby_path().to_owned());
             let (from, to) = if is_home { paths } else { (paths.1, paths.0) };
@@ -160,6 +170,26 @@ impl Toolkit {
         whole.plan.steps.extend(self.first_roles(site_id, epoch, home, standby).await);
         self.seal(&mut whole.plan);
         Ok(whole)
+    }
+
+    /// Mirrors a site a last time before it is handed to the other host, and compares every byte of both afterwards. True only if
+    /// nothing is missing there. What the other host had changed by itself was put aside before, so it gives way.
+    pub(super) async fn mirror_last(&self, site_id: &SiteId, by: &str, control: &Control) -> Result<bool> {
+        if self.estate.sites.get(site_id).is_some_and(|site| !site.mirror) {
+            return Ok(true);
+        }
+        let last = |options: Options| Options { winner: Some(Side::Source), ..options };
+        let planned = self.site_mirror(site_id, last, control).await?.allowed()?;
+        let applied = self.apply(&planned.plan, by, control).await?;
+        if applied.outcome != Outcome::New {
+            return Ok(false);
+        }
+        let compared = |options: Options| Options { winner: Some(Side::Source), checksum: true, ..options };
+        let again = self.site_mirror(site_id, compared, control).await?.allowed()?;
+        Ok(again.plan.steps.iter().all(|planned| match &planned.step {
+            Step::Mirror(transfer) => transfer.changes.is_empty(),
+            _ => true,
+        }))
     }
 
     /// Seals the records of mirrors that the plan will write, if the estate has a secret for it.

@@ -3,6 +3,7 @@
 //! A [`Toolkit`] is a [`World`] and, where there is one, an [`Estate`]. Each capability is one short file here: it gathers facts
 //! through the world, hands them to the pure part, and performs the steps that came of it.
 
+mod agent;
 mod agents;
 mod apply;
 mod background;
@@ -21,6 +22,7 @@ mod open;
 mod perform;
 mod seats;
 
+pub use agent::{AgentAsk, AgentPlaces, AgentSaid, AgentSettings, Party, SeatStatus, Told, ask_agent};
 pub use apply::Applied;
 pub use background::{Background, guarded};
 pub use blocking::{blocking, quiesce};

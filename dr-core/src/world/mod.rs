@@ -12,6 +12,7 @@ pub mod coordinator;
 pub mod endpoints;
 mod eyes;
 pub(crate) mod here;
+mod host_key;
 pub mod inbox;
 pub mod journal;
 mod output;
@@ -39,6 +40,7 @@ use tokio::io::AsyncRead;
 pub use control::{Cancel, Control};
 pub use coordinator::{Cas, Coordinator};
 pub use eyes::Changes;
+pub use host_key::HostKeyShown;
 pub use output::Output;
 pub use providers::{Abilities, Atomicity, Commit};
 pub use swap::Swap;
@@ -50,7 +52,7 @@ use crate::dns::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{DnsName, Location, ProbeSpec, RecordKey, RecordSet, Remote, ZoneName};
 use crate::failover::Sight;
-use crate::keys::{PublicKey, Software, Verdict};
+use crate::keys::Software;
 pub use crate::mirror::Carries;
 use crate::mirror::wire::Door;
 use crate::mirror::{
@@ -439,42 +441,6 @@ pub enum Login {
         /// As the host names them: `publickey`, `password`, `keyboard-interactive`.
         offers: Vec<String>,
     },
-}
-
-/// A key that a host proved to hold, and what is known of it.
-///
-/// ```
-/// use dr_core::{keys::Verdict, world::HostKeyShown};
-/// let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
-/// let shown = HostKeyShown { key: line.parse().unwrap(), verdict: Verdict::Unknown, pinned: None };
-/// assert!(shown.is_new());
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostKeyShown {
-    /// The key.
-    pub key: PublicKey,
-    /// What the known_hosts files say of it.
-    pub verdict: Verdict,
-    /// Whether it is one of those pinned for the host; none if no key is pinned for it.
-    pub pinned: Option<bool>,
-}
-
-impl HostKeyShown {
-    /// Nothing is known of it, and nothing speaks against it.
-    #[must_use]
-    pub fn is_new(&self) -> bool {
-        self.verdict == Verdict::Unknown && self.pinned.is_none()
-    }
-
-    /// It is not known, nor pinned where keys are pinned, and it is not revoked: to be taken up if the host is known by another key and
-    /// vouches for this one.
-    #[must_use]
-    pub fn may_follow(&self) -> bool {
-        match self.pinned {
-            Some(pinned) => !pinned && !matches!(self.verdict, Verdict::Revoked(_)),
-            None => matches!(self.verdict, Verdict::Unknown | Verdict::Changed(_)),
-        }
-    }
 }
 
 /// Hosts by SSH, with pinned or known host keys only. A lost connection is `Unreachable`, never a refusal.

@@ -57,7 +57,7 @@ impl Party {
 }
 
 /// How the health of a site is seen: as the estate says, else by a GET of `/` under its first name.
-pub(super) fn probes(site: &Site) -> Vec<ProbeSpec> {
+pub(in crate::toolkit) fn probes(site: &Site) -> Vec<ProbeSpec> {
     if !site.probes.is_empty() {
         return site.probes.clone();
     }

@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 pub use audit::{AuditFailover, FailoverAudit, Move};
+pub(super) use gather::probes;
 pub(super) use steps::*;
 pub use watch::Watch;
 
@@ -204,7 +205,7 @@ impl Toolkit {
             to: seen.home.side(),
             tenure,
             nonce: String::new(),
-            probes: gather::probes(self.site(site, &operation)?),
+            probes: probes(self.site(site, &operation)?),
             zones,
             transfers: None,
         })?;
@@ -256,7 +257,7 @@ impl Toolkit {
             to,
             tenure: seen.tenure?,
             nonce: nonce(operation)?,
-            probes: gather::probes(site),
+            probes: probes(site),
             // A zone that could not be looked at is in the way above, unless the operator overrode just that.
             zones: seen.zones.into_iter().filter_map(Result::ok).collect(),
             transfers,

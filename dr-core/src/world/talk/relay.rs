@@ -1,6 +1,7 @@
 //! `dr agent --votes`: what sshd starts for another host's agent.
 
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -9,6 +10,9 @@ use super::{LINE_BYTES_MAX, OUTSIDE, socket};
 use crate::error::{Error, Result};
 use crate::world::agent::line::{Incoming, Outgoing};
 use crate::world::agent::stdio;
+
+/// How long the agent may take to answer; whoever asked has long given up.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// Passes lines on between standard input and output and the agent in this directory, each marked as coming from outside, until the
 /// input ends.
@@ -27,8 +31,12 @@ pub async fn relay_votes(directory: &Path) -> Result<()> {
         }
         agent.write_all(format!("{OUTSIDE}{line}").as_bytes()).await.map_err(failed)?;
         let mut said = String::new();
-        let heard = (&mut agent).take(LINE_BYTES_MAX).read_line(&mut said).await.map_err(failed)?;
-        if heard == 0 {
+        let mut limited = (&mut agent).take(LINE_BYTES_MAX);
+        // An agent that stands still must not collect those who ask it.
+        let Ok(heard) = tokio::time::timeout(ANSWER_MAX, limited.read_line(&mut said)).await else {
+            return Ok(());
+        };
+        if heard.map_err(failed)? == 0 {
             return Ok(());
         }
         out.write_all(said.as_bytes()).await.map_err(failed)?;

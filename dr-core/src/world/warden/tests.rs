@@ -18,6 +18,7 @@ fn charge(directory: &Path) -> Charge {
         start: shell(format!("touch {}", at.display())),
         stop: shell(format!("rm -f {}", at.display())),
         kill: vec![],
+        check: vec![],
     };
     Charge {
         site: "shop".parse().unwrap(),
