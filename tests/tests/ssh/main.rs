@@ -15,6 +15,7 @@ use dr_core::{Error, ErrorKind, Remote};
 use dr_tests::{Login, Sshd};
 use tempfile::TempDir;
 
+mod accounts;
 mod agent;
 mod audit;
 mod bring;
