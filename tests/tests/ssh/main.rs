@@ -35,6 +35,7 @@ mod memory;
 mod place;
 mod principals;
 mod refusals;
+mod regression;
 mod revoke;
 mod rotate;
 mod servers;
