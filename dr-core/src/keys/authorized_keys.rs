@@ -108,6 +108,22 @@ impl AuthorizedKeys {
         })
     }
 
+    /// Every line without its end, and the key that it lets in.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (&[u8], Option<&PublicKey>)> {
+        self.lines.iter().map(|line| {
+            let key = match &line.content {
+                Content::Key { key, authority: false, .. } => Some(key),
+                _ => None,
+            };
+            (line.raw.strip_suffix(b"\n").unwrap_or(&line.raw), key)
+        })
+    }
+
+    /// Whether its last line, if it has any, has a line end.
+    pub(super) fn ends_its_last_line(&self) -> bool {
+        self.lines.last().is_none_or(|line| line.raw.ends_with(b"\n"))
+    }
+
     /// Lines that are meant to be something and that sshd skips: number, and why.
     pub fn broken(&self) -> impl Iterator<Item = (usize, &'static str)> {
         self.lines.iter().enumerate().filter_map(|(index, line)| match line.content {

@@ -12,6 +12,8 @@ mod judge;
 mod kind;
 mod known_hosts;
 mod lock;
+#[cfg(feature = "world")]
+mod onto;
 mod options;
 mod public;
 mod revocation;
@@ -38,6 +40,8 @@ pub(crate) use judge::RSA_BITS_MIN;
 pub use kind::KeyKind;
 pub use known_hosts::{KnownHosts, Place, Verdict};
 pub use lock::{HostProof, PasswordsRefused, Revokes, SshdChange, Switch};
+#[cfg(feature = "world")]
+pub(crate) use onto::Change;
 #[cfg(feature = "world")]
 pub(crate) use options::shell_word;
 pub use options::{KeyOptions, MirrorBy};

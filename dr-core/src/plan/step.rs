@@ -128,6 +128,12 @@ impl Step {
         }
     }
 
+    /// Whether it is done as a whole: a `Conflict` when it was tried says that nothing was done.
+    #[must_use]
+    pub(crate) fn conflicts_whole(&self) -> bool {
+        matches!(self, Self::ChangeAuthorizedKeys(_) | Self::ChangeSshd(_))
+    }
+
     /// For a step that only waits for something: how long it may take. None for a step that changes something.
     #[must_use]
     pub fn patience(&self) -> Option<std::time::Duration> {

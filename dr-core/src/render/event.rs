@@ -38,7 +38,7 @@ pub fn event(event: &Event, plan: Option<&Plan>, style: Style) -> String {
             };
             wrap(&mut page, &number(*step, plan), &paint(done, Tone::Good, style), style);
         }
-        Event::StepFailed { step, direction, error } => {
+        Event::StepFailed { step, direction, error, .. } => {
             let what = if *direction == Direction::Forward {
                 "could not"
             } else {

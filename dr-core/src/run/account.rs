@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::event::{Direction, Event, Line, Outcome, RunId};
 use crate::error::ErrorRecord;
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 use crate::report::{Finding, Report, Subject, code};
 use crate::time::Timestamp;
 
@@ -23,15 +23,19 @@ pub fn account(run: RunId, plan: &Plan, lines: &[Line], at: Timestamp) -> Report
     let mut report = Report::new(plan.title.clone(), at);
     report.examined.push(Subject::new("run", run));
     let mut failed: BTreeMap<usize, (Direction, &ErrorRecord)> = BTreeMap::new();
-    let (mut outcome, mut last, mut done) = (None, None, 0_u64);
+    let (mut outcome, mut last, mut done, mut switch) = (None, None, 0_u64, None);
     for line in lines {
         match &line.event {
             Event::StepBegun { step, .. } => last = Some(*step),
             Event::StepDone { step, direction, .. } => {
                 (last, done) = (Some(*step), done + u64::from(*direction == Direction::Forward));
                 failed.remove(step);
+                if let Some(Step::SetSwitch(set)) = plan.steps.get(*step).map(|planned| &planned.step) {
+                    let arms = set.arm == (*direction == Direction::Forward);
+                    switch = arms.then(|| line.at + set.after.as_duration());
+                }
             }
-            Event::StepFailed { step, direction, error } => {
+            Event::StepFailed { step, direction, error, .. } => {
                 last = Some(*step);
                 failed.insert(*step, (*direction, error));
             }
@@ -56,7 +60,14 @@ pub fn account(run: RunId, plan: &Plan, lines: &[Line], at: Timestamp) -> Report
         }
         Some(Outcome::Stopped) | None => {
             let why = last.and_then(|step| failed.get(&step).map(|(_, error)| (step, *error)));
-            report.push(unfinished(run, plan, last, why));
+            let finding = unfinished(run, plan, last, why);
+            report.push(match switch {
+                Some(at) => finding.with(
+                    "switch",
+                    format!("armed: what is not done by then the host takes back itself at {at}"),
+                ),
+                None => finding,
+            });
         }
     }
     report.figures.insert("steps".to_owned(), u64::try_from(plan.steps.len()).unwrap_or(u64::MAX));

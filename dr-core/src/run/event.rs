@@ -99,6 +99,9 @@ pub enum Event {
         direction: Direction,
         /// Why.
         error: ErrorRecord,
+        /// True if it was refused before anything was done: there is nothing to take back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        untouched: bool,
     },
     /// From here on the run goes back.
     UndoBegun {

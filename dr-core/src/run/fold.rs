@@ -128,9 +128,10 @@ impl Fold {
             Event::StepDone { step, direction, .. } => self.step(plan, *step, *direction, event, |leg| {
                 leg.end = Some(End::Done);
             }),
-            Event::StepFailed { step, direction, error } => {
+            Event::StepFailed { step, direction, error, untouched } => {
                 self.step(plan, *step, *direction, event, |leg| {
                     leg.begun = None;
+                    leg.touched &= !untouched;
                     leg.end = Some(End::Failed(error.clone()));
                 })
             }

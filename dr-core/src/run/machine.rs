@@ -133,6 +133,8 @@ pub struct Machine {
     phase: Phase,
     acts: u32,
     looks: u32,
+    /// The step in hand was never begun before, and whatever was tried since then was refused whole.
+    untouched: bool,
 }
 
 /// Where the step in hand stands; forgotten in a crash.
@@ -162,7 +164,16 @@ impl Machine {
     #[must_use]
     pub fn new(plan: Plan, by: impl Into<String>) -> Self {
         let (fold, digest) = (Fold::new(plan.steps.len()), plan.digest());
-        Self { plan, digest, by: by.into(), fold, phase: Phase::Look(None), acts: 0, looks: 0 }
+        Self {
+            plan,
+            digest,
+            by: by.into(),
+            fold,
+            phase: Phase::Look(None),
+            acts: 0,
+            looks: 0,
+            untouched: false,
+        }
     }
 
     /// A machine where these lines of its journal leave it; an error of kind `Corrupt` for lines that no run can have left.
@@ -214,7 +225,11 @@ impl Machine {
     /// Takes in an event that is durable now; the only thing that moves the run. An error of kind `Corrupt` for an event that
     /// cannot follow; the machine is then as it was.
     pub fn recorded(&mut self, at: Timestamp, event: &Event) -> Result<()> {
+        let first = matches!(event, Event::StepBegun { step, .. } if !self.fold.leg(*step).touched);
         self.fold.apply(&self.plan, self.digest, at, event)?;
+        if event.is_journalled() && !matches!(event, Event::Found(_) | Event::Counted { .. }) {
+            self.untouched = first;
+        }
         // That a step begins does not change what was seen of it.
         let stays = matches!(event, Event::StepBegun { .. } | Event::Found(_) | Event::Counted { .. });
         let moves = !stays && event.is_journalled();
@@ -228,6 +243,8 @@ impl Machine {
     pub fn performed(&mut self, now: Timestamp, reply: Reply) {
         let Position::At(step) = self.fold.position(&self.plan) else { return };
         let Some(what) = self.plan.steps.get(step).map(|planned| &planned.step) else { return };
+        let refused_whole = what.conflicts_whole()
+            && matches!(&reply, Reply::Failed(error) if error.kind == ErrorKind::Conflict);
         if let Some(patience) = what.patience() {
             self.waited(step, patience, now, reply);
             return;
@@ -237,6 +254,7 @@ impl Machine {
             Phase::LookForward { because } => self.looked_forward(step, now, because, reply),
             Phase::Act => {
                 self.acts += 1;
+                self.untouched &= refused_whole;
                 self.phase = self.acted(step, reply);
             }
             // Nothing was asked for.
@@ -436,7 +454,9 @@ impl Machine {
     }
 
     fn fail(&mut self, step: usize, error: ErrorRecord) {
-        self.phase = Phase::Say(Event::StepFailed { step, direction: self.fold.direction, error });
+        // Forward only: what could not be taken back was done before.
+        let untouched = self.untouched && self.acts > 0 && self.fold.direction == Direction::Forward;
+        self.phase = Phase::Say(Event::StepFailed { step, direction: self.fold.direction, error, untouched });
     }
 
     fn unknown(&self, step: usize, why: &str) -> ErrorRecord {

@@ -9,6 +9,7 @@ use super::{Deed, Direction, Event, Machine, Next, Outcome, Reply, RunId, StepSt
 use crate::error::{Error, ErrorKind, ErrorRecord};
 use crate::estate::Epoch;
 use crate::failover::{Raise, Tenure};
+use crate::keys::{AuthorizedKeysChange, Content};
 use crate::plan::{OnFailure, Pause, Plan, Planned, Step};
 use crate::time::{Period, Timestamp};
 
@@ -71,7 +72,7 @@ fn words(event: &Event) -> Option<String> {
         Event::StepBegun { step, direction } => format!("{}begin {step}", back(direction)),
         Event::StepDone { step, direction, found: true } => format!("{}found {step}", back(direction)),
         Event::StepDone { step, direction, found: false } => format!("{}done {step}", back(direction)),
-        Event::StepFailed { step, direction, error } => {
+        Event::StepFailed { step, direction, error, .. } => {
             format!("{}fail {step} {}", back(direction), error.kind.name())
         }
         Event::UndoBegun { .. } => "undo".to_owned(),
@@ -112,6 +113,36 @@ fn a_step_is_looked_at_begun_done_and_read_back() {
     check(&[TO], "look 0, found 0, New");
     check(&[other()], "look 0, fail 0 conflict, Stopped");
     check(&[FROM, Reply::Done, other()], "look 0, begin 0, act 0, look 0, fail 0 conflict, Stopped");
+}
+
+fn keys() -> Step {
+    let (remote, to) = ("root@us.example.net".parse().unwrap(), Some(Content::new(b"a key\n")));
+    Step::ChangeAuthorizedKeys(AuthorizedKeysChange { remote, path: "keys".into(), from: None, to })
+}
+
+/// Whoever was slower did nothing, and has nothing to take back; whoever cannot know looks, and leaves what is not theirs.
+#[test]
+fn what_was_refused_whole_is_old_and_needs_no_way_back() {
+    let check = |replies: &[Reply], expected: &str| {
+        let plan = plan(OnFailure::Undo, vec![Planned::needed("keys", keys())]);
+        let mut machine = Machine::new(plan, "ann");
+        assert_eq!(story(&mut machine, replies), expected, "{replies:?}");
+    };
+    let conflict = || failed(ErrorKind::Conflict);
+    check(&[FROM, conflict(), other()], "look 0, begin 0, act 0, look 0, fail 0 conflict, undo, Old");
+    check(&[FROM, conflict(), FROM], "look 0, begin 0, act 0, look 0, fail 0 conflict, undo, Old");
+    let lost_first = "look 0, begin 0, act 0, look 0, wait, look 0, act 0, look 0, fail 0 conflict, undo, \
+                      back look 0, back look 0, back fail 0 conflict, Stopped";
+    check(&[FROM, lost(), FROM, FROM, conflict(), other(), other(), other()], lost_first);
+    let said_done = "look 0, begin 0, act 0, look 0, fail 0 conflict, undo, back look 0, back look 0, \
+                     back fail 0 conflict, Stopped";
+    check(&[FROM, Reply::Done, other(), other(), other()], said_done);
+    // A process that died may have done it before; the one that takes the run up does not know.
+    let mut died = Machine::new(plan(OnFailure::Undo, vec![Planned::needed("keys", keys())]), "ann");
+    assert_eq!(story(&mut died, &[FROM]), "look 0, begin 0, act 0");
+    died.recorded(at(1), &Event::Resumed { by: "ann".into(), direction: Direction::Forward }).unwrap();
+    let taken_up = "look 0, begin 0, act 0, look 0, fail 0 conflict, undo, back look 0, back look 0, back fail 0 conflict, Stopped";
+    assert_eq!(story(&mut died, &[FROM, conflict(), other(), other(), other()]), taken_up);
 }
 
 #[test]
@@ -343,8 +374,8 @@ fn any_event() -> impl Strategy<Value = Event> {
             direction,
             found
         }),
-        (step(), direction()).prop_map(|(step, direction)| {
-            Event::StepFailed { step, direction, error: error(ErrorKind::Timeout) }
+        (step(), direction(), any::<bool>()).prop_map(|(step, direction, untouched)| {
+            Event::StepFailed { step, direction, error: error(ErrorKind::Timeout), untouched }
         }),
         Just(Event::UndoBegun { why: String::new() }),
         direction().prop_map(|direction| Event::Resumed { by: String::new(), direction }),

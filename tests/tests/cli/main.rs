@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
 mod agent;
+mod at_once;
 mod desk;
 mod discover;
 mod dns;

@@ -234,7 +234,7 @@ pub(crate) fn events() -> Vec<Event> {
         progress(12, Some(300), "files"),
         progress(7, None, "files"),
         Event::Note { message: "observer nl agrees".into() },
-        Event::StepFailed { step: 1, direction: forward, error: error().to_record() },
+        Event::StepFailed { step: 1, direction: forward, error: error().to_record(), untouched: false },
         Event::UndoBegun { why: "a step failed".into() },
         Event::StepBegun { step: 0, direction: Direction::Back },
         Event::StepDone { step: 0, direction: Direction::Back, found: false },

@@ -110,7 +110,7 @@ fn trusting(desk: &Desk, ca: &Path, list: &RevocationList) -> (Sshd, PathBuf) {
 }
 
 /// What ssh prints with this key and the certificate beside it; none if it does not get in.
-fn ssh_with(desk: &Desk, sshd: &Sshd, key: &Path, command: &str) -> Option<String> {
+pub(crate) fn ssh_with(desk: &Desk, sshd: &Sshd, key: &Path, command: &str) -> Option<String> {
     let known = desk.file("known", sshd.known_hosts(), 0o644);
     let mut ssh = Command::new("ssh");
     ssh.args([
@@ -183,7 +183,7 @@ async fn sshd_lets_in_whom_a_certificate_names_and_nobody_else() {
 }
 
 /// Whether ssh believes a server, with nothing but this known_hosts file, and gets in with this key.
-fn ssh_believes(desk: &Desk, sshd: &Sshd, key: &Path, known: &Path) -> bool {
+pub(crate) fn ssh_believes(desk: &Desk, sshd: &Sshd, key: &Path, known: &Path) -> bool {
     let mut ssh = Command::new("ssh");
     ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"]);
     ssh.args(["-o", "StrictHostKeyChecking=yes", "-o", "GlobalKnownHostsFile=none"]);

@@ -19,21 +19,32 @@ use dr_tests::SshHost;
 /// How long the dead-man's switches wait here.
 const AFTER: Period = Period::from_secs(5);
 
-/// A client that dies when it has done so many things on the host, before it hears what became of the last.
+/// A client that dies when it has done so many things on the host, before it hears what became of the last; or whose line is cut then.
 struct Dying {
     inner: SshShell,
     left: AtomicUsize,
     dead: Arc<Notify>,
+    /// The client lives, and hears nothing more.
+    cut: bool,
 }
 
 impl Dying {
-    async fn does<T>(&self, work: impl Future<Output = T>) -> T {
+    async fn does<T>(&self, work: impl Future<Output = Said<T>>) -> Said<T> {
+        self.line()?;
         let done = work.await;
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.line()?;
             self.dead.notify_one();
             std::future::pending::<()>().await;
         }
         done
+    }
+
+    fn line(&self) -> Said<()> {
+        if self.cut && self.left.load(Ordering::SeqCst) == 0 {
+            return Err(Error::new(ErrorKind::Unreachable, "reach the host", "the line is gone"));
+        }
+        Ok(())
     }
 }
 
@@ -45,18 +56,22 @@ impl Shell for Dying {
         self.does(self.inner.run(remote, command, control)).await
     }
     async fn read_file(&self, remote: &Remote, path: &str) -> Said<Option<Vec<u8>>> {
+        self.line()?;
         self.inner.read_file(remote, path).await
     }
     async fn replace_file(&self, remote: &Remote, path: &str, swap: Swap<'_>) -> Said<()> {
         self.does(self.inner.replace_file(remote, path, swap)).await
     }
     async fn prove_key(&self, remote: &Remote, key: &str) -> Said<Let> {
+        self.line()?;
         self.inner.prove_key(remote, key).await
     }
     async fn probe_key(&self, remote: &Remote, key: &str) -> Said<Let> {
+        self.line()?;
         self.inner.probe_key(remote, key).await
     }
     async fn software(&self, remote: &Remote) -> Said<Software> {
+        self.line()?;
         self.inner.software(remote).await
     }
     async fn host_keys(&self, remote: &Remote) -> Said<Vec<HostKeyShown>> {
@@ -66,9 +81,11 @@ impl Shell for Dying {
         self.inner.announced_host_keys(remote).await
     }
     async fn prove_host(&self, remote: &Remote, authority: &str) -> Said<()> {
+        self.line()?;
         self.inner.prove_host(remote, authority).await
     }
     async fn offers(&self, remote: &Remote) -> Said<Vec<String>> {
+        self.line()?;
         self.inner.offers(remote).await
     }
     async fn keys_at_hand(&self) -> Said<Vec<String>> {
@@ -79,7 +96,8 @@ impl Shell for Dying {
 /// Applies a plan with a client that dies after so many calls; gives what came of it if it lived to the end.
 async fn apply_and_die(plan: &dr_core::Plan, access: Access, desk: &Desk, calls: usize) -> Option<Applied> {
     let dead = Arc::new(Notify::new());
-    let dying = Dying { inner: shell(access), left: AtomicUsize::new(calls), dead: Arc::clone(&dead) };
+    let left = AtomicUsize::new(calls);
+    let dying = Dying { inner: shell(access), left, dead: Arc::clone(&dead), cut: false };
     let toolkit = toolkit_by(Arc::new(dying), desk);
     tokio::select! {
         applied = async { toolkit.apply(plan, "test", &Control::silent()).await.unwrap() } => Some(applied),
@@ -239,4 +257,34 @@ async fn certifying(mut calls: usize) -> Vec<Outcome> {
             return ends;
         }
     }
+}
+
+/// The line is cut when passwords are off already: nobody can tell from here whether they come back. The run says so, and by when the
+/// host will have done it by itself; and then it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_back_that_nobody_sees_is_said_with_the_time_of_the_switch() {
+    let scene = lock_down::Scene::new(lock_down::USUAL, &[]);
+    let (root, silent) = (account(&scene.host, "root"), Control::silent());
+    let options = LockOptions { accounts: vec!["ann".parse().unwrap()], after: AFTER };
+    for calls in 3..12 {
+        let plan = scene.toolkit.plan_lock_down(&root, &options, &silent).await.unwrap();
+        let (inner, left) = (shell(access_to(&scene.host, &scene.key)), AtomicUsize::new(calls));
+        let cut = Dying { inner, left, dead: Arc::default(), cut: true };
+        let applied = toolkit_by(Arc::new(cut), &scene.desk).apply(&plan, "test", &silent).await.unwrap();
+        assert_eq!(applied.outcome, Outcome::Stopped, "{applied:?}");
+        let locked = scene.config() != (lock_down::usual(), None);
+        let finding = serde_json::to_value(&applied.report.findings[0]).unwrap();
+        let said = finding["evidence"]["switch"].as_str().unwrap_or_default().to_owned();
+        switch_is_quiet(&scene.host).await;
+        assert_eq!(scene.password_opens().await, [true; 3], "after {calls} calls");
+        let undone = scene.toolkit.undo(applied.run, "test", &silent).await.unwrap();
+        assert_eq!(undone.outcome, Outcome::Old, "{undone:?}");
+        assert_eq!(scene.config(), (lock_down::usual(), None));
+        if locked {
+            let by = said.rsplit(' ').next().unwrap().parse::<dr_core::Timestamp>().unwrap();
+            assert!(by > applied.report.at && said.contains("the host takes"), "{finding}");
+            return;
+        }
+    }
+    panic!("it never came so far");
 }

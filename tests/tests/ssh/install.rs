@@ -130,16 +130,48 @@ async fn a_key_whose_private_half_is_elsewhere_is_installed_unproven() {
     let plan_now = plan(&toolkit, &remote(&sshd), &public(&elsewhere), &InstallOptions::default()).await;
     assert!(plan_now.title.contains("unproven"), "{}", plan_now.title);
     assert_eq!(titles(&plan_now), ["add"]);
-    // Somebody else is faster: nothing is overwritten.
-    sshd.authorize("# somebody else");
-    let before = fs::read(sshd.authorized_keys()).unwrap();
     let applied = toolkit.apply(&plan_now, "test", &Control::silent()).await.unwrap();
-    assert_ne!(applied.outcome, Outcome::New, "{applied:?}");
-    assert_eq!(fs::read(sshd.authorized_keys()).unwrap(), before);
-    let again = plan(&toolkit, &remote(&sshd), &public(&elsewhere), &InstallOptions::default()).await;
-    let applied = toolkit.apply(&again, "test", &Control::silent()).await.unwrap();
     assert_eq!(applied.outcome, Outcome::New);
     assert!(plan(&toolkit, &remote(&sshd), &public(&elsewhere), &InstallOptions::default()).await.is_empty());
+}
+
+/// Others change the file between the plan, the run and its undoing. Other lines of theirs stay; where they changed what this was to
+/// change nothing is overwritten, the run is wholly old and waits for nobody, and a new plan starts from what is there.
+#[tokio::test]
+async fn whoever_was_faster_is_not_overwritten() {
+    let (sshd, desk, access) = at_home();
+    let (new, there) = (desk.key("new", &[]), remote(&sshd));
+    let (toolkit, silent, options) = (toolkit(access, &desk), Control::silent(), InstallOptions::default());
+    let read = || fs::read_to_string(sshd.authorized_keys()).unwrap();
+    let first = plan(&toolkit, &there, &public(&new), &options).await;
+    sshd.authorize("# before the run");
+    let applied = toolkit.apply(&first, "test", &silent).await.unwrap();
+    assert_eq!(applied.outcome, Outcome::New, "{applied:?}");
+    sshd.authorize("# after the run");
+    let (before, after) = ("# before the run\n", "# after the run\n");
+    assert!(read().ends_with(&format!("{before}{}\n{after}", public(&new))), "{}", read());
+    let undone = toolkit.undo(applied.run, "test", &silent).await.unwrap();
+    assert_eq!(undone.outcome, Outcome::Old, "{undone:?}");
+    assert!(read().ends_with(&format!("{before}{after}")) && !read().contains(&public(&new)), "{}", read());
+
+    let restricted = InstallOptions { allow: KeyOptions::forced("true"), replace: true, path: None };
+    let second = plan(&toolkit, &there, &public(&new), &restricted).await;
+    sshd.authorize(&format!("no-pty {}", public(&new)));
+    let theirs = read();
+    let refused = toolkit.apply(&second, "test", &silent).await.unwrap();
+    assert_eq!(refused.outcome, Outcome::Old, "{refused:?}");
+    assert!(format!("{refused:?}").contains("somebody else changed"), "{refused:?}");
+    assert_eq!(read(), theirs);
+    // The first plan is a stale one, and is made again; whoever asked for it need not.
+    let stale = std::sync::Mutex::new(Some(second));
+    let again = async || match stale.lock().unwrap().take() {
+        Some(stale) => Ok(stale),
+        None => toolkit.plan_key_install(&there, &public(&new), &restricted, &silent).await,
+    };
+    let (_, applied) = toolkit.plan_and_apply(again, "test", &silent, |_| {}).await.unwrap();
+    assert_eq!(applied.unwrap().outcome, Outcome::New);
+    assert!(read().ends_with(&format!("restrict,command=\"true\" {}\n", public(&new))), "{}", read());
+    assert!(toolkit.audit().await.unwrap().findings.is_empty(), "no run waits for anybody");
 }
 
 #[tokio::test]

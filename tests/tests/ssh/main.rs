@@ -15,6 +15,7 @@ use dr_core::{Error, ErrorKind, Remote};
 use dr_tests::{Login, Sshd};
 use tempfile::TempDir;
 
+mod accounts;
 mod agent;
 mod audit;
 mod bring;
@@ -34,6 +35,7 @@ mod memory;
 mod place;
 mod principals;
 mod refusals;
+mod regression;
 mod revoke;
 mod rotate;
 mod servers;

@@ -119,6 +119,19 @@ async fn dropbear_takes_a_password_for_the_first_key() {
     assert_eq!(applied.outcome, Outcome::New, "{applied:?}");
 }
 
+/// One small thing after another on one connection, without a rest.
+#[tokio::test]
+async fn files_are_read_one_after_another_whatever_serves() {
+    for &(by, sftp) in ALL {
+        let (sshd, _desk, access) = server(by, sftp);
+        let (shell, there) = (shell(access), remote(&sshd));
+        for time in 0..20 {
+            let read = shell.read_file(&there, ".ssh/authorized_keys").await;
+            assert!(read.as_ref().is_ok_and(Option::is_some), "{by:?}, {time}: {read:?}");
+        }
+    }
+}
+
 /// OpenSSH 9.8 and later shut out who asks a few times and never logs in; every connection must end logged in.
 #[tokio::test]
 async fn whoever_only_asks_is_not_taken_for_an_attacker() {
@@ -128,12 +141,16 @@ async fn whoever_only_asks_is_not_taken_for_an_attacker() {
     let (mine, stranger) = (desk.key("mine", &[]), desk.key("stranger", &[]));
     host.authorize("root", &public(&mine));
     let (shell, root) = (shell(access_to(&host, &mine)), account(&host, "root"));
+    let both =
+        super::shell(Access { identities: vec![stranger.clone(), mine.clone()], ..access_to(&host, &mine) });
     for _ in 0..TIMES {
+        let proved = both.prove_key(&root, &public(&stranger)).await.unwrap();
+        assert!(matches!(proved, dr_core::world::Login::Refused { .. }), "{proved:?}");
         let said = shell.probe_key(&root, &public(&stranger)).await.unwrap();
         assert!(matches!(said, dr_core::world::Login::Refused { .. }), "{said:?}");
         assert_eq!(shell.probe_key(&root, &public(&mine)).await.unwrap(), dr_core::world::Login::Accepted);
         shell.offers(&root).await.unwrap();
     }
     log_in(access_to(&host, &mine), &root).await.unwrap();
-    assert_eq!(host.log().matches("Accepted publickey for root").count(), 3 * TIMES + 1);
+    assert_eq!(host.log().matches("Accepted publickey for root").count(), 4 * TIMES + 1);
 }

@@ -9,12 +9,14 @@ use std::path::Path;
 
 use dr_core::keys::{KeyKind, KeyOptions, MirrorBy};
 use dr_core::toolkit::{
-    InstallOptions, LockOptions, RevokeOptions, RotateOptions, read_certificate_or_key, read_public_key,
+    InstallOptions, LockOptions, RevokeOptions, RotateOptions, Toolkit, read_certificate_or_key,
+    read_public_key,
 };
+use dr_core::world::Control;
 use dr_core::world::ssh::SecretKey;
-use dr_core::{Error, ErrorKind, Estate, Period, Remote, Result, Secret, Timestamp};
+use dr_core::{Error, ErrorKind, Estate, Period, Plan, Remote, Result, Secret, Timestamp};
 
-use super::show_and_apply;
+use super::{finish, show_and_apply};
 use crate::args::{Common, KeyAllow, Keys, MirrorByWord};
 use crate::console::Console;
 use crate::context;
@@ -72,8 +74,8 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
         Keys::Revoke { key, key_files_only, after, remotes } => {
             let (toolkit, control) = (context::toolkit(common, estate)?, console.control());
             let (line, options) = (read_certificate_or_key(&key)?, RevokeOptions { key_files_only, after });
-            let plan = toolkit.plan_key_revocation(&remotes, &line, &options, &control).await?;
-            show_and_apply(&toolkit, &plan, common, console, &control).await
+            let plan = async || toolkit.plan_key_revocation(&remotes, &line, &options, &control).await;
+            plan_and_apply(&toolkit, plan, common, console, &control).await
         }
         Keys::Probe { key, remote } => {
             let toolkit = context::toolkit(common, estate)?;
@@ -118,8 +120,8 @@ async fn install(
     let common = with_private_half(common, key);
     let toolkit = context::toolkit_with(&common, estate, passwords, context::TsigKeys::new())?;
     let control = console.control();
-    let plan = toolkit.plan_key_install(remote, &line, &options, &control).await?;
-    show_and_apply(&toolkit, &plan, &common, console, &control).await
+    let plan = async || toolkit.plan_key_install(remote, &line, &options, &control).await;
+    plan_and_apply(&toolkit, plan, &common, console, &control).await
 }
 
 async fn rotate(
@@ -133,8 +135,29 @@ async fn rotate(
     let common = with_private_half(&with_private_half(common, new), old);
     let (toolkit, control) = (context::toolkit(&common, estate)?, console.control());
     let (old, new) = (public_line(old)?, public_line(new)?);
-    let plan = toolkit.plan_key_rotation(remotes, &old, &new, &options, &control).await?;
-    show_and_apply(&toolkit, &plan, &common, console, &control).await
+    let plan = async || toolkit.plan_key_rotation(remotes, &old, &new, &options, &control).await;
+    plan_and_apply(&toolkit, plan, &common, console, &control).await
+}
+
+/// Shows the plan, or applies it and shows what became of it; where somebody else is faster, it is planned again.
+async fn plan_and_apply(
+    toolkit: &Toolkit,
+    plan: impl AsyncFn() -> Result<Plan>,
+    common: &Common,
+    console: &Console,
+    control: &Control,
+) -> Result<u8> {
+    if common.dry_run {
+        console.plan(&plan().await?);
+        return Ok(0);
+    }
+    let follow = |plan: &Plan| console.follow(plan);
+    let (plan, applied) = toolkit.plan_and_apply(plan, &context::asked_by(), control, follow).await?;
+    let Some(applied) = applied else {
+        console.plan(&plan);
+        return Ok(0);
+    };
+    Ok(finish(console, &applied, control))
 }
 
 /// The same, with the private half that lies beside a public key, if one does.

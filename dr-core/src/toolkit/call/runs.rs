@@ -213,17 +213,32 @@ impl Toolkit {
         by: Option<String>,
         control: &Control,
     ) -> Result<Done> {
-        let changed = !plan.is_empty();
-        let report = Report::new(plan.title.as_str(), plan.at);
-        let nothing = Done { changed, report, run: None, outcome: None, plan: None };
-        if dry_run {
-            return Ok(Done { plan: Some(plan), ..nothing });
-        }
-        if !changed {
-            return Ok(nothing);
+        if dry_run || plan.is_empty() {
+            return Ok(not_done(plan, dry_run));
         }
         Ok(done(self.apply(&plan, &asker(by), control).await?))
     }
+
+    /// As [`Self::carry_out`]; where somebody else is faster, it is planned again.
+    pub(super) async fn carry_out_again(
+        &self,
+        plan: impl AsyncFn() -> Result<Plan>,
+        dry_run: bool,
+        by: Option<String>,
+        control: &Control,
+    ) -> Result<Done> {
+        if dry_run {
+            return Ok(not_done(plan().await?, true));
+        }
+        let (plan, applied) = self.plan_and_apply(plan, &asker(by), control, |_| {}).await?;
+        Ok(applied.map_or_else(|| not_done(plan, false), done))
+    }
+}
+
+fn not_done(plan: Plan, show: bool) -> Done {
+    let report = Report::new(plan.title.as_str(), plan.at);
+    let changed = !plan.is_empty();
+    Done { changed, report, run: None, outcome: None, plan: show.then_some(plan) }
 }
 
 fn done(applied: Applied) -> Done {

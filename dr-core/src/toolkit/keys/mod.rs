@@ -1,5 +1,6 @@
 //! Keys through the world: make one, bring it to a host, prove that it opens.
 
+mod again;
 mod audit;
 mod authority;
 pub(super) mod bring;
@@ -26,7 +27,7 @@ use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
 use crate::keys::{
-    AuthorizedKeys, AuthorizedKeysChange, Content, Existing, KeyKind, KeyOptions, Proof, PublicKey,
+    AuthorizedKeys, AuthorizedKeysChange, Change, Content, Existing, KeyKind, KeyOptions, Proof, PublicKey,
 };
 use crate::plan::{OnFailure, Plan, Planned, Step};
 use crate::report::{Finding, Report, Subject, Unexamined, code};
@@ -265,9 +266,10 @@ fn name(key: &PublicKey) -> String {
 pub(super) async fn observe_file(world: &World, step: &AuthorizedKeysChange) -> Result<StepState> {
     let now = world.shell.read_file(&step.remote, &step.path).await?;
     let (from, to) = (bytes(step, step.from.as_ref())?, bytes(step, step.to.as_ref())?);
-    Ok(if now == to {
+    let change = Change { from: from.as_deref(), to: to.as_deref() };
+    Ok(if change.is_done_in(now.as_deref()) {
         StepState::To
-    } else if now == from {
+    } else if change.onto(now.as_deref()).is_some() {
         StepState::From
     } else {
         let keys = AuthorizedKeys::parse(now.as_deref().unwrap_or_default()).entries().count();
@@ -275,16 +277,42 @@ pub(super) async fn observe_file(world: &World, step: &AuthorizedKeysChange) -> 
     })
 }
 
+/// How often the file is read afresh when others write it between our look at it and our lock.
+const LOOKS: u32 = 32;
+
 pub(super) async fn act(world: &World, step: &AuthorizedKeysChange) -> Result<()> {
     let (from, to) = (bytes(step, step.from.as_ref())?, bytes(step, step.to.as_ref())?);
-    world
-        .shell
-        .replace_file(&step.remote, &step.path, Swap::new(from.as_deref(), to.as_deref(), MODE))
-        .await?;
-    if to.is_some() {
-        place::label(world, &step.remote, &step.path).await;
+    let change = Change { from: from.as_deref(), to: to.as_deref() };
+    let taken = |times| {
+        let why = match times {
+            0 => format!("somebody else changed in {} what this was to change", step.path),
+            _ => format!("others changed {} each of {times} times that it was read", step.path),
+        };
+        let operation = format!("change {} on {}", step.path, step.remote);
+        Error::new(ErrorKind::Conflict, operation, why)
+            .hint("nothing was overwritten; see who changed it, then make a new plan")
+    };
+    let (mut now, mut wanted) = (from.clone(), to.clone());
+    for _ in 0..LOOKS {
+        let swap = Swap::new(now.as_deref(), wanted.as_deref(), MODE);
+        match world.shell.replace_file(&step.remote, &step.path, swap).await {
+            Err(error) if error.kind() == ErrorKind::Conflict => {}
+            Err(error) => return Err(error),
+            Ok(()) if wanted.is_none() => return Ok(()),
+            Ok(()) => {
+                place::label(world, &step.remote, &step.path).await;
+                return Ok(());
+            }
+        }
+        // Whoever had the lock meanwhile changed other lines, or ours.
+        now = world.shell.read_file(&step.remote, &step.path).await?;
+        wanted = match change.onto(now.as_deref()) {
+            _ if change.is_done_in(now.as_deref()) => now.clone(),
+            Some(wanted) => wanted,
+            None => return Err(taken(0)),
+        };
     }
-    Ok(())
+    Err(taken(LOOKS))
 }
 
 /// A refusal is an error, so that the key is not offered again and again: a host takes that for an attack.

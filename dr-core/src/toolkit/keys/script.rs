@@ -202,7 +202,9 @@ fi
 [ "$to" = empty ] && { put "$file" empty; echo 'dr done'; exit 0; }
 printf %s "$to" | base64 -d > "$file.dr-new" && chmod 644 "$file.dr-new" || { rm -f "$file.dr-new"; echo 'dr unwritten'; exit 0; }
 verdict "$file.dr-new" || { rm -f "$file.dr-new"; exit 0; }
-sync "$file.dr-new" 2>/dev/null; mv -f "$file.dr-new" "$file"; echo 'dr done'
+sync "$file.dr-new" 2>/dev/null
+holds "$file" "$from" || { rm -f "$file.dr-new"; echo 'dr conflict'; exit 0; }
+mv -f "$file.dr-new" "$file"; echo 'dr done'
 "#;
 
 /// Prints what sshd says of its configuration, and every host key of it: `key PATH LINE`.

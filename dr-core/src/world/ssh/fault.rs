@@ -67,3 +67,35 @@ pub(super) fn lost(operation: impl Into<String>, said: Option<String>) -> Error 
     };
     Error::new(ErrorKind::Unreachable, operation, message).hint(LOST)
 }
+
+/// As pam_unix says it, by the banner that sshd sends before it hangs up (userauth_finish in auth2.c).
+pub(super) fn is_of_an_expired_account(said: &str) -> bool {
+    said.to_ascii_lowercase().contains("account has expired")
+}
+
+/// The host knows the account and its key or password, and lets nobody in.
+pub(super) fn expired_account(operation: impl Into<String>, said: &str) -> Error {
+    let message = format!("the account has expired; the host says: {}", said.trim());
+    Error::new(ErrorKind::Authentication, operation, message)
+        .hint("on the host, as root: chage -l ACCOUNT shows its end, chage -E DATE ACCOUNT sets another one")
+}
+
+/// By the questions of PAM, or what sshd prints in the place of a command that it does not run (do_pwchange in session.c).
+pub(super) fn is_of_an_expired_password(said: &str) -> bool {
+    let said = said.to_ascii_lowercase();
+    let words = [
+        "password has expired",
+        "password change required",
+        "required to change your password",
+        "new password:",
+    ];
+    words.iter().any(|words| said.contains(words))
+}
+
+/// The host lets the account in, and then does nothing but ask for a new password.
+pub(super) fn expired_password(operation: impl Into<String>) -> Error {
+    let why = "the account's password has expired, and the host runs nothing before it is changed";
+    Error::new(ErrorKind::Authentication, operation, why).hint(
+        "log in with ssh on a terminal and change it; or on the host, as root: chage -d $(date +%F) ACCOUNT; keys stay as they are",
+    )
+}

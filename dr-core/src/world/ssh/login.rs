@@ -42,6 +42,7 @@ const QUEUED_PACKETS: usize = 512;
 pub(super) struct Client {
     trust: Trust,
     last_words: LastWords,
+    banner: LastWords,
     host_key: Arc<OnceLock<String>>,
     software: Arc<OnceLock<String>>,
     announced: Arc<OnceLock<Vec<russh::keys::PublicKey>>>,
@@ -54,6 +55,11 @@ pub(super) struct LastWords(Arc<Mutex<Option<String>>>);
 impl LastWords {
     pub(super) fn get(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, said: &str) {
+        let words = said.chars().filter(|c| !c.is_control()).take(200).collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
     }
 }
 
@@ -109,11 +115,16 @@ impl Handler for Client {
         Ok(())
     }
 
+    /// What sshd shows before a login: a text for everybody, or what PAM says of the account before sshd hangs up.
+    async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), Fault> {
+        self.banner.set(banner);
+        Ok(())
+    }
+
     async fn disconnected(&mut self, reason: DisconnectReason<Fault>) -> Result<(), Fault> {
         match reason {
             DisconnectReason::ReceivedDisconnect(said) => {
-                let words = said.message.chars().filter(|c| !c.is_control()).take(200).collect();
-                *self.last_words.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
+                self.last_words.set(&said.message);
                 Ok(())
             }
             DisconnectReason::Error(error) => Err(error),
@@ -136,6 +147,7 @@ impl Client {
 pub(super) struct Connection {
     pub(super) handle: Handle<Client>,
     pub(super) last_words: LastWords,
+    banner: LastWords,
     /// As it was shown first, and judged to be right.
     pub(super) host_key: Arc<OnceLock<String>>,
     /// As the server names itself.
@@ -166,11 +178,12 @@ impl Connection {
             ..Config::default()
         };
         let stream = dial(remote, access.connect_timeout).await?;
-        let last_words = LastWords::default();
+        let (last_words, banner) = (LastWords::default(), LastWords::default());
         let (host_key, software, announced) = (Arc::default(), Arc::default(), Arc::default());
         let client = Client {
             trust,
             last_words: last_words.clone(),
+            banner: banner.clone(),
             host_key: Arc::clone(&host_key),
             software: Arc::clone(&software),
             announced: Arc::clone(&announced),
@@ -178,7 +191,7 @@ impl Connection {
         // The client is moved into the connection's task, so the facts for an error about its key are read again there.
         match russh::client::connect_stream(Arc::new(config), stream, client).await {
             Ok(handle) => {
-                Ok(Self { handle, last_words, host_key, software, announced, remote: remote.clone() })
+                Ok(Self { handle, last_words, banner, host_key, software, announced, remote: remote.clone() })
             }
             Err(Fault::Distrusted(error)) => Err(error),
             Err(Fault::Ssh(russh::Error::NoCommonAlgo { kind: AlgorithmKind::Key, theirs, .. })) => {
@@ -304,6 +317,9 @@ impl Connection {
                 }
                 KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => prompts,
             };
+            if prompts.iter().any(|prompt| fault::is_of_an_expired_password(&prompt.prompt)) {
+                return Err(fault::expired_password(format!("log in to {}", self.remote)));
+            }
             let answers = prompts.iter().map(|prompt| match (prompt.echo, unused.take()) {
                 (false, Some(password)) => password.reveal().to_owned(),
                 (_, kept) => {
@@ -333,7 +349,11 @@ impl Connection {
     }
 
     fn lost(&self) -> Error {
-        fault::lost(format!("log in to {}", self.remote), self.last_words.get())
+        let operation = format!("log in to {}", self.remote);
+        match self.banner.get().filter(|said| fault::is_of_an_expired_account(said)) {
+            Some(said) => fault::expired_account(operation, &said),
+            None => fault::lost(operation, self.last_words.get()),
+        }
     }
 
     fn broken(&self, error: russh::Error) -> Error {

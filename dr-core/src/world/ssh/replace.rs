@@ -273,3 +273,6 @@ fn random_word() -> Result<String> {
     })?;
     Ok(data_encoding::HEXLOWER.encode(&bytes))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! One connection to one account: commands and files.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelStream, ChannelWriteHalf, Disconnect, Sig};
@@ -18,6 +19,11 @@ use crate::world::{Control, Output};
 const STDOUT_LIMIT_BYTES: usize = 1 << 20;
 /// How much of its standard error.
 const STDERR_LIMIT_BYTES: usize = 64 << 10;
+/// What sshd says in the place of a command whose account has to change its password first.
+const PASSWORD_FIRST: &[u8] = b"Password change required but no TTY available";
+/// The rests, in milliseconds, after which a channel is opened again that the host closed at once while the connection stands:
+/// dropbear does that while it is busy with the end of the one before. Nothing was asked for on it yet.
+const CHANNEL_RESTS: [u64; 5] = [20, 50, 100, 400, 0];
 
 /// One authenticated connection to one account. Several tasks may use it at once.
 ///
@@ -93,14 +99,17 @@ impl Session {
     /// A new channel on which the host's SFTP server listens; nothing has been said on it yet.
     pub(crate) async fn sftp_stream(&self) -> Result<ChannelStream<Msg>> {
         let operation = || format!("open SFTP on {}", self.remote);
-        let mut channel = self.channel(&operation()).await?;
-        self.sent(&operation(), channel.request_subsystem(true, "sftp").await)?;
-        match self.reply(&mut channel).await {
-            Some(true) => {}
-            Some(false) => return Err(no_sftp(operation())),
-            None => return Err(self.lost(&operation())),
+        for rest in CHANNEL_RESTS {
+            let mut channel = self.channel(&operation()).await?;
+            self.sent(&operation(), channel.request_subsystem(true, "sftp").await)?;
+            match self.reply(&mut channel).await {
+                Some(true) => return Ok(channel.into_stream()),
+                Some(false) => return Err(no_sftp(operation())),
+                None if self.is_alive() => tokio::time::sleep(Duration::from_millis(rest)).await,
+                None => break,
+            }
         }
-        Ok(channel.into_stream())
+        Err(self.lost(&operation()))
     }
 
     /// Runs a command line in the account's shell, with `stdin` as its input. Output beyond the limits is read and dropped.
@@ -154,6 +163,13 @@ impl Session {
             }
         };
         match control.run(&operation, work).await {
+            // This is what sshd runs instead (do_pwchange in session.c).
+            Ok((output, true))
+                if output.status == Some(1)
+                    && output.stderr.windows(PASSWORD_FIRST.len()).any(|said| said == PASSWORD_FIRST) =>
+            {
+                Err(fault::expired_password(operation))
+            }
             Ok((output, true)) => Ok(output),
             Ok((_, false)) => Err(self.unknown(operation)),
             Err(cancelled) => {

@@ -71,6 +71,7 @@ impl SshShell {
             Knock::Shut { offers, .. } => offers,
         };
         if !offers.contains(&MethodKind::PublicKey) {
+            self.part(connection).await;
             return Ok(Login::Refused { offers: method_names(&offers) });
         }
         let knock = match &mut key {
@@ -81,7 +82,10 @@ impl SshShell {
             })?,
         };
         match knock {
-            Knock::Shut { offers, .. } => Ok(Login::Refused { offers: method_names(&offers) }),
+            Knock::Shut { offers, .. } => {
+                self.part(connection).await;
+                Ok(Login::Refused { offers: method_names(&offers) })
+            }
             Knock::Open => {
                 let session = Session::new(connection, remote.clone());
                 let outcome = accepted(&session).await;
@@ -202,6 +206,8 @@ async fn accepted(session: &Session) -> Result<Login> {
             .hint("its log says why: an expired account, a limit, or a login script that fails")
             .caused_by(error))
         }
+        // Let in, to change a password and do nothing else.
+        Ok(Err(error)) if error.kind() == ErrorKind::Authentication => Err(error),
         _ => Ok(Login::Accepted),
     }
 }

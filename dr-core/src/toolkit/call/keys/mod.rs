@@ -116,8 +116,9 @@ impl Toolkit {
             (allow.restrict, allow.command) = (only.restrict, only.command);
         }
         let options = InstallOptions { allow, replace, path: file };
-        let plan = self.plan_key_install(&remote, &line_or_file(&key)?, &options, control).await?;
-        self.carry_out(plan, dry_run, by, control).await
+        let line = line_or_file(&key)?;
+        let plan = async || self.plan_key_install(&remote, &line, &options, control).await;
+        self.carry_out_again(plan, dry_run, by, control).await
     }
 
     async fn asked_about(&self, asked: AskAboutKey, prove: bool, control: &Control) -> Result<Report> {
@@ -153,16 +154,17 @@ impl Toolkit {
         let RotateKey { old, new, remotes, grace, file, dry_run, by } = asked;
         let (old, new) = (line_or_file(&old)?, line_or_file(&new)?);
         let options = RotateOptions { grace, path: file };
-        let plan = self.plan_key_rotation(&remotes, &old, &new, &options, control).await?;
-        self.carry_out(plan, dry_run, by, control).await
+        let plan = async || self.plan_key_rotation(&remotes, &old, &new, &options, control).await;
+        self.carry_out_again(plan, dry_run, by, control).await
     }
 
     async fn revoked(&self, asked: RevokeKey, control: &Control) -> Result<Done> {
         let RevokeKey { key, remotes, key_files_only, after, dry_run, by } = asked;
         let usual = RevokeOptions::default();
         let options = RevokeOptions { key_files_only, after: after.unwrap_or(usual.after) };
-        let plan = self.plan_key_revocation(&remotes, &line_or_file(&key)?, &options, control).await?;
-        self.carry_out(plan, dry_run, by, control).await
+        let line = line_or_file(&key)?;
+        let plan = async || self.plan_key_revocation(&remotes, &line, &options, control).await;
+        self.carry_out_again(plan, dry_run, by, control).await
     }
 
     async fn locked_down(&self, asked: LockDown, control: &Control) -> Result<Done> {
