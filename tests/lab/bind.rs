@@ -30,38 +30,12 @@ const AUTHORITATIVE: &str = "recursion no; dnssec-validation no;";
 #[must_use]
 pub fn resolver(zone: &Zone, signed: bool) -> [Server; 2] {
     let (dir, port, name) = (directory("bind"), Port::free(), zone.name());
-    let (path, mut file) = (text(dir.path()).to_owned(), format!("{name}.zone"));
+    let (mut file, mut anchor) = (format!("{name}.zone"), String::new());
     fs::write(dir.path().join(&file), zone.text()).expect("a zone file");
-    let mut anchor = String::new();
     if signed {
-        let made = run("dnssec-keygen", &["-q", "-K", &path, "-a", "ECDSAP256SHA256", "-f", "KSK", name]);
-        let key =
-            fs::read_to_string(dir.path().join(format!("{}.key", made.trim()))).expect("the zone's key");
-        let (_, data) =
-            key.lines().last().and_then(|line| line.split_once(" DNSKEY ")).expect("a DNSKEY record");
-        let mut words = data.split_whitespace();
-        let numbers: Vec<&str> = words.by_ref().take(3).collect();
-        let key: String = words.collect();
-        anchor = format!("trust-anchors {{ \"{name}\" static-key {} \"{key}\"; }};\n", numbers.join(" "));
-        let plain = format!("{path}/{file}");
+        let key = sign(dir.path(), zone, "ECDSAP256SHA256", &[]);
+        anchor = format!("trust-anchors {{ \"{name}\" static-key {key}; }};\n");
         file += ".signed";
-        run(
-            "dnssec-signzone",
-            &[
-                "-q",
-                "-z",
-                "-S",
-                "-K",
-                &path,
-                "-d",
-                &path,
-                "-o",
-                name,
-                "-f",
-                &format!("{path}/{file}"),
-                &plain,
-            ],
-        );
     }
     let has = format!(
         "{}zone \"{name}\" {{ type primary; file \"{file}\"; }};\n",
@@ -76,6 +50,44 @@ pub fn resolver(zone: &Zone, signed: bool) -> [Server; 2] {
     );
     let configuration = configuration(&port, dir.path(), &asks) + &anchor;
     [start("bind-resolver", &configuration, port, dir), source]
+}
+
+/// Signs a zone of that directory with one key for everything, and gives the key as `257 3 13 "…"`. The signed zone and its DS record are in
+/// files beside it.
+fn sign(dir: &Path, zone: &Zone, algorithm: &str, how: &[&str]) -> String {
+    let (path, name) = (text(dir), zone.name());
+    let made = run("dnssec-keygen", &["-q", "-K", path, "-a", algorithm, "-f", "KSK", name]);
+    let key = fs::read_to_string(dir.join(format!("{}.key", made.trim()))).expect("the zone's key");
+    let (_, data) = key.lines().last().and_then(|line| line.split_once(" DNSKEY ")).expect("a DNSKEY record");
+    let mut words = data.split_whitespace();
+    let numbers: Vec<&str> = words.by_ref().take(3).collect();
+    let key: String = words.collect();
+    let (plain, signed) = (format!("{path}/{name}.zone"), format!("{path}/{name}.zone.signed"));
+    let usual = ["-q", "-z", "-S", "-K", path, "-d", path, "-o", name, "-f", &signed];
+    run("dnssec-signzone", &[&usual, how, &[&plain]].concat());
+    format!("{} \"{key}\"", numbers.join(" "))
+}
+
+/// A primary of one signed zone, with its DS record as a line of a zone file. `how` are options of dnssec-signzone; `after` may change the
+/// text of the zone behind the signer's back.
+#[must_use]
+pub fn signed(
+    zone: &Zone,
+    algorithm: &str,
+    how: &[&str],
+    after: impl Fn(String) -> String,
+) -> (Server, String) {
+    let (dir, port, name) = (directory("bind"), Port::free(), zone.name());
+    fs::write(dir.path().join(format!("{name}.zone")), zone.text()).expect("a zone file");
+    sign(dir.path(), zone, algorithm, how);
+    let file = dir.path().join(format!("{name}.zone.signed"));
+    fs::write(&file, after(fs::read_to_string(&file).expect("a signed zone"))).expect("a signed zone");
+    let signer = fs::read_to_string(dir.path().join(format!("dsset-{name}."))).expect("a DS record");
+    let has = format!(
+        "{}zone \"{name}\" {{ type primary; file \"{name}.zone.signed\"; }};\n",
+        configuration(&port, dir.path(), AUTHORITATIVE)
+    );
+    (start("bind-primary", &has, port, dir), signer)
 }
 
 /// What a program prints; it must succeed.
@@ -139,7 +151,7 @@ fn configuration(port: &Port, dir: &Path, options: &str) -> String {
          controls {{}};\n\
          options {{\n\
          directory \"{dir}\"; pid-file none; session-keyfile none; managed-keys-directory \"{dir}\";\n\
-         listen-on port {number} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};\n\
+         listen-on port {number} {{ 127.0.0.1; }}; listen-on-v6 port {number} {{ ::1; }};\n\
          allow-transfer {{ key {name}; 127.0.0.0/8; }};\n\
          {options}\n}};\n"
     )

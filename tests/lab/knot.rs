@@ -47,6 +47,22 @@ pub fn primary(port: Port, zones: &[Zone]) -> Server {
     run(port, zones.iter().map(Zone::name), &rest, dir)
 }
 
+/// A primary of `zones`, alone, that signs them itself, with NSEC3.
+#[must_use]
+pub fn signing(port: Port, zones: &[Zone]) -> Server {
+    let dir = directory("knot");
+    for zone in zones {
+        fs::write(dir.path().join(format!("{}.zone", zone.name())), zone.text()).expect("a zone file");
+    }
+    let rest = format!(
+        "policy:\n  - id: signed\n    single-type-signing: on\n    nsec3: on\n    nsec3-iterations: 0\n    algorithm: ed25519\n\
+         template:\n  - id: default\n    storage: \"{}\"\n    file: \"%s.zone\"\n    dnssec-signing: on\n    \
+         dnssec-policy: signed\n    zonefile-sync: -1\n    zonefile-load: difference\n    journal-content: changes\n",
+        text(dir.path())
+    );
+    run(port, zones.iter().map(Zone::name), &rest, dir)
+}
+
 fn run<'a>(port: Port, zones: impl Iterator<Item = &'a str>, rest: &str, dir: TempDir) -> Server {
     let at = text(dir.path());
     let Tsig { name, algorithm, secret } = Tsig::LAB;

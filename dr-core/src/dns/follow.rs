@@ -15,7 +15,7 @@ use crate::estate::{DnsName, RecordKey, RecordType};
 /// ```
 /// use dr_core::dns::{ZoneFacts, ZoneSpec, follow_up};
 /// let spec = ZoneSpec::new("example.org".parse().unwrap(), vec![]);
-/// let facts = ZoneFacts { spec, at: Default::default(), facts: vec![], probes: vec![] };
+/// let facts = ZoneFacts { spec, at: Default::default(), facts: vec![], probes: vec![], proofs: vec![] };
 /// assert!(follow_up(&facts).is_empty(), "no answers, no further questions");
 /// ```
 #[must_use]

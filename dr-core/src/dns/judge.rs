@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::Fact;
 use super::probe::Exchange;
+use super::proof::Proof;
 use super::rules::{FULL_RULES, RULES};
 use super::seen::Seen;
 use super::spec::{Depth, ZoneSpec};
@@ -20,7 +21,7 @@ use crate::time::{Period, Timestamp};
 /// use dr_core::dns::{Thresholds, ZoneFacts, ZoneSpec, judge};
 /// use dr_core::estate::Policy;
 /// let spec = ZoneSpec::new("example.org".parse().unwrap(), vec!["ns1=192.0.2.1".parse().unwrap()]);
-/// let nobody_was_asked = ZoneFacts { spec, at: Default::default(), facts: vec![], probes: vec![] };
+/// let nobody_was_asked = ZoneFacts { spec, at: Default::default(), facts: vec![], probes: vec![], proofs: vec![] };
 /// let report = judge(&nobody_was_asked, &Thresholds::of(&Policy::default()));
 /// assert!(!report.findings.is_empty());
 /// ```
@@ -36,6 +37,9 @@ pub struct ZoneFacts {
     /// What came back to the probes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<Exchange>,
+    /// Which signatures among the replies hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proofs: Vec<Proof>,
 }
 
 /// From where on a value is worth a finding.
@@ -90,7 +94,7 @@ impl Default for Thresholds {
 /// ```
 /// use dr_core::dns::{Thresholds, ZoneFacts, ZoneSpec, judge};
 /// let spec = ZoneSpec::new("example.org".parse().unwrap(), vec!["ns1=192.0.2.1".parse().unwrap()]);
-/// let report = judge(&ZoneFacts { spec, at: Default::default(), facts: vec![], probes: vec![] }, &Thresholds::default());
+/// let report = judge(&ZoneFacts { spec, at: Default::default(), facts: vec![], probes: vec![], proofs: vec![] }, &Thresholds::default());
 /// assert!(report.findings.iter().any(|finding| finding.code.name() == "dns.no_server_answers"));
 /// ```
 pub fn judge(facts: &ZoneFacts, thresholds: &Thresholds) -> Report {

@@ -27,6 +27,11 @@ impl ZoneKey {
         Some(Self { flags, algorithm, wire, public })
     }
 
+    /// The key itself.
+    pub(super) fn public(&self) -> &[u8] {
+        &self.public
+    }
+
     /// RFC 4034 appendix B.
     pub(super) fn tag(&self) -> u16 {
         let sum: u32 = self

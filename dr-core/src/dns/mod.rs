@@ -13,6 +13,7 @@ mod keys;
 mod message;
 mod probe;
 mod promotion;
+mod proof;
 mod rdata;
 mod rules;
 mod seen;
@@ -30,6 +31,7 @@ pub use follow::follow_up;
 pub use judge::{Thresholds, ZoneFacts, judge, summary};
 pub use probe::{EdnsHeard, EdnsShape, Entry, Exchange, Heard, Probe, Reply, Shape};
 pub use promotion::{Parts, followers, next_serial, promotable, reachable};
+pub use proof::{Proof, proofs};
 pub use rdata::canonical_rdata;
 #[cfg(feature = "world")]
 pub(crate) use rdata::{entry_from_wire, rdata_from_wire, rdata_to_wire};

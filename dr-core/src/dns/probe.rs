@@ -35,6 +35,8 @@ pub enum Probe {
     Cdnskey,
     /// How names are hashed where the zone denies (NSEC3PARAM).
     DenialParameters,
+    /// The addresses of `www`, with their signatures.
+    Signed,
     /// A name that should not exist: is it denied, and with proof?
     Missing,
     /// An alias at the apex.
@@ -118,7 +120,7 @@ impl Probe {
     /// Those put to every server of the zone.
     pub const OF_ZONE: [Self; 4] = [Self::Keys, Self::Missing, Self::ApexAlias, Self::Transfer];
     /// Those put to every server of a zone that is signed.
-    pub const OF_SIGNED_ZONE: [Self; 3] = [Self::Cds, Self::Cdnskey, Self::DenialParameters];
+    pub const OF_SIGNED_ZONE: [Self; 4] = [Self::Cds, Self::Cdnskey, Self::DenialParameters, Self::Signed];
     /// Those that tell of the server itself: once for all zones.
     pub const OF_SERVER: [Self; 7] = [
         Self::Case,
@@ -147,6 +149,7 @@ impl Probe {
             Self::Cds => ("", 59),
             Self::Cdnskey => ("", 60),
             Self::DenialParameters => ("", 51),
+            Self::Signed => ("www.", 1),
             Self::Missing => ("dr-check-no-such-name.", 1),
             Self::ApexAlias => ("", 5),
             Self::Stranger => ("", 1),

@@ -65,7 +65,7 @@ impl Parts {
 /// ```
 /// use dr_core::dns::{ZoneFacts, ZoneSpec, promotable};
 /// let spec = ZoneSpec::new("example.org".parse().unwrap(), vec!["ns2=192.0.2.2".parse().unwrap()]);
-/// let report = promotable(&ZoneFacts { spec, at: Default::default(), facts: vec![], probes: vec![] });
+/// let report = promotable(&ZoneFacts { spec, at: Default::default(), facts: vec![], probes: vec![], proofs: vec![] });
 /// assert_eq!(report.findings[0].code.name(), "dns.no_server_answers");
 /// ```
 pub fn promotable(facts: &ZoneFacts) -> Report {
@@ -84,7 +84,7 @@ pub fn promotable(facts: &ZoneFacts) -> Report {
 /// ```
 /// use dr_core::dns::{ZoneFacts, ZoneSpec, next_serial};
 /// let spec = ZoneSpec::new("example.org".parse().unwrap(), vec![]);
-/// let facts = ZoneFacts { spec, at: Default::default(), facts: vec![], probes: vec![] };
+/// let facts = ZoneFacts { spec, at: Default::default(), facts: vec![], probes: vec![], proofs: vec![] };
 /// assert_eq!(next_serial(&facts, None), None);
 /// ```
 #[must_use]
@@ -113,7 +113,7 @@ fn own_name(seen: &Seen<'_>, server: &Server) -> Option<String> {
 /// ```
 /// use dr_core::dns::{ZoneFacts, ZoneSpec, reachable};
 /// let spec = ZoneSpec::new("example.org".parse().unwrap(), vec!["ns2=192.0.2.2".parse().unwrap()]);
-/// assert!(reachable(&ZoneFacts { spec, at: Default::default(), facts: vec![], probes: vec![] }).is_empty());
+/// assert!(reachable(&ZoneFacts { spec, at: Default::default(), facts: vec![], probes: vec![], proofs: vec![] }).is_empty());
 /// ```
 #[must_use]
 pub fn reachable(facts: &ZoneFacts) -> Vec<Server> {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::facts::{Answer, Question, Transport};
 use super::judge::ZoneFacts;
 use super::probe::{Heard, Probe, Reply};
+use super::proof::Proof;
 use super::soa::Soa;
 use super::spec::{Server, ZoneSpec};
 use crate::estate::{DnsName, RecordKey, RecordSet, RecordType};
@@ -17,6 +18,7 @@ pub(super) struct Seen<'a> {
     pub(super) now: u32,
     answers: BTreeMap<(SocketAddr, &'a Question), &'a Answer>,
     replies: BTreeMap<(SocketAddr, Probe), &'a Reply>,
+    pub(super) proofs: &'a [Proof],
     /// Every key that servers of the zone were asked for.
     pub(super) keys: BTreeSet<&'a RecordKey>,
     /// The servers that have authority for the zone, each with its SOA record.
@@ -53,6 +55,7 @@ impl<'a> Seen<'a> {
         let mut seen = Self {
             spec,
             now: u32::try_from(seconds & 0xffff_ffff).unwrap_or(0),
+            proofs: &facts.proofs,
             keys: keys.collect(),
             answers: facts.facts.iter().map(|fact| ((fact.server, &fact.question), &fact.answer)).collect(),
             replies: facts.probes.iter().map(|said| ((said.server, said.probe), &said.reply)).collect(),

@@ -262,6 +262,15 @@ codes! {
     DNS_DENIAL_ITERATIONS = "dns.denial_iterations", Warning,
         "Names are hashed many times where the zone denies: resolvers may take the zone for unsigned, or fail",
         "Set the iterations of NSEC3 to 0 (RFC 9276)";
+    DNS_SIGNATURE_WRONG = "dns.signature_wrong", Error,
+        "A signature does not hold over the records it comes with: validating resolvers throw the answer away",
+        "Have the signer sign the zone anew and let it transfer; look for who changes records behind it";
+    DNS_DS_SIGNS_NOTHING = "dns.ds_signs_nothing", Critical,
+        "The key that the parent's DS record is of has not signed the zone's keys: validating resolvers see nothing of the zone",
+        "Sign the keys with that key again, or bring the parent the DS record of the key that does";
+    DNS_DENIAL_WRONG = "dns.denial_wrong", Error,
+        "A name server denies a name with records that do not prove it: validating resolvers throw the answer away",
+        "Have it transfer the whole signed zone anew; look at what answers in its place";
     DNS_STANDBY_NOT_FOLLOWED = "dns.standby_not_followed", Error,
         "A name server would not follow the standby primary: if the primary is lost, it shows old records until they expire",
         "Give it the standby primary as a second primary, with its NOTIFY allowed: dr dns promote --prepare writes the configuration";

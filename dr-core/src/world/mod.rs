@@ -21,6 +21,7 @@ pub mod providers;
 pub mod resolver;
 pub mod seat_file;
 mod sftp;
+pub(crate) mod signatures;
 pub mod sim;
 mod sqlite;
 pub mod ssh;

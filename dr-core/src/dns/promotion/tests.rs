@@ -24,7 +24,7 @@ fn facts(serials: &[Option<u32>]) -> ZoneFacts {
         [fact(RecordType::SOA, serial.map_or(Answer::Silent, soa)), fact(RecordType::NS, names)]
     };
     let facts = spec.servers.iter().zip(serials).flat_map(said).collect();
-    ZoneFacts { spec, at: Default::default(), facts, probes: vec![] }
+    ZoneFacts { spec, at: Default::default(), facts, probes: vec![], proofs: vec![] }
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(super) fn keys(seen: &Seen<'_>) -> Vec<ZoneKey> {
 }
 
 /// What the parent says, of all its servers; none if no one was asked.
-fn signers(seen: &Seen<'_>) -> Option<Vec<Signer>> {
+pub(super) fn signers(seen: &Seen<'_>) -> Option<Vec<Signer>> {
     let mut heard =
         seen.spec.parents.iter().filter_map(|server| seen.heard(server, Probe::Signer)).peekable();
     heard.peek()?;
@@ -33,7 +33,7 @@ fn signers(seen: &Seen<'_>) -> Option<Vec<Signer>> {
     Some(rdata.into_iter().filter_map(Signer::from_rdata).collect())
 }
 
-fn fits(seen: &Seen<'_>, signer: &Signer, keys: &[ZoneKey]) -> bool {
+pub(super) fn fits(seen: &Seen<'_>, signer: &Signer, keys: &[ZoneKey]) -> bool {
     keys.iter().any(|key| key.is_in_use() && signer.is_of(seen.spec.zone.as_str(), key))
 }
 

@@ -12,6 +12,7 @@ mod lifetimes;
 mod mail;
 mod names;
 mod parent;
+mod proofs;
 mod protocol;
 mod reach;
 mod serials;
@@ -108,6 +109,9 @@ pub(super) const FULL_RULES: &[Rule] = &[
     signatures::algorithm_unsigned,
     signatures::denial_missing,
     signatures::denial_iterations,
+    proofs::wrong,
+    proofs::chain,
+    proofs::denial,
     standby::not_followed,
     standby::unproven,
     standby::behind,

@@ -24,7 +24,7 @@ fn healthy() -> ZoneFacts {
         took_us: 100,
     };
     let facts = spec.servers.iter().flat_map(|server| asked.iter().map(|q| fact(server, q))).collect();
-    ZoneFacts { spec, at: Default::default(), facts, probes: vec![] }
+    ZoneFacts { spec, at: Default::default(), facts, probes: vec![], proofs: vec![] }
 }
 
 fn usual_answer(key: &RecordKey) -> Answer {

@@ -11,11 +11,11 @@ use tokio::sync::Semaphore;
 
 use crate::dns::{
     Answer, Depth, Exchange, Fact, Probe, Question, Reply, Server, Software, Transport, ZoneFacts, ZoneSpec,
-    first_questions, follow_up, followers, questions,
+    first_questions, follow_up, followers, proofs, questions,
 };
 use crate::estate::RecordKey;
 use crate::time::Tick;
-use crate::world::World;
+use crate::world::{World, signatures};
 
 /// How long one question may take.
 pub(super) const ASK_WITHIN: Duration = Duration::from_secs(2);
@@ -70,7 +70,7 @@ impl<'w> Round<'w> {
         let servers = join_all(spec.servers.iter().map(|server| self.server(spec, server)));
         let drill = async { if spec.depth == Depth::Full { self.drill(spec).await } else { vec![] } };
         let (said, (parents, drill)) = join(servers, join(self.parents(spec), drill)).await;
-        let mut facts = ZoneFacts { spec: spec.clone(), at, facts: vec![], probes: parents };
+        let mut facts = ZoneFacts { spec: spec.clone(), at, facts: vec![], probes: parents, proofs: vec![] };
         facts.probes.extend(drill);
         for (said, probes) in said {
             facts.facts.extend(said);
@@ -78,6 +78,7 @@ impl<'w> Round<'w> {
         }
         if spec.depth == Depth::Full {
             self.follow(&mut facts).await;
+            facts.proofs = proofs(&facts, signatures::verify);
         }
         facts
     }

@@ -123,7 +123,8 @@ impl Scene {
     /// Asks everybody, as a check does.
     pub(super) fn capture(&self) -> ZoneFacts {
         let at = Timestamp::from_micros(i64::from(NOW) * 1_000_000);
-        let mut facts = ZoneFacts { spec: self.spec.clone(), at, facts: vec![], probes: vec![] };
+        let mut facts =
+            ZoneFacts { spec: self.spec.clone(), at, facts: vec![], probes: vec![], proofs: vec![] };
         let asked: Vec<Question> =
             first_questions(&self.spec).into_iter().chain(questions(&self.spec)).collect();
         for server in &self.spec.servers {
@@ -185,7 +186,7 @@ impl Scene {
             }
             Probe::Missing => {
                 heard.rcode = "NXDOMAIN".to_owned();
-                heard.authorities = vec![entry(ZONE, "NSEC", 300, "\\# 2 0000")];
+                heard.authorities = vec![entry(ZONE, "NSEC", 300, "\\# 13 076578616d706c65036f726700")];
             }
             Probe::EdnsVersion => heard.rcode = "BADVERS".to_owned(),
             Probe::Stranger | Probe::Version | Probe::Transfer => heard.rcode = "REFUSED".to_owned(),

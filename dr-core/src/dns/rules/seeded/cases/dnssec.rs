@@ -170,6 +170,44 @@ pub(super) const CASES: &[Case] = &[
         }),
         &["dns.denial_iterations example.org"],
     ),
+    (
+        "a record that was changed behind the signer's back",
+        After(|f| prove(f, "ns2", Probe::Signed, "A", false)),
+        &["dns.signature_wrong ns2"],
+    ),
+    (
+        "the keys are signed by another key than the parent means",
+        After(|f| prove(f, "ns1", Probe::Keys, "DNSKEY", true)),
+        &["dns.ds_signs_nothing example.org"],
+    ),
+    (
+        "a denial of something else",
+        After(|f| {
+            // From zz.example.org to the apex.
+            f.alter("ns3", Probe::Missing, |heard| heard.authorities[0].owner = "zz.example.org".to_owned());
+        }),
+        &["dns.denial_wrong ns3"],
+    ),
+    (
+        "a denial that leaves room for a wildcard",
+        After(|f| {
+            f.alter("ns1", Probe::Missing, |heard| heard.authorities[0].owner = "a.example.org".to_owned());
+        }),
+        &["dns.denial_wrong ns1"],
+    ),
+    (
+        "hashes of another zone",
+        After(|f| {
+            f.alter("ns2", Probe::Missing, |heard| {
+                let owner = "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom.example.org";
+                let hash = "2t7b4g4vsa5smi47k61mv5bv1a22bojr";
+                let next = data_encoding::BASE32HEX_NOPAD.decode(hash.to_uppercase().as_bytes()).unwrap();
+                let rdata = format!("\\# 26 010000000014{}", data_encoding::HEXLOWER.encode(&next));
+                heard.authorities = vec![entry(owner, "NSEC3", 300, &rdata)];
+            });
+        }),
+        &["dns.denial_wrong ns2"],
+    ),
 ];
 
 fn without_signatures(heard: &mut crate::dns::Heard) {
@@ -180,4 +218,12 @@ fn without_signatures(heard: &mut crate::dns::Heard) {
 fn signed(heard: &mut crate::dns::Heard, from: u32, until: u32) {
     without_signatures(heard);
     heard.answers.push(signature(6, ZONE_KEY, from, until));
+}
+
+/// What verifying a signature by the key that is not the parent's has come to.
+fn prove(facts: &mut crate::dns::ZoneFacts, who: &str, probe: Probe, covers: &str, holds: bool) {
+    let server = facts.spec.servers.iter().find(|server| server.name == who).unwrap().address;
+    let tag = crate::dns::keys::ZoneKey::from_rdata(ZONE_KEY).unwrap().tag();
+    let (owner, covers) = (ZONE.to_owned(), covers.to_owned());
+    facts.proofs.push(crate::dns::Proof { server, probe, owner, covers, tag, holds });
 }
