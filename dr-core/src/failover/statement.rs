@@ -260,7 +260,7 @@ mod tests {
         match expected {
             Ok(()) => assert_eq!(opened, Ok(signed.statement)),
             Err(said) => {
-                assert!(opened.as_ref().is_err_and(|why| why.contains(said)), "{opened:?} not {said:?}")
+                assert!(opened.as_ref().is_err_and(|why| why.contains(said)), "{opened:?} not {said:?}");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Documents that are made from the code: they are committed, and compared here with what the code says now.
 //!
 //! `DR_BLESS=1 cargo test -p dr-tests --test documents` writes them anew; then read the difference before committing it.
-#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod parity;
 mod samples;

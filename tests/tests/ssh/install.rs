@@ -164,9 +164,12 @@ async fn whoever_was_faster_is_not_overwritten() {
     assert_eq!(read(), theirs);
     // The first plan is a stale one, and is made again; whoever asked for it need not.
     let stale = std::sync::Mutex::new(Some(second));
-    let again = async || match stale.lock().unwrap().take() {
-        Some(stale) => Ok(stale),
-        None => toolkit.plan_key_install(&there, &public(&new), &restricted, &silent).await,
+    let again = async || {
+        let stale = stale.lock().unwrap().take();
+        match stale {
+            Some(stale) => Ok(stale),
+            None => toolkit.plan_key_install(&there, &public(&new), &restricted, &silent).await,
+        }
     };
     let (_, applied) = toolkit.plan_and_apply(again, "test", &silent, |_| {}).await.unwrap();
     assert_eq!(applied.unwrap().outcome, Outcome::New);

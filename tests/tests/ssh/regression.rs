@@ -214,23 +214,22 @@ fn lists_of_every_kind_mean_to_us_what_they_mean_to_ssh_keygen() {
             RevocationList::parse(&fs::read(&list).unwrap()).unwrap_or_else(|why| panic!("{order:?}: {why}"));
         let again = desk.file("again", ours.to_bytes(2, Default::default()), 0o644);
         for file in &files {
-            let text = fs::read_to_string(file).unwrap();
-            let revoked = match text.trim().parse::<Certificate>() {
-                Ok(certificate) => ours.revokes_certificate(&certificate),
-                Err(_) => ours.revokes(&text.trim().parse().unwrap()),
-            };
+            let revoked = revokes(&ours, file);
             for list in [&list, &again] {
                 let asked =
                     Command::new("ssh-keygen").args(["-Q", "-f"]).arg(list).arg(file).output().unwrap();
-                assert_eq!(
-                    revoked,
-                    !asked.status.success(),
-                    "{order:?}: {} in {}",
-                    file.display(),
-                    list.display()
-                );
+                let theirs = !asked.status.success();
+                assert_eq!(revoked, theirs, "{order:?}: {} in {}", file.display(), list.display());
             }
         }
+    }
+}
+
+fn revokes(list: &RevocationList, file: &Path) -> bool {
+    let text = fs::read_to_string(file).unwrap();
+    match text.trim().parse::<Certificate>() {
+        Ok(certificate) => list.revokes_certificate(&certificate),
+        Err(_) => list.revokes(&text.trim().parse().unwrap()),
     }
 }
 
