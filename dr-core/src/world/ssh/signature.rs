@@ -32,7 +32,7 @@ pub fn sign(key: &SecretKey, message: &[u8]) -> Result<Vec<u8>> {
 /// ```
 #[must_use]
 pub fn verify(key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
-    let key = KeyData::decode(&mut &*key.blob());
-    let signature = Signature::decode(&mut &*signature);
+    let (mut key, mut signature) = (key.blob(), signature);
+    let (key, signature) = (KeyData::decode(&mut key), Signature::decode(&mut signature));
     matches!((key, signature), (Ok(key), Ok(signature)) if key.verify(message, &signature).is_ok())
 }
