@@ -206,13 +206,18 @@ pub(crate) enum Keys {
         #[arg(required = true)]
         keys: Vec<PathBuf>,
     },
-    /// Certificates: sign one for a user or a host, or list what was signed
+    /// Certificates: sign one for a user or a host, bring it to a host, list what was signed
     #[command(subcommand)]
     Ca(Ca),
     /// The ssh-agent of $SSH_AUTH_SOCK: what it holds, give it a key, let it forget one
     #[command(subcommand)]
     Agent(AgentWords),
     /// Switch passwords off on a host, once every account is proved to open by a key; it takes itself back if that fails
+    #[command(
+        after_help = "If the line breaks, or this machine dies: wait for --after; the host then opens itself again. 'dr log' names the run, \
+                            'dr failover undo RUN' (or resume) clears up. To have passwords back later: dr keys unlock. \
+                            Accounts that are not named lose their passwords too: dr keys audit shows which have no key."
+    )]
     LockDown {
         /// The account to do it with, root or one that may sudo: user@host
         remote: Remote,
@@ -223,7 +228,7 @@ pub(crate) enum Keys {
         #[arg(long, value_name = "SPAN", default_value = "2m")]
         after: Period,
     },
-    /// Take what lock-down wrote out of sshd's configuration again
+    /// Have passwords back: take what lock-down wrote out of sshd's configuration again, and nothing else
     Unlock {
         /// The account to do it with, root or one that may sudo: user@host
         remote: Remote,
@@ -265,7 +270,7 @@ pub(crate) enum Keys {
     },
     /// Log in afresh with a key and nothing else
     Verify {
-        /// The public key's file; its private half must be among the identities
+        /// The public key's file; its private half must be beside it, or among the identities
         key: PathBuf,
         /// The account: user@host or user@host:port
         remote: Remote,

@@ -239,7 +239,11 @@ impl Rights {
                 {
                     return Err("environment= sets something that is no variable");
                 }
-                self.environment.push(value);
+                // Of several for one variable sshd takes the first.
+                let set = |before: &String| before.split_once('=').is_some_and(|(name, _)| name == variable);
+                if !self.environment.iter().any(set) {
+                    self.environment.push(value);
+                }
             }
             "permitopen" if is_destination(&value) => self.permit_open.push(value),
             "permitlisten" if is_destination(&value) || is_port(&value) => self.permit_listen.push(value),

@@ -35,6 +35,12 @@ pub struct Sshfp {
 }
 
 impl Sshfp {
+    /// The number of the key's kind: all ECDSA keys share one.
+    #[cfg(feature = "world")]
+    pub(crate) fn algorithm(&self) -> u8 {
+        self.algorithm
+    }
+
     /// The record of a host key, by SHA-256. None for a kind of key that has no number there, such as one in a token.
     #[must_use]
     pub fn of(key: &PublicKey) -> Option<Self> {

@@ -357,4 +357,9 @@ fn a_host_is_shown_compared_with_the_dns_and_taken_up_after_a_yes() {
         .output()
         .unwrap();
     assert!(String::from_utf8(theirs.stdout).unwrap().contains(printed.out.trim()), "{printed}");
+    // Two of one algorithm would keep everybody out who checks.
+    let two = ["keys", "sshfp", "uk.example.net", &public, &format!("{}.pub", desk.path("other"))];
+    let said = desk.dr(&two);
+    assert!(said.code >= 10, "{said}");
+    said.has(&["of one algorithm", "rotate by another"]);
 }

@@ -60,6 +60,7 @@ fn options_allow_what_they_say_and_nothing_more() {
         );
         let environment = |options: &str| with(options).unwrap().environment;
         assert_eq!(environment("environment=\"foo=1\",environment=\"bar=2\""), ["foo=1", "bar=2"]);
+        assert_eq!(environment("environment=\"foo=1\",environment=\"foo=2\""), ["foo=1"], "the first counts");
         for bad in [
             "BLAH",
             "no-cert-authority",

@@ -54,7 +54,7 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
         Keys::Trust { remote, dns, update, yes } => {
             trust::run(common, console, estate, &remote, (dns, update), yes).await
         }
-        Keys::Sshfp { name, keys } => trust::sshfp(console, &name, &keys),
+        Keys::Sshfp { name, keys } => trust::sshfp(common, console, estate, &name, &keys),
         Keys::Agent(words) => agent::run(common, console, words).await,
         Keys::Ca(words) => ca::run(common, console, estate, words).await,
         Keys::LockDown { remote, account, after } => {
@@ -83,7 +83,7 @@ pub(super) async fn run(common: &Common, console: &Console, words: Keys) -> Resu
             Ok(console.report(&report))
         }
         Keys::Verify { key, remote } => {
-            let toolkit = context::toolkit(common, estate)?;
+            let toolkit = context::toolkit(&with_private_half(common, &key), estate)?;
             let report = toolkit.verify_key(&remote, &public_line(&key)?).await?;
             Ok(console.report(&report))
         }

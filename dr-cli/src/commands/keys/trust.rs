@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use dr_core::keys::{PublicKey, Signed};
 use dr_core::report::Verdict as Judged;
-use dr_core::toolkit::{HostKeys, ShownHostKey, SshfpRecords, read_public_key};
+use dr_core::toolkit::{HostKeys, ShownHostKey, read_public_key};
 use dr_core::{DnsName, Estate, Remote, Result};
 
 use crate::args::Common;
@@ -73,9 +73,15 @@ fn row(shown: &ShownHostKey, seen: &HostKeys) -> String {
     format!("{algorithm} {bits} {fingerprint}: {standing}{dns}")
 }
 
-pub(super) fn sshfp(console: &Console, name: &DnsName, keys: &[PathBuf]) -> Result<u8> {
+pub(super) fn sshfp(
+    common: &Common,
+    console: &Console,
+    estate: Estate,
+    name: &DnsName,
+    keys: &[PathBuf],
+) -> Result<u8> {
     let keys: Vec<PublicKey> = keys.iter().map(|path| read_public_key(path)).collect::<Result<_>>()?;
-    let records = SshfpRecords::of(name.clone(), &keys)?;
+    let records = context::toolkit(common, estate)?.sshfp_records(name, &keys)?;
     console.result(&records.lines.join("\n"), &serde_json::json!(records));
     Ok(0)
 }

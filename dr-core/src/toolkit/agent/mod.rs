@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
@@ -36,9 +35,6 @@ use crate::world::ssh::{Connector, SecretKey};
 use crate::world::talk::{self, Neighbour};
 use crate::world::warden::Warden;
 use crate::world::{Cancel, Control};
-
-/// So far apart the seats begin: three hundred at once are more than a name server takes in the time of an answer.
-const APART: Duration = Duration::from_millis(40);
 
 /// What an agent is, and whom it knows.
 ///
@@ -319,14 +315,9 @@ impl Toolkit {
         let other_terms = Mutex::default();
         let shared = Arc::new(Shared { toolkit, keys, key, seats, lookout, history, other_terms });
         let mut tasks = JoinSet::new();
-        for (number, driver) in drivers.into_iter().enumerate() {
-            let (cancel, clock) = (control.cancel.clone(), self.world.clock.clone());
-            // Signs of life come every so often from each seat's first: spread now, they stay spread.
-            let wait = APART.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX));
-            tasks.spawn(async move {
-                clock.sleep(wait).await;
-                driver.run(&cancel).await;
-            });
+        for driver in drivers {
+            let cancel = control.cancel.clone();
+            tasks.spawn(async move { driver.run(&cancel).await });
         }
         for (who, neighbour) in neighbours {
             tasks.spawn(hear::hear(shared.clone(), who, neighbour, control.cancel.clone()));

@@ -204,7 +204,11 @@ pub(super) async fn proofs(world: &World, accounts: &[Remote]) -> Result<Vec<Pro
             }
         }
         let Some(public_key) = opens else {
-            let why = format!("none of the {} keys at hand opens {account}", keys.len().min(TRIED_KEYS));
+            let why = match keys.len().min(TRIED_KEYS) {
+                0 => format!("there is no key at hand that could open {account}"),
+                1 => format!("the only key at hand does not open {account}"),
+                tried => format!("none of the {tried} keys at hand opens {account}"),
+            };
             return Err(Error::new(ErrorKind::Refused, format!("prove that {account} opens by a key"), why)
                 .hint("nothing was changed; install a key with dr keys install, or name the right one with --identity"));
         };

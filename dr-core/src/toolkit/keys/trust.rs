@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{DnsName, RecordKey, RecordType, Remote};
 use crate::keys::{PublicKey, Signed, Sshfp, SshfpSeen, Verdict};
 use crate::report::{Finding, Report, Subject, Unexamined, code};
-use crate::toolkit::Toolkit;
+use crate::toolkit::{SshfpRecords, Toolkit};
 use crate::world::{Control, HostKeyShown};
 
 /// How long a name server may take.
@@ -159,10 +159,7 @@ impl Toolkit {
                 Err(why) => report.unexamined.push(Unexamined { subject, why: why.to_record() }),
             }
         }
-        let moves = remote
-            .host
-            .parse::<DnsName>()
-            .is_ok_and(|name| self.estate.sites.values().any(|site| site.names.contains(&name)));
+        let moves = remote.host.parse::<DnsName>().is_ok_and(|name| self.moves(&name));
         let seen = SshfpSeen {
             name: remote.host.clone(),
             records: records.clone().unwrap_or_default(),
@@ -172,6 +169,30 @@ impl Toolkit {
         };
         report.findings.extend(seen.findings());
         Ok((HostKeys { keys, vouched: false, records, signed }, report.judged(&self.estate.policy.severity)))
+    }
+
+    /// The SSHFP records of these host keys, to be published under a name of this host alone.
+    ///
+    /// ```
+    /// # let toolkit = dr_core::toolkit::Toolkit::new(dr_core::world::sim::SimWorld::new().world(), Default::default());
+    /// let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ".parse().unwrap();
+    /// let records = toolkit.sshfp_records(&"us.example.net".parse().unwrap(), &[key]).unwrap();
+    /// assert_eq!(records.records.len(), 1);
+    /// ```
+    ///
+    /// # Errors
+    /// As [`SshfpRecords::of`]; `Refused` too for a name of a site of the estate: it moves to another host at a failover.
+    pub fn sshfp_records(&self, name: &DnsName, keys: &[PublicKey]) -> Result<SshfpRecords> {
+        if self.moves(name) {
+            let why = "the name belongs to a site, and leads to another host after a failover";
+            return Err(Error::new(ErrorKind::Refused, format!("render the SSHFP records of {name}"), why)
+                .hint("publish them under the host's own name, and give the hosts certificates for this one: dr keys ca host"));
+        }
+        SshfpRecords::of(name.clone(), keys)
+    }
+
+    fn moves(&self, name: &DnsName) -> bool {
+        self.estate.sites.values().any(|site| site.names.contains(name))
     }
 
     /// The host keys for which a host that is known already vouches: after a login it announces them and proves to hold each, signing the

@@ -173,6 +173,13 @@ impl Attempt {
                  of ~{user}, .ssh or authorized_keys"
             )
         };
+        let takes_passwords = self.wants(MethodKind::Password) || self.wants(MethodKind::KeyboardInteractive);
+        let hint = match self.tried.iter().any(|tried| tried == "the password") {
+            false if takes_passwords => {
+                format!("{hint}; it may take a password: dr keys install --password brings a first key by it")
+            }
+            _ => hint,
+        };
         let error = Error::new(ErrorKind::Authentication, format!("log in to {remote}"), why).hint(hint);
         match self.refusals.pop() {
             Some(cause) => error.caused_by(cause),

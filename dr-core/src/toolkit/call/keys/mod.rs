@@ -68,7 +68,9 @@ impl Toolkit {
             "trust_host" => {
                 answered(operation, request, async |asked| self.trusted(asked, control).await).await
             }
-            "sshfp_records" => answered(operation, request, async |asked: SshfpOf| records(&asked)).await,
+            "sshfp_records" => {
+                answered(operation, request, async |asked: SshfpOf| self.records(&asked)).await
+            }
             "certify_key" => answered(operation, request, async |asked| self.certified(asked).await).await,
             "issued_certificates" => {
                 answered(operation, request, async |asked: IssuedBy| self.issued(&asked)).await
@@ -272,6 +274,11 @@ impl Toolkit {
         })
     }
 
+    fn records(&self, asked: &SshfpOf) -> Result<SshfpRecords> {
+        let read = |key: &String| line_or_file(key)?.parse::<PublicKey>().map_err(no_public_key);
+        self.sshfp_records(&asked.name, &asked.keys.iter().map(read).collect::<Result<Vec<_>>>()?)
+    }
+
     fn issued(&self, asked: &IssuedBy) -> Result<IssuedCertificates> {
         Ok(IssuedCertificates { issued: self.issued_certificates(&asked.authority)? })
     }
@@ -288,11 +295,6 @@ async fn answered<Q: DeserializeOwned, A: Serialize>(
 
 fn secret(file: Option<&Path>) -> Result<Option<Secret>> {
     file.map(read_secret_file).transpose()
-}
-
-fn records(asked: &SshfpOf) -> Result<SshfpRecords> {
-    let read = |key: &String| line_or_file(key)?.parse::<PublicKey>().map_err(no_public_key);
-    SshfpRecords::of(asked.name.clone(), &asked.keys.iter().map(read).collect::<Result<Vec<_>>>()?)
 }
 
 async fn listed(asked: AgentKeys) -> Result<HeldKeys> {

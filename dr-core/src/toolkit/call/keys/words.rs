@@ -383,10 +383,11 @@ impl SshfpRecords {
     /// ```
     ///
     /// # Errors
-    /// `Unsupported` for a kind of key that has no such record.
+    /// `Unsupported` for a kind of key that has no such record; `Refused` for two keys of one algorithm: ssh refuses a host if any
+    /// record of the algorithm disagrees with its key (`verify_host_key_dns` in dns.c).
     pub fn of(name: DnsName, keys: &[PublicKey]) -> Result<Self> {
         let record = |key: &PublicKey| {
-            Sshfp::of(key).map(|record| record.to_string()).ok_or_else(|| {
+            Sshfp::of(key).ok_or_else(|| {
                 let what = format!("render {}", key.fingerprint());
                 Error::new(
                     ErrorKind::Unsupported,
@@ -395,7 +396,16 @@ impl SshfpRecords {
                 )
             })
         };
-        let records: Vec<String> = keys.iter().map(record).collect::<Result<_>>()?;
+        let records: Vec<Sshfp> = keys.iter().map(record).collect::<Result<_>>()?;
+        for (at, record) in records.iter().enumerate() {
+            if records[..at].iter().any(|other| other.algorithm() == record.algorithm() && other != record) {
+                let why = format!("two of the keys are of one algorithm ({})", keys[at].algorithm());
+                return Err(Error::new(ErrorKind::Refused, format!("render the SSHFP records of {name}"), why).hint(
+                    "ssh refuses a host if any record of the algorithm disagrees: name the key that it shows, and rotate by another algorithm",
+                ));
+            }
+        }
+        let records: Vec<String> = records.iter().map(ToString::to_string).collect();
         let lines = records.iter().map(|record| format!("{name} IN SSHFP {record}")).collect();
         Ok(Self { name, records, lines })
     }
