@@ -20,7 +20,7 @@ const COMMAND: &str = "dr agent --votes";
 /// ```
 /// use dr_core::world::{ssh::{Access, Connector}, talk::Neighbour};
 /// let neighbour = Neighbour::new(Connector::new(Access::default()), "dr@nl.example.net".parse().unwrap());
-/// assert_eq!(format!("{neighbour:?}"), "Neighbour(dr@nl.example.net)");
+/// assert_eq!(format!("{neighbour:?}"), "Neighbour(ssh://dr@nl.example.net:22)");
 /// ```
 pub struct Neighbour {
     connector: Arc<Connector>,
