@@ -38,7 +38,7 @@ pub struct Lock {
     pub primary: SocketAddr,
     /// The TSIG key that may change the record set.
     pub key: Option<DnsName>,
-    /// The owner of the TXT record set; see [`lease_owner`](crate::failover::lease_owner).
+    /// The owner of the TXT record set; see [`lease_owner`].
     pub owner: DnsName,
 }
 
