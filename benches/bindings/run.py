@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib.util
 import os
 import signal
 import socket
@@ -39,7 +40,10 @@ HANG = (
 )
 
 
-def crashes(name: str, times: int) -> int:
+def crashes(name: str, times: int) -> int | None:
+    """How many of so many interpreters did not end well; None if this Python has not got the package."""
+    if importlib.util.find_spec(name) is None:
+        return None
     program = AWAITS[name] + "asyncio.run(main())\n"
 
     def once(_):
@@ -110,12 +114,16 @@ async def awaited(number: int) -> float:
 def main() -> None:
     words = argparse.ArgumentParser()
     words.add_argument("--exits", type=int, default=100)
-    words.add_argument("--wheel", type=Path, required=True)
-    words.add_argument("--library", type=Path, required=True)
-    words.add_argument("--noop", type=Path, required=True)
+    words.add_argument("--wheel", type=Path)
+    words.add_argument("--library", type=Path)
+    words.add_argument("--noop", type=Path)
     asked = words.parse_args()
     import dr
 
+    if asked.wheel is None:
+        # The row of one more Python.
+        cells = [crashes(name, asked.exits) for name in AWAITS]
+        return print(f"| {sys.version.split()[0]} |", " | ".join("does not import" if n is None else str(n) for n in cells), "|", flush=True)
     print("| | dr | obstore | opendal |\n|---|---|---|---|")
 
     def row(what, measure, form="{:.2f}"):
