@@ -74,7 +74,7 @@ fn exchange(server: SocketAddr, code: OpCode, name: &str, kind: RecordType) -> i
     let mut message = Message::new(ID.fetch_add(1, Ordering::Relaxed), MessageType::Query, code);
     message.add_query(Query::query(name, kind));
     // A socket, and so a port, for each question: a late answer to another cannot arrive on it.
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     socket.set_read_timeout(Some(Duration::from_millis(500)))?;
     socket.connect(server)?;
     socket.send(&message.to_vec().map_err(io::Error::other)?)?;

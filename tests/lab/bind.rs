@@ -144,14 +144,14 @@ pub fn secondary(port: Port, zones: &[&str], primary: SocketAddr) -> Server {
 }
 
 fn configuration(port: &Port, dir: &Path, options: &str) -> String {
-    let (number, dir) = (port.number(), text(dir));
+    let (number, at, dir) = (port.number(), port.addr().ip(), text(dir));
     let Tsig { name, algorithm, secret } = Tsig::LAB;
     format!(
         "key \"{name}\" {{ algorithm {algorithm}; secret \"{secret}\"; }};\n\
          controls {{}};\n\
          options {{\n\
          directory \"{dir}\"; pid-file none; session-keyfile none; managed-keys-directory \"{dir}\";\n\
-         listen-on port {number} {{ 127.0.0.1; }}; listen-on-v6 port {number} {{ ::1; }};\n\
+         listen-on port {number} {{ {at}; }}; listen-on-v6 port {number} {{ ::1; }};\n\
          allow-transfer {{ key {name}; 127.0.0.0/8; }};\n\
          {options}\n}};\n"
     )

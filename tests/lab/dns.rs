@@ -127,7 +127,7 @@ pub(crate) fn remind(server: SocketAddr, zones: &[&str]) {
 fn answers(server: SocketAddr) -> bool {
     const QUERY: &[u8] = b"\x00\x07\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03lab\x00\x00\x06\x00\x01";
     let ask = || -> std::io::Result<bool> {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         socket.set_read_timeout(Some(Duration::from_millis(200)))?;
         socket.connect(server)?;
         socket.send(QUERY)?;

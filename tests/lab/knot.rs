@@ -67,12 +67,13 @@ fn run<'a>(port: Port, zones: impl Iterator<Item = &'a str>, rest: &str, dir: Te
     let at = text(dir.path());
     let Tsig { name, algorithm, secret } = Tsig::LAB;
     let mut configuration = format!(
-        "server:\n  rundir: \"{at}\"\n  listen: 127.0.0.1@{}\n  udp-workers: 1\n  tcp-workers: 1\n  \
+        "server:\n  rundir: \"{at}\"\n  listen: {}@{}\n  udp-workers: 1\n  tcp-workers: 1\n  \
          background-workers: 2\n\
          log:\n  - target: stderr\n    any: info\n\
          database:\n  storage: \"{at}\"\n\
          key:\n  - id: {name}\n    algorithm: {algorithm}\n    secret: {secret}\n\
          {rest}zone:\n",
+        port.addr().ip(),
         port.number()
     );
     for zone in zones {

@@ -1,16 +1,20 @@
 //! Zones asked about everything: six real name servers, and servers that were made to have one fault each.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use dr_core::Secret;
 use dr_core::dns::{Server, Thresholds, ZoneFacts, ZoneSpec, judge};
+use dr_core::estate::TsigAlgorithm;
 use dr_core::toolkit::Toolkit;
 use dr_core::world::clock::SystemClock;
+use dr_core::world::providers::rfc2136::Rfc2136;
 use dr_core::world::resolver::WireResolver;
 use dr_core::world::sim::SimWorld;
 use dr_core::world::{Control, World};
 use dr_tests::bind::Notify;
-use dr_tests::{DnsLab, Port, Zone};
+use dr_tests::{DnsLab, Port, Tsig, Zone};
 
 /// The real resolver; what is not DNS is simulated.
 fn toolkit() -> Toolkit {
@@ -60,6 +64,28 @@ async fn six_servers_are_asked_everything() {
         (lie.evidence["record_set"].as_str(), lie.evidence["pdns"].as_str()),
         ("mx2.full.test A", "203.0.113.66")
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zone_that_only_the_key_opens_is_compared_whole() {
+    let zone = Zone::new("keyed.test").name_servers(1).line("hidden 60 IN TXT \"only a transfer shows it\"");
+    let server = dr_tests::knot::primary(Port::free(), &[zone]);
+    let asked = async |secret: &str| {
+        let secret = (TsigAlgorithm::HmacSha256, Secret::new(secret.to_owned()));
+        let keys = BTreeMap::from([(Tsig::LAB.name.parse().unwrap(), secret)]);
+        let world = World { provider: Arc::new(Rfc2136::new(keys)), ..toolkit().world };
+        let mut spec = ZoneSpec::new("keyed.test".parse().unwrap(), vec![named(&server)]);
+        spec.transfer_key = Some(Tsig::LAB.name.parse().unwrap());
+        Toolkit::new(world, Default::default()).zone_facts(&spec, &Control::silent()).await.unwrap()
+    };
+    let hidden = |facts: &ZoneFacts| {
+        facts.facts.iter().any(|fact| fact.question.key.owner.as_str() == "hidden.keyed.test")
+    };
+    let told = |facts: &ZoneFacts| found(facts).iter().any(|found| found == "dns.transfer_fails knot");
+    let whole = asked(Tsig::LAB.secret).await;
+    assert_eq!((hidden(&whole), told(&whole)), (true, false), "{:?}", found(&whole));
+    let shut = asked("b3RoZXIgc2VjcmV0cyBvZiB0aGUgbGFiIGFyZSBub3Q=").await;
+    assert_eq!((hidden(&shut), told(&shut)), (false, true), "{:?}", found(&shut));
 }
 
 const WWW_PRINT: &str =

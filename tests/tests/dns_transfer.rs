@@ -86,7 +86,7 @@ async fn what_changed_comes_step_by_step() {
         let sets = vec![SetChange { key: www(0).key(), from: Some(before.clone()), to: Some(www(last)) }];
         let zone = "steps.test".parse().unwrap();
         let key = Some(Tsig::LAB.name.parse().unwrap());
-        let change = ZoneChange { zone, primary, key, require: vec![], sets };
+        let change = ZoneChange { zone, primary, key, through: None, require: vec![], sets };
         assert_eq!(ours.commit(&change).await.unwrap(), Commit::Applied);
         before = www(last);
         lab.agreed_serial("steps.test");

@@ -84,6 +84,9 @@ pub(crate) struct DnsChange {
     /// Of many zones so many a second at most
     #[arg(long, value_name = "ZONES")]
     pub(crate) per_second: Option<u32>,
+    /// Also write a random word into _dr-change.ZONE TXT: it tells whose change was made if no answer comes
+    #[arg(long)]
+    pub(crate) mark: bool,
 }
 
 /// Let a secondary take the primary's place
@@ -131,6 +134,28 @@ pub(crate) struct DnsPromote {
     pub(crate) within: Option<Period>,
 }
 
+/// Print a zone as a name server has it, or what changed in it since a version
+#[derive(Args, Debug)]
+pub(crate) struct DnsTransfer {
+    /// The zone
+    pub(crate) zone: ZoneName,
+    /// The name server, by its address [default: the primary, from the estate]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) server: Option<Server>,
+    /// Only what changed since this version, where the server keeps that
+    #[arg(long, value_name = "SERIAL")]
+    pub(crate) since: Option<u32>,
+    /// The TSIG key that signs the question and must sign the answer
+    #[arg(long)]
+    pub(crate) key: Option<DnsName>,
+    /// The file with its secret in base64, mode 0600, when it is not in the estate
+    #[arg(long, requires = "key")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Its algorithm
+    #[arg(long, default_value = "hmac-sha256", value_parser = tsig_algorithm)]
+    pub(crate) key_algorithm: TsigAlgorithm,
+}
+
 fn software(text: &str) -> Result<(String, Software), String> {
     let (name, kind) = text.split_once('=').ok_or("write NAME=KIND")?;
     Ok((name.to_owned(), kind.parse()?))
@@ -145,7 +170,7 @@ fn tsig_algorithm(text: &str) -> Result<TsigAlgorithm, String> {
 #[derive(Args, Debug)]
 pub(crate) struct DnsCheck {
     /// Zones of the estate, or any zones with --server
-    #[arg(required_unless_present = "zones_file")]
+    #[arg(required_unless_present_any = ["zones_file", "replay"])]
     pub(crate) zones: Vec<ZoneName>,
     /// Also the zones of this file, one a line; a line may go on with the zone's own servers, each NAME=ADDR
     #[arg(long = "zones", value_name = "FILE")]
@@ -171,6 +196,27 @@ pub(crate) struct DnsCheck {
     /// An address from which mail of the zones is sent, home or standby: SPF must allow it (repeatable)
     #[arg(long = "sender", value_name = "IP")]
     pub(crate) senders: Vec<std::net::IpAddr>,
+    /// The TSIG key with which every server is asked for the whole zone too [default: the estate's transfer_key]
+    #[arg(long)]
+    pub(crate) key: Option<DnsName>,
+    /// The file with its secret in base64, mode 0600, when it is not in the estate
+    #[arg(long, requires = "key")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Its algorithm
+    #[arg(long, default_value = "hmac-sha256", value_parser = tsig_algorithm)]
+    pub(crate) key_algorithm: TsigAlgorithm,
+    /// A name under which visitors are told what happens: it must not be lost with the site (repeatable)
+    #[arg(long = "status", value_name = "NAME")]
+    pub(crate) status: Vec<DnsName>,
+    /// What is known of networks: a file with NETWORK [AS NUMBER] [PLACE] a line, as 192.0.2.0/24 AS64500 Roubaix
+    #[arg(long, value_name = "FILE")]
+    pub(crate) networks: Option<PathBuf>,
+    /// Keep everything that was asked and heard in this file, for --replay
+    #[arg(long, value_name = "FILE")]
+    pub(crate) capture: Option<PathBuf>,
+    /// Ask nobody: judge what such a file has
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["capture", "zones", "zones_file"])]
+    pub(crate) replay: Option<PathBuf>,
     /// Ask only whether all servers answer, and alike
     #[arg(long)]
     pub(crate) quick: bool,

@@ -1,12 +1,14 @@
 //! `dr dns`: check zones, change a record set, promote a secondary.
 
+mod capture;
 mod promote;
+mod transfer;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use dr_core::dns::{Depth, Server, Wish, ZoneSpec};
+use dr_core::dns::{Depth, KnownNetwork, Server, Wish, ZoneSpec};
 use dr_core::toolkit::{ChangeOptions, WantedSet};
 use dr_core::{Error, ErrorKind, Estate, RecordKey, RecordType, Result, ZoneName};
 
@@ -18,6 +20,7 @@ use crate::context::{self, TsigKeys};
 pub(super) async fn run(common: &Common, console: &Console, words: Dns) -> Result<u8> {
     match words {
         Dns::Check(words) => check(common, console, &words).await,
+        Dns::Transfer(words) => transfer::run(common, console, words).await,
         Dns::Promote(words) => promote::run(common, console, words).await,
         Dns::Set(words) => {
             let rdata = words.rdata.into_iter().collect();
@@ -62,6 +65,7 @@ async fn change(
         settle: how.settle,
         resolvers: how.resolvers.iter().map(|resolver| resolver.address).collect(),
         per_second: how.per_second,
+        mark: how.mark,
     };
     let toolkit = context::toolkit_with(common, estate, vec![], keys)?;
     let control = console.control();
@@ -94,9 +98,17 @@ async fn check(common: &Common, console: &Console, words: &DnsCheck) -> Result<u
     if let Some(file) = &words.zones_file {
         zones.extend(listed_zones(file, &words.servers)?);
     }
+    let mut keys = TsigKeys::new();
+    if let (Some(name), Some(file)) = (&words.key, &words.key_file) {
+        keys.insert(name.clone(), (words.key_algorithm, context::secret_file(file)?));
+    }
+    let networks = words.networks.as_deref().map_or_else(|| Ok(vec![]), known_networks)?;
     let mut specs = Vec::with_capacity(zones.len());
     for (zone, servers) in zones {
         let mut spec = spec(&estate, &zone, &servers)?;
+        spec.transfer_key = words.key.clone().or(spec.transfer_key);
+        spec.status.extend(words.status.iter().cloned());
+        spec.networks.extend(networks.iter().cloned());
         for name in words.names.iter().filter(|name| zone.contains(name)) {
             let types = [RecordType::A, RecordType::AAAA];
             spec.records.extend(types.map(|rtype| RecordKey::new(name.clone(), rtype)));
@@ -112,8 +124,17 @@ async fn check(common: &Common, console: &Console, words: &DnsCheck) -> Result<u
         spec.senders.extend(&words.senders);
         specs.push(spec);
     }
-    let toolkit = context::toolkit(common, estate)?;
-    let report = toolkit.check_zones(&specs, &console.control()).await?;
+    let toolkit = context::toolkit_with(common, estate, vec![], keys)?;
+    let control = console.control();
+    let report = match (&words.replay, &words.capture) {
+        (Some(file), _) => toolkit.judge_zones(&capture::read(file)?),
+        (None, Some(file)) => {
+            let facts = toolkit.zones_facts(&specs, &control).await?;
+            capture::write(file, &facts)?;
+            toolkit.judge_zones(&facts)
+        }
+        (None, None) => toolkit.check_zones(&specs, &control).await?,
+    };
     Ok(console.report(&report))
 }
 
@@ -139,6 +160,20 @@ fn listed_zones(file: &Path, servers: &[Server]) -> Result<Vec<(ZoneName, Vec<Se
     }
     Err(Error::new(ErrorKind::Usage, operation(), mistakes.join("; "))
         .hint("write a zone a line, then its servers"))
+}
+
+/// The networks of a file, one a line. Empty lines and what follows a # do not count.
+fn known_networks(file: &Path) -> Result<Vec<KnownNetwork>> {
+    let operation = || format!("read {}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|why| Error::io(operation(), why))?;
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).enumerate();
+    let known = lines.filter(|(_, line)| !line.is_empty()).map(|(number, line)| {
+        line.parse().map_err(|why| {
+            Error::new(ErrorKind::Usage, operation(), format!("line {}: {why}", number + 1))
+                .hint("write a network a line, then what is known of it: 192.0.2.0/24 AS64500 Roubaix")
+        })
+    });
+    known.collect()
 }
 
 /// The zone with the servers given here, else as the estate has it.

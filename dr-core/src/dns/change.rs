@@ -63,7 +63,30 @@ pub enum Wish {
     Remove(RecordKey),
 }
 
-/// The step: change record sets of one zone on its primary, all in one message or not at all (RFC 2136 section 3.2).
+/// The API that a zone is changed by, where that is not done by dynamic updates.
+///
+/// ```
+/// let through = dr_core::dns::Through { api: "Gandi".into(), at_once: false };
+/// assert_eq!(through.to_string(), "by the API of Gandi, one record set after another");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Through {
+    /// Whose.
+    pub api: String,
+    /// Whether all of a change is made at once; if not, one record set after another.
+    pub at_once: bool,
+}
+
+impl std::fmt::Display for Through {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let how = if self.at_once { "all at once" } else { "one record set after another" };
+        write!(f, "by the API of {}, {how}", self.api)
+    }
+}
+
+/// The step: change record sets of one zone on its primary, all in one message or not at all (RFC 2136 section 3.2); or by the API of a
+/// provider, which may do less.
 ///
 /// ```
 /// use dr_core::dns::{SetChange, ZoneChange};
@@ -73,6 +96,7 @@ pub enum Wish {
 ///     zone: "example.org".parse().unwrap(),
 ///     primary: "192.0.2.53:53".parse().unwrap(),
 ///     key: Some("dr-update".parse().unwrap()),
+///     through: None,
 ///     require: vec![],
 ///     sets: vec![SetChange { key: set.key(), from: None, to: Some(set.clone()) }],
 /// };
@@ -88,6 +112,9 @@ pub struct ZoneChange {
     /// The TSIG key that signs the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<DnsName>,
+    /// The API that makes the change instead of the primary, if the zone has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<Through>,
     /// Record sets that must be just so for the change to be made, and stay as they are (the epoch, for one).
     #[serde(default)]
     pub require: Vec<RecordSet>,

@@ -48,6 +48,7 @@ fn keys(seen: &Seen<'_>) -> BTreeSet<RecordKey> {
         .flatten()
         .collect();
     hosts.extend(seen.serving.iter().filter_map(|serving| serving.soa.primary.parse().ok()));
+    hosts.extend(seen.spec.status.iter().cloned());
     let (texts, senders) = spf::names(seen);
     hosts.extend(senders);
     let of_hosts = hosts

@@ -24,7 +24,9 @@ mod spread;
 mod transfer;
 mod tsig;
 
-pub use change::{Agreement, Agreements, SetChange, Wish, ZoneChange, ZoneChanges, owner_in, remembered};
+pub use change::{
+    Agreement, Agreements, SetChange, Through, Wish, ZoneChange, ZoneChanges, owner_in, remembered,
+};
 pub use configuration::{Configuration, Software};
 pub use facts::{Answer, Fact, Question, Transport};
 pub use follow::follow_up;
@@ -39,7 +41,7 @@ pub use serial::Serial;
 pub use soa::Soa;
 #[cfg(feature = "world")]
 pub(crate) use spec::canonical_set;
-pub use spec::{Depth, Server, ZoneSpec, first_questions, questions};
+pub use spec::{Depth, KnownNetwork, Server, ZoneSpec, first_questions, questions};
 pub use spread::{Prediction, predict};
 pub use transfer::{Difference, Transfer, TransferFault, TransferLimits, Transferred, ZoneRecord};
 pub use tsig::{FUDGE_S, Signed, TsigFault, TsigSigner, Verifier};

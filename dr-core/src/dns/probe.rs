@@ -57,6 +57,8 @@ pub enum Probe {
     Version,
     /// The whole zone, over TCP (AXFR).
     Transfer,
+    /// The same, signed with the zone's transfer key.
+    SignedTransfer,
     /// To the parent's servers: the delegation with its glue.
     Delegation,
     /// To the parent's servers: the delegation in 512 octets, as a client without EDNS gets it.
@@ -154,7 +156,7 @@ impl Probe {
             Self::ApexAlias => ("", 5),
             Self::Stranger => ("", 1),
             Self::Version => ("", TXT),
-            Self::Transfer => ("", 252),
+            Self::Transfer | Self::SignedTransfer => ("", 252),
             Self::Delegation | Self::SmallDelegation => ("", 2),
             Self::Signer => ("", 43),
         };
@@ -183,6 +185,7 @@ impl Probe {
         match self {
             Self::SmallDelegation
             | Self::Transfer
+            | Self::SignedTransfer
             | Self::Version
             | Self::Stranger
             | Self::Case
@@ -228,6 +231,11 @@ pub enum Reply {
         /// The record sets that it has, as many as are compared.
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         keys: BTreeSet<RecordKey>,
+    },
+    /// What was asked for with a key was not given, or the answer was not signed as it must be.
+    Refused {
+        /// What the server said, or what is wrong with its signature.
+        why: String,
     },
     /// Nothing came in time.
     Silent,

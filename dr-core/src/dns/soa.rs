@@ -1,6 +1,7 @@
 //! The fields of an SOA record.
 
 use super::serial::Serial;
+use crate::estate::{RecordSet, RecordType};
 
 /// The fields of an SOA record (RFC 1035 section 3.3.13); times are in seconds.
 ///
@@ -44,5 +45,20 @@ impl Soa {
             minimum: number()?,
         };
         fields.next().is_none().then_some(soa)
+    }
+
+    /// How long resolvers remember that something does not exist, in seconds: the lesser of the TTL of this SOA record set and its last field
+    /// (RFC 2308 section 5); none if it is no SOA record set.
+    ///
+    /// ```
+    /// use dr_core::{RecordSet, RecordType, dns::Soa};
+    /// let soa = "ns1.example.org hostmaster.example.org 7 3600 900 1209600 300";
+    /// let set = RecordSet::new("example.org".parse().unwrap(), RecordType::SOA, 60, [soa]);
+    /// assert_eq!(Soa::negative_ttl(&set), Some(60));
+    /// ```
+    #[must_use]
+    pub fn negative_ttl(set: &RecordSet) -> Option<u32> {
+        let rdata = set.rdata.first().filter(|_| set.rtype == RecordType::SOA)?;
+        Some(Self::from_rdata(rdata)?.minimum.min(set.ttl))
     }
 }

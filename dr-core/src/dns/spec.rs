@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::facts::{Question, Transport};
 use super::rdata::canonical_rdata;
 use crate::error::{Error, ErrorKind, Result};
-use crate::estate::{DnsName, Estate, RecordKey, RecordSet, RecordType, Zone, ZoneName, server_address};
+use crate::estate::{
+    DnsName, Estate, Network, RecordKey, RecordSet, RecordType, Whereabouts, Zone, ZoneName, server_address,
+};
 
 /// A name server, by the name the operator gives it and where it answers.
 ///
@@ -114,6 +116,55 @@ pub struct ZoneSpec {
     /// Certification authorities that must be allowed to issue (`letsencrypt.org`), the standby's among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub issuers: Vec<String>,
+    /// The name of the TSIG key with which the whole zone is asked for, beside asking without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer_key: Option<DnsName>,
+    /// Names under which visitors are told what happens: they must not be lost with the site.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub status: Vec<DnsName>,
+    /// What is known of networks: where name servers, mail exchanges and sites are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<KnownNetwork>,
+}
+
+/// A network, and what the operator knows of it.
+///
+/// ```
+/// use dr_core::dns::KnownNetwork;
+/// let known: KnownNetwork = "192.0.2.0/24 AS64500 Roubaix, hall 2".parse().unwrap();
+/// assert_eq!((known.whereabouts.asn, known.whereabouts.place.as_deref()), (Some(64500), Some("Roubaix, hall 2")));
+/// assert_eq!("192.0.2.1 Roubaix".parse::<KnownNetwork>().unwrap().whereabouts.asn, None);
+/// assert!("192.0.2.0/24".parse::<KnownNetwork>().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KnownNetwork {
+    /// The network.
+    pub network: Network,
+    /// Where it is, and whose.
+    pub whereabouts: Whereabouts,
+}
+
+impl FromStr for KnownNetwork {
+    type Err = String;
+    /// A network, then `AS` and a number, then the place; one of the two may be left out.
+    fn from_str(line: &str) -> Result<Self, String> {
+        let word = |text: &str| -> (String, String) {
+            let text = text.trim();
+            let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+            (first.to_owned(), rest.trim().to_owned())
+        };
+        let (network, rest) = word(line);
+        let network = network.parse()?;
+        let (first, others) = word(&rest);
+        let number = first.strip_prefix("AS").and_then(|number| number.parse().ok());
+        let place = if number.is_some() { others } else { rest };
+        if number.is_none() && place.is_empty() {
+            return Err(format!("{network}: write what is known of it, as AS64500 or a place or both"));
+        }
+        let place = Some(place).filter(|place| !place.is_empty());
+        Ok(Self { network, whereabouts: Whereabouts { place, asn: number } })
+    }
 }
 
 impl ZoneSpec {
@@ -135,6 +186,9 @@ impl ZoneSpec {
             resolver: None,
             senders: vec![],
             issuers: vec![],
+            transfer_key: None,
+            status: vec![],
+            networks: vec![],
         }
     }
 
@@ -175,6 +229,9 @@ impl ZoneSpec {
             moving: names_of_sites(estate, zone),
             records: wanted.records.clone(),
             expect: canonical_sets(wanted, &operation())?,
+            transfer_key: wanted.transfer_key.clone(),
+            status: wanted.status.clone(),
+            networks: networks(estate),
             ..Self::new(zone.clone(), servers)
         })
     }
@@ -233,6 +290,23 @@ pub fn first_questions(spec: &ZoneSpec) -> [Question; 2] {
 pub fn questions(spec: &ZoneSpec) -> Vec<Question> {
     let ask = |key| Question { key, transport: Transport::Udp, recursive: false };
     spec.keys().into_iter().map(ask).collect()
+}
+
+/// What the estate says of networks, and of the places of its hosts.
+fn networks(estate: &Estate) -> Vec<KnownNetwork> {
+    let known = estate
+        .networks
+        .iter()
+        .map(|(network, whereabouts)| KnownNetwork { network: *network, whereabouts: whereabouts.clone() });
+    let hosts = estate.hosts.values().filter(|host| host.failure_domain.is_some()).flat_map(|host| {
+        let whereabouts = Whereabouts { place: host.failure_domain.clone(), asn: None };
+        let all = u8::MAX;
+        host.addresses.iter().map(move |address| KnownNetwork {
+            network: Network::around(*address, all),
+            whereabouts: whereabouts.clone(),
+        })
+    });
+    known.chain(hosts).collect()
 }
 
 /// The apex and `www`.

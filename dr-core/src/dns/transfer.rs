@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::message::{Message, Record, name_text};
+use super::probe::Reply;
 use super::serial::Serial;
 use super::soa::Soa;
-use crate::estate::{RecordSet, RecordType, ZoneName};
+use crate::estate::{RecordKey, RecordSet, RecordType, ZoneName};
 
 const SOA: u16 = 6;
 const AXFR: u16 = 252;
@@ -142,6 +143,19 @@ impl Transferred {
             there.rdata.extend(set.rdata);
         }
         sets.into_values().collect()
+    }
+
+    /// The zone as a reply to a probe: how many records, and the record sets that are to be compared.
+    pub(crate) fn reply(&self) -> Reply {
+        /// So many record sets are kept.
+        const SETS: usize = 5_000;
+        let records = match self {
+            Self::Whole { records, .. } => u64::try_from(records.len()).unwrap_or(u64::MAX),
+            _ => 0,
+        };
+        let told = |key: &RecordKey| !matches!(key.rtype, RecordType::SOA | RecordType::DNSKEY);
+        let keys = self.sets().iter().map(RecordSet::key).filter(told).take(SETS).collect();
+        Reply::Transferred { records, keys }
     }
 }
 

@@ -129,6 +129,17 @@ fn zones_come_from_a_file_and_everything_is_asked() {
     // The same server as the parent has no delegation of the zone to give, and says what it knows of it.
     let parent = named.addr().to_string();
     desk.exits(1, &["dns", "check", "a.test", "--server", &server, "--parent", &parent]).has(&["a.test"]);
+    // What is where, what tells visitors, and a key that the server does not take.
+    let (places, other) = (
+        desk.write("places", "# ours\n127.0.0.0/8 AS64500 here\n"),
+        desk.secret("other.key", "b3RoZXIgc2VjcmV0cyBvZiB0aGUgbGFiIGFyZSBub3Q=\n"),
+    );
+    let more =
+        ["--networks", &places, "--status", "www.a.test", "--key", Tsig::LAB.name, "--key-file", &other];
+    let said = desk.exits(1, &[&["dns", "check", "a.test", "--server", &server][..], &more].concat());
+    said.has(&["dns.status_shares_fate", "dns.transfer_fails", "BADSIG"]);
+    let places = desk.write("odd", "127.0.0.1/8 here\n");
+    desk.exits(2, &["dns", "check", "a.test", "--server", &server, "--networks", &places]).has(&["line 1"]);
     let wrong = desk.write("wrong", "a.test ns1=nowhere\nexa..mple ns1=192.0.2.1\n");
     desk.exits(2, &["dns", "check", "--zones", &wrong]).has(&["line 1", "line 2"]);
     desk.exits(18, &["dns", "check", "--zones", &desk.path("none")]).has(&["none"]);
@@ -168,4 +179,91 @@ fn a_secondary_takes_the_place_of_a_lost_primary() {
     desk.exits(2, &["dns", "promote", "shop.test", "ns9", "--server", "ns2=127.0.0.1:9"]).has(&["ns9"]);
     desk.exits(2, &["dns", "promote", "shop.test", "--server", "ns2=127.0.0.1:9"])
         .has(&["name one of its servers"]);
+}
+
+#[test]
+fn a_zone_is_transferred_and_a_check_is_kept() {
+    let (desk, zones) = (Desk::new(), [Zone::new("shop.test").name_servers(1).ttl(1)]);
+    let named = dr_tests::bind::primary(Port::free(), &zones, &[], dr_tests::bind::Notify::Tuned);
+    let (at, secret) = (named.addr().to_string(), desk.tsig());
+    let key = ["--key", Tsig::LAB.name, "--key-file", &secret];
+    let transfer = [&["dns", "transfer", "shop.test", "--server", &at], &key[..]].concat();
+    let whole = desk.exits(0, &transfer).out;
+    assert!(whole.starts_with("shop.test. 1 IN SOA ns1.shop.test hostmaster.shop.test 1 "), "{whole}");
+    assert!(whole.contains("\nwww.shop.test. 1 IN A 192.0.2.10\n"), "{whole}");
+    desk.exits(0, &[&transfer[..], &["--since", "1"]].concat()).has(&["nothing is newer than 1"]);
+    let set = ["dns", "set", "shop.test", "www.@", "A", "198.51.100.7", "--server", &at];
+    desk.exits(0, &[&set[..], &key].concat());
+    let changed = desk.exits(0, &[&transfer[..], &["--since", "1"]].concat());
+    changed.has(&["; 1 to 2", "- www.shop.test. 1 IN A 192.0.2.10", "+ www.shop.test. 1 IN A 198.51.100.7"]);
+    assert_eq!(last(&desk.json(0, &transfer), "result")["whole"], true);
+    let other = desk.secret("other.key", "b3RoZXIgc2VjcmV0cyBvZiB0aGUgbGFiIGFyZSBub3Q=\n");
+    let wrong = [&transfer[..5], &["--key", Tsig::LAB.name, "--key-file", &other]].concat();
+    desk.exits(29, &wrong).has(&["the secrets on the two sides differ"]);
+    desk.exits(2, &["dns", "transfer", "no..zone", "--server", &at]);
+
+    // What was heard is judged again, without anybody to ask.
+    let file = desk.path("heard.json");
+    let check = ["dns", "check", "shop.test", "--server", &at];
+    let live =
+        last(&desk.json(1, &[&check[..], &["--capture", &file]].concat()), "report")["findings"].clone();
+    assert!(live.to_string().contains("dns.transfer_open"), "{live}");
+    named.stop();
+    let replay = ["dns", "check", "--replay", &file];
+    assert_eq!(last(&desk.json(1, &replay), "report")["findings"], live);
+    desk.exits(2, &["dns", "check", "--replay", &secret]).has(&["--capture"]);
+    desk.exits(2, &["dns", "check"]);
+}
+
+/// Killed in the middle of many zones: taken up again, each zone is changed once, and the mark in it is that of the one run.
+#[test]
+fn killed_in_the_middle_of_many_zones_each_is_changed_once() {
+    const ZONES: usize = 40;
+    let desk = Desk::new();
+    let names: Vec<String> = (0..ZONES).map(|number| format!("z{number}.test")).collect();
+    let zones: Vec<Zone> = names.iter().map(|name| Zone::new(name).name_servers(1)).collect();
+    let named = dr_tests::bind::primary(Port::free(), &zones, &[], dr_tests::bind::Notify::Tuned);
+    let mut estate = format!(
+        "[name_servers]\nns1 = {{ address = \"{}\" }}\n[tsig_keys.\"{}\"]\nsecret_file = \"{}\"\n",
+        named.addr(),
+        Tsig::LAB.name,
+        desk.tsig()
+    );
+    for name in &names {
+        let of_zone =
+            format!("primary = \"ns1\"\nservers = [\"ns1\"]\nupdate_key = \"{}\"\n", Tsig::LAB.name);
+        estate.push_str(&format!("[zones.\"{name}\"]\n{of_zone}"));
+    }
+    let (estate, list) = (desk.write("dr.toml", &estate), desk.write("zones.txt", &names.join("\n")));
+    let all = format!("@{list}");
+    let set = ["--estate", &estate, "dns", "set", &all, "www.@", "A", "198.51.100.7", "--mark"];
+    let moved = |name: &String| {
+        addresses(named.addr(), &format!("www.{name}")) == Ok(vec![Ipv4Addr::new(198, 51, 100, 7)])
+    };
+    let mut child = desk
+        .command(&[&set[..], &["--per-second", "10"]].concat())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    dr_tests::wait_for("a few zones", std::time::Duration::from_secs(60), || moved(&names[4]).then_some(()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let done = names.iter().filter(|name| moved(name)).count();
+    assert!((1..ZONES).contains(&done), "{done} of {ZONES}: in the middle");
+    desk.exits(0, &["log"]).has(&["unfinished"]);
+    desk.exits(0, &["--estate", &estate, "failover", "resume"]).has(&["verified"]);
+    assert!(names.iter().all(moved));
+    let mark = |name: &String| {
+        let whole = desk.exits(0, &["--estate", &estate, "dns", "transfer", name]).out;
+        let line =
+            whole.lines().find(|line| line.contains("_dr-change.")).unwrap_or_else(|| panic!("{whole}"));
+        line.rsplit(' ').next().unwrap().to_owned()
+    };
+    let first = mark(&names[0]);
+    assert!(first.contains("change="), "{first}");
+    for name in &names {
+        assert_eq!(dr_tests::soa_serial(named.addr(), name), Ok(2), "{name} was changed once");
+    }
+    assert_eq!((mark(&names[20]), mark(&names[ZONES - 1])), (first.clone(), first), "all by one run");
 }

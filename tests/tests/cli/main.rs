@@ -14,4 +14,5 @@ mod probe;
 mod readme;
 mod sites;
 mod stage;
+mod walk;
 mod words;

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
 mod apis;
+mod route53;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -61,6 +62,7 @@ async fn conformance_provider<F: Future<Output = Subject>>(make: impl Fn() -> F)
         zone: zone.clone(),
         primary: subject.primary,
         key: subject.key.clone(),
+        through: None,
         require: vec![],
         sets,
     };
@@ -161,7 +163,14 @@ async fn signed(primary: SocketAddr, tells: bool) {
 async fn what_only_real_zones_have(primary: SocketAddr, tells: bool) {
     let zone: ZoneName = ZONE.parse().unwrap();
     let (provider, key) = (rfc2136(), Some(lab_key().0));
-    let change = |sets| ZoneChange { zone: zone.clone(), primary, key: key.clone(), require: vec![], sets };
+    let change = |sets| ZoneChange {
+        zone: zone.clone(),
+        primary,
+        key: key.clone(),
+        through: None,
+        require: vec![],
+        sets,
+    };
     let address = |owner| RecordSet::new(name(owner), RecordType::A, 60, ["192.0.2.77"]);
 
     // Beside an alias a server would ignore the record and say that all is well.
@@ -267,6 +276,7 @@ async fn powerdns_by_its_api() {
         zone: ZONE.parse().unwrap(),
         primary,
         key: None,
+        through: None,
         require: vec![epoch("epoch=1 home=uk nonce=a1")],
         sets: vec![set(Some(www(300, &["192.0.2.10"])), Some(www(60, &["198.51.100.9"])))],
     };
@@ -316,6 +326,7 @@ async fn a_primary_that_says_nothing_leaves_the_outcome_unknown() {
         zone,
         primary,
         key: Some(lab_key().0),
+        through: None,
         require: vec![],
         sets: vec![set(None, Some(to))],
     };

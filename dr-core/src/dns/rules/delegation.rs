@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::listed;
 use crate::dns::judge::Thresholds;
 use crate::dns::seen::{Leads, Seen};
-use crate::estate::DnsName;
+use crate::estate::{DnsName, Network};
 use crate::report::{Code, Finding, code};
 
 /// One server is none on the day it fails (RFC 2182 section 5 advises three).
@@ -46,7 +46,7 @@ pub(super) fn shared_address(seen: &Seen<'_>, _: &Thresholds) -> Vec<Finding> {
 /// All of them in one network: /24, or /48 for IPv6, as far as the outside can tell.
 pub(super) fn one_network(seen: &Seen<'_>, _: &Thresholds) -> Vec<Finding> {
     let all: BTreeSet<IpAddr> = addresses(seen).into_values().flatten().collect();
-    let networks: BTreeSet<String> = all.iter().copied().map(network).collect();
+    let networks: BTreeSet<Network> = all.iter().copied().map(network).collect();
     let (Some(network), true) = (networks.first(), networks.len() == 1 && all.len() > 1) else {
         return vec![];
     };
@@ -55,17 +55,9 @@ pub(super) fn one_network(seen: &Seen<'_>, _: &Thresholds) -> Vec<Finding> {
     vec![seen.of_zone(code::DNS_ONE_NETWORK, message).with("network", network)]
 }
 
-pub(super) fn network(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => {
-            let [a, b, c, _] = address.octets();
-            format!("{a}.{b}.{c}.0/24")
-        }
-        IpAddr::V6(address) => {
-            let [a, b, c, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}::/48")
-        }
-    }
+/// What is one network to the outside.
+pub(super) fn network(address: IpAddr) -> Network {
+    Network::around(address, if address.is_ipv4() { 24 } else { 48 })
 }
 
 /// An alias as a name server is not looked up by many resolvers (RFC 2181 section 10.3).

@@ -7,6 +7,7 @@ mod budget;
 mod content;
 mod delegation;
 mod expected;
+mod fate;
 mod keys;
 mod lifetimes;
 mod mail;
@@ -52,6 +53,7 @@ pub(super) const FULL_RULES: &[Rule] = &[
     protocol::recursion,
     protocol::upward,
     protocol::transfer,
+    protocol::signed_transfer,
     protocol::version,
     delegation::too_few,
     delegation::shared_address,
@@ -82,7 +84,11 @@ pub(super) const FULL_RULES: &[Rule] = &[
     mail::is_alias,
     mail::without_address,
     mail::null_among_others,
-    mail::shares_fate,
+    fate::one_place,
+    fate::one_system,
+    fate::servers,
+    fate::mail,
+    fate::status,
     spf::broken,
     spf::open,
     spf::lookups,

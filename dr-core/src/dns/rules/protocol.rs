@@ -165,6 +165,21 @@ pub(super) fn transfer(seen: &Seen<'_>, _: &Thresholds) -> Vec<Finding> {
     })
 }
 
+/// Who is to give the zone to all others does not give it to who has the key. The other servers may keep it for themselves, if it is known which
+/// they are.
+pub(super) fn signed_transfer(seen: &Seen<'_>, _: &Thresholds) -> Vec<Finding> {
+    let Some(key) = &seen.spec.transfer_key else { return vec![] };
+    let gives = [seen.spec.primary, seen.spec.standby_primary];
+    let should = |server: &Server| seen.spec.primary.is_none() || gives.contains(&Some(server.address));
+    each_server(seen, |server| match seen.reply(server, Probe::SignedTransfer)? {
+        Reply::Refused { why } if should(server) => {
+            let message = format!("{server} does not give the zone to who signs with {key}: {why}");
+            Some(seen.of_server(server, code::DNS_TRANSFER_FAILS, message).with("key", key))
+        }
+        _ => None,
+    })
+}
+
 /// What software it is, for whoever looks for a hole.
 pub(super) fn version(seen: &Seen<'_>, _: &Thresholds) -> Vec<Finding> {
     each_server(seen, |server| {

@@ -35,6 +35,9 @@ pub struct ChangeOptions {
     pub resolvers: Vec<SocketAddr>,
     /// Of many zones so many a second at most.
     pub per_second: Option<u32>,
+    /// Each zone's change also writes a random word into `_dr-change.ZONE TXT`. Whether a change that nobody answered was made, and whether
+    /// it was this one and not somebody else's of the same content, is then read from the zone itself.
+    pub mark: bool,
 }
 
 /// A change that was planned, and how long it will take.

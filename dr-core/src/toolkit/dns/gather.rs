@@ -1,7 +1,7 @@
 //! Facts about zones: every server at once, and no more patience with a dead one than needed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,10 +10,11 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
 
 use crate::dns::{
-    Answer, Depth, Exchange, Fact, Probe, Question, Reply, Server, Software, Transport, ZoneFacts, ZoneSpec,
-    first_questions, follow_up, followers, proofs, questions,
+    Answer, Depth, Exchange, Fact, Probe, Question, Reply, Server, Software, TransferLimits, Transport,
+    ZoneFacts, ZoneSpec, first_questions, follow_up, followers, proofs, questions,
 };
-use crate::estate::RecordKey;
+use crate::error::ErrorKind;
+use crate::estate::{DnsName, RecordKey, RecordType};
 use crate::time::Tick;
 use crate::world::{World, signatures};
 
@@ -67,6 +68,8 @@ impl<'w> Round<'w> {
     /// Everything that the servers of a zone say about it, and what that leads to.
     pub(super) async fn zone(&self, spec: &ZoneSpec) -> ZoneFacts {
         let at = self.world.clock.read().wall;
+        let found = ZoneSpec { parents: self.parents_of(spec).await, ..spec.clone() };
+        let spec = &found;
         let servers = join_all(spec.servers.iter().map(|server| self.server(spec, server)));
         let drill = async { if spec.depth == Depth::Full { self.drill(spec).await } else { vec![] } };
         let (said, (parents, drill)) = join(servers, join(self.parents(spec), drill)).await;
@@ -123,7 +126,9 @@ impl<'w> Round<'w> {
         }
         let of_server = Probe::OF_SERVER.into_iter().filter(|_| is_new);
         let probes = Probe::OF_ZONE.into_iter().chain(of_server).map(|probe| self.probe(server, spec, probe));
-        let mut probes: Vec<Exchange> = stream::iter(probes).buffer_unordered(self.window).collect().await;
+        let asked = stream::iter(probes).buffer_unordered(self.window).collect::<Vec<Exchange>>();
+        let (mut probes, signed) = join(asked, self.signed_transfer(spec, server)).await;
+        probes.extend(signed);
         let has_keys = |said: &Exchange| match &said.reply {
             Reply::Message(heard) => said.probe == Probe::Keys && !heard.answers.is_empty(),
             _ => false,
@@ -132,6 +137,31 @@ impl<'w> Round<'w> {
             probes.extend(join_all(Probe::OF_SIGNED_ZONE.map(|probe| self.probe(server, spec, probe))).await);
         }
         probes
+    }
+
+    /// The whole zone with the zone's transfer key, if it has one.
+    async fn signed_transfer(&self, spec: &ZoneSpec, server: SocketAddr) -> Option<Exchange> {
+        let key = spec.transfer_key.as_ref()?;
+        let _permit = self.open.acquire().await.ok();
+        let begun = self.world.clock.read().running;
+        let asked =
+            self.world.provider.transfer(&spec.zone, server, Some(key), None, TransferLimits::default());
+        let reply = match tokio::time::timeout(TRANSFER_WITHIN, asked).await {
+            Ok(Ok(zone)) => zone.reply(),
+            // Where nobody could ask there is nothing to say.
+            Ok(Err(why)) if why.kind() == ErrorKind::Unsupported => return None,
+            Ok(Err(why)) if why.kind() == ErrorKind::Unreachable => {
+                Reply::Unreachable { why: why.message().to_owned() }
+            }
+            Ok(Err(why)) => Reply::Refused { why: why.message().to_owned() },
+            Err(_) => Reply::Silent,
+        };
+        Some(Exchange {
+            server,
+            probe: Probe::SignedTransfer,
+            reply,
+            took_us: self.microseconds_since(begun),
+        })
     }
 
     /// Tells the servers that would have to follow the standby primary of a change, in its name: for a few zones only, as each of
@@ -155,6 +185,45 @@ impl<'w> Round<'w> {
                 heard.answers_of("TXT").find_map(|entry| Software::of_version(&entry.rdata))
             }
             _ => None,
+        }
+    }
+
+    /// The servers of the parent zone: those that are named, or those that the resolver finds. A few of them tell enough.
+    async fn parents_of(&self, spec: &ZoneSpec) -> Vec<Server> {
+        const ENOUGH: usize = 4;
+        let Some(resolver) = spec.resolver.filter(|_| spec.parents.is_empty() && spec.depth == Depth::Full)
+        else {
+            return spec.parents.clone();
+        };
+        let mut above = spec.zone.as_str();
+        while let Some((_, rest)) = above.split_once('.') {
+            above = rest;
+            let Ok(parent) = above.parse::<DnsName>() else { return vec![] };
+            let names = self.looked_up(resolver, RecordKey::new(parent, RecordType::NS)).await;
+            let names = names.iter().filter_map(|name| name.parse::<DnsName>().ok()).take(ENOUGH);
+            let each = names.map(async |name| {
+                let key = RecordKey::new(name.clone(), RecordType::A);
+                let mut at = self.looked_up(resolver, key).await;
+                if at.is_empty() {
+                    at = self.looked_up(resolver, RecordKey::new(name.clone(), RecordType::AAAA)).await;
+                }
+                let address: IpAddr = at.first()?.parse().ok()?;
+                Some(Server { name: name.to_string(), address: (address, 53).into() })
+            });
+            let found: Vec<Server> = join_all(each).await.into_iter().flatten().collect();
+            if !found.is_empty() {
+                return found;
+            }
+        }
+        vec![]
+    }
+
+    /// What the resolver knows of a record set.
+    async fn looked_up(&self, resolver: SocketAddr, key: RecordKey) -> BTreeSet<String> {
+        let question = Question { key: key.clone(), transport: Transport::Udp, recursive: true };
+        match self.ask(resolver, question).await.answer {
+            Answer::Records { set, .. } if set.key() == key => set.rdata,
+            _ => BTreeSet::new(),
         }
     }
 
@@ -243,5 +312,35 @@ fn keys_of(said: &Exchange) -> Option<&BTreeSet<RecordKey>> {
     match &said.reply {
         Reply::Transferred { keys, .. } => Some(keys),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::estate::RecordSet;
+    use crate::world::sim::SimWorld;
+
+    #[tokio::test]
+    async fn the_parent_is_found_through_the_resolver() {
+        let sim = SimWorld::new();
+        let [resolver, parent, own] = [9, 53, 1].map(|last| SocketAddr::from(([192, 0, 2, last], 53)));
+        let set =
+            |owner: &str, rtype, rdata: &str| RecordSet::new(owner.parse().unwrap(), rtype, 60, [rdata]);
+        let of_parent = [set("test", RecordType::NS, "ns.test"), set("ns.test", RecordType::A, "192.0.2.53")];
+        sim.put_zone(&"test".parse().unwrap(), parent, &[(resolver, Duration::ZERO)], &of_parent);
+        sim.put_zone(&"a.b.test".parse().unwrap(), own, &[], &[]);
+        let servers = vec![Server { name: "ns1".to_owned(), address: own }];
+        let mut spec = ZoneSpec::new("a.b.test".parse().unwrap(), servers);
+        let world = sim.world();
+        let round = Round::of_one(&world);
+        assert_eq!(round.parents_of(&spec).await, [], "without a resolver nobody can be asked");
+        spec.resolver = Some(resolver);
+        let found = round.zone(&spec).await;
+        let named = vec![Server { name: "ns.test".to_owned(), address: parent }];
+        assert_eq!(found.spec.parents, named, "b.test is no zone of its own");
+        assert!(found.probes.iter().any(|said| said.server == parent && said.probe == Probe::Delegation));
+        spec.parents = vec!["p=192.0.2.54".parse().unwrap()];
+        assert_eq!(round.parents_of(&spec).await, spec.parents, "who is named is asked");
     }
 }

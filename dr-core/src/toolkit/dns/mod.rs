@@ -59,6 +59,33 @@ impl Toolkit {
         control.run(&format!("check zone {}", spec.zone), async { Ok(round.zone(spec).await) }).await
     }
 
+    /// The same of many zones, in their order.
+    pub async fn zones_facts(&self, specs: &[ZoneSpec], control: &Control) -> Result<Vec<ZoneFacts>> {
+        let round = Round::of_many(&self.world);
+        let gathered = stream::iter(specs.iter().map(|spec| round.zone(spec))).buffered(ZONES_AT_ONCE);
+        control.run(&format!("check {} zones", specs.len()), async { Ok(gathered.collect().await) }).await
+    }
+
+    /// Judges what servers said, now or some time ago, as [`Toolkit::check_zones`] does.
+    ///
+    /// ```
+    /// use dr_core::toolkit::Toolkit;
+    /// use dr_core::world::sim::SimWorld;
+    /// let toolkit = Toolkit::new(SimWorld::new().world(), Default::default());
+    /// assert_eq!(toolkit.judge_zones(&[]).title, "check 0 zones");
+    /// ```
+    pub fn judge_zones(&self, facts: &[ZoneFacts]) -> Report {
+        let title = match facts {
+            [one] => format!("check zone {}", one.spec.zone),
+            many => format!("check {} zones", many.len()),
+        };
+        let zones = u64::try_from(facts.len()).unwrap_or(u64::MAX);
+        let thresholds = Thresholds { zones, ..Thresholds::of(&self.estate.policy) };
+        let reports = facts.iter().map(|facts| judge(facts, &thresholds)).collect();
+        let at = facts.first().map_or_else(|| self.world.clock.read().wall, |facts| facts.at);
+        summary(&title, at, reports).judged(&self.estate.policy.severity)
+    }
+
     /// Checks many zones, some at a time, into one report. Findings and progress are handed to `control` as they come; a
     /// finding about a server that many zones share stands in the report once, with the zones it is for.
     pub async fn check_zones(&self, specs: &[ZoneSpec], control: &Control) -> Result<Report> {

@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::super::failover::nonce;
 use super::change::{ChangeOptions, ChangePlan};
+use super::gather::ASK_WITHIN;
 use super::many::CHANGES_AT_ONCE;
 use crate::dns::{
-    Agreement, Agreements, Serial, SetChange, Soa, Wish, ZoneChange, ZoneChanges, ZoneSpec, canonical_set,
-    predict, remembered,
+    Agreement, Agreements, Answer, Serial, SetChange, Soa, Wish, ZoneChange, ZoneChanges, ZoneSpec,
+    canonical_set, first_questions, predict, remembered,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::estate::{Notify, RecordKey, RecordSet, RecordType};
+use crate::estate::{DnsName, Notify, RecordKey, RecordSet, RecordType};
 use crate::plan::{OnFailure, Pause, Plan, Planned, Step};
 use crate::time::Period;
 use crate::world::World;
@@ -25,6 +28,9 @@ const AGREE_WITHIN: Duration = Duration::from_secs(120);
 const RESOLVE_WITHIN: Period = Period::from_secs(30);
 /// The TTL of a new record set, in seconds, where nobody said another.
 const TTL_SECONDS: u32 = 300;
+/// The first label of the record that says whose change it was, and its TTL in seconds.
+const MARK: &str = "_dr-change";
+const MARK_TTL_SECONDS: u32 = 60;
 
 /// What is wanted of each record set: one or none.
 type Sets = BTreeMap<RecordKey, Option<RecordSet>>;
@@ -47,7 +53,8 @@ pub(super) async fn changes(
     options: &ChangeOptions,
 ) -> Result<ChangePlan> {
     let (at, begun) = (world.clock.read().wall, world.clock.read().running);
-    let looked = stream::iter(wishes).map(|(spec, wishes)| zone(world, spec, wishes));
+    let mark = if options.mark { Some(nonce("plan the changes")?) } else { None };
+    let looked = stream::iter(wishes).map(|(spec, wishes)| zone(world, spec, wishes, mark.as_deref()));
     let zones: Vec<Zone> = looked.buffered(CHANGES_AT_ONCE).try_collect().await?;
     let reading = world.clock.read().running.since(begun);
     let changed: Vec<&Zone> = zones.iter().filter(|zone| zone.change.is_some()).collect();
@@ -87,10 +94,10 @@ pub(super) async fn changes(
 
 fn changed_keys(zones: &[&Zone]) -> String {
     let sets = zones.iter().flat_map(|zone| &zone.change).flat_map(|change| &change.sets);
-    sets.map(|set| set.key.to_string()).collect::<Vec<_>>().join(", ")
+    sets.filter(|set| !is_mark(&set.key)).map(|set| set.key.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-async fn zone(world: &World, spec: &ZoneSpec, wishes: &[Wish]) -> Result<Zone> {
+async fn zone(world: &World, spec: &ZoneSpec, wishes: &[Wish], mark: Option<&str>) -> Result<Zone> {
     let operation = format!("plan a change of zone {}", spec.zone);
     let wanted = wanted(spec, wishes, &operation)?;
     let primary = spec.primary.ok_or_else(|| {
@@ -106,36 +113,52 @@ async fn zone(world: &World, spec: &ZoneSpec, wishes: &[Wish]) -> Result<Zone> {
         .map(|(key, to)| SetChange { from: current.get(&key).cloned().flatten(), key, to })
         .filter(|change| change.from != change.to)
         .collect();
-    check_ttls(world, spec, &sets, &operation)?;
-    let ttl_s = remembered(&sets, negative_ttl(spec, &current));
-    let change = (!sets.is_empty()).then(|| ZoneChange {
-        zone: spec.zone.clone(),
-        primary,
-        key: spec.update_key.clone(),
-        require: vec![],
-        sets,
+    let servers: Vec<SocketAddr> = spec.servers.iter().map(|server| server.address).collect();
+    if sets.is_empty() {
+        return Ok(Zone { change: None, servers, ttl_s: 0 });
+    }
+    let ttl_s = remembered(&sets, negative_ttl(world, spec, &current).await);
+    let (zone, key) = (spec.zone.clone(), spec.update_key.clone());
+    let through = world.provider.abilities(&zone).through();
+    let mut change = ZoneChange { zone, primary, key, through, require: vec![], sets };
+    if let Some(mark) = mark {
+        // The last of all: where one set is written after another, it says that all of them are.
+        change.sets.push(marked(world, spec, primary, mark).await?);
+    }
+    // What the zone's provider would refuse later, or change without a word.
+    world.provider.fits(&change)?;
+    Ok(Zone { change: Some(change), servers, ttl_s })
+}
+
+/// The record that says whose change it was.
+async fn marked(world: &World, spec: &ZoneSpec, primary: SocketAddr, mark: &str) -> Result<SetChange> {
+    let operation = || format!("plan a change of zone {}", spec.zone);
+    let owner = format!("{MARK}.{}", spec.zone).parse::<DnsName>().map_err(|why| {
+        Error::new(
+            ErrorKind::Usage,
+            operation(),
+            format!("the name of the zone is too long for a mark: {why}"),
+        )
+    })?;
+    let key = RecordKey::new(owner, RecordType::TXT);
+    let from = world.provider.read(&spec.zone, primary, std::slice::from_ref(&key)).await?.pop().flatten();
+    let ttl = world.provider.abilities(&spec.zone).min_ttl_s.max(MARK_TTL_SECONDS);
+    let to = RecordSet::new(key.owner.clone(), RecordType::TXT, ttl, [format!("\"change={mark}\"")]);
+    Ok(SetChange { key, from, to: Some(to) })
+}
+
+/// How long resolvers remember that something does not exist. What an API does not tell of its SOA record, the name servers do.
+async fn negative_ttl(world: &World, spec: &ZoneSpec, current: &Sets) -> Option<u32> {
+    if let Some(Some(set)) = current.get(&spec.soa_key()) {
+        return Soa::negative_ttl(set);
+    }
+    let [question, _] = first_questions(spec);
+    let asked = spec.servers.iter().map(|at| world.resolver.ask(at.address, &question, ASK_WITHIN));
+    let told = join_all(asked).await.into_iter().filter_map(|answer| match answer {
+        Answer::Records { set, .. } => Soa::negative_ttl(&set),
+        _ => None,
     });
-    Ok(Zone { change, servers: spec.servers.iter().map(|server| server.address).collect(), ttl_s })
-}
-
-/// What the zone's provider would refuse later, or change without a word.
-fn check_ttls(world: &World, spec: &ZoneSpec, sets: &[SetChange], operation: &str) -> Result<()> {
-    let abilities = world.provider.abilities(&spec.zone);
-    let low = sets.iter().filter_map(|set| set.to.as_ref()).find(|to| to.ttl < abilities.min_ttl_s);
-    let Some(low) = low else { return Ok(()) };
-    let (name, least) = (abilities.name, abilities.min_ttl_s);
-    Err(Error::new(
-        ErrorKind::Usage,
-        operation,
-        format!("{}: {name} takes no TTL under {least} s", low.key()),
-    )
-    .hint(format!("--ttl {least}; what a failover must reach in time cannot be kept there with less")))
-}
-
-/// How long resolvers remember that something does not exist (RFC 2308 section 5).
-fn negative_ttl(spec: &ZoneSpec, current: &Sets) -> Option<u32> {
-    let set = current.get(&spec.soa_key())?.as_ref()?;
-    Some(Soa::from_rdata(set.rdata.first()?)?.minimum.min(set.ttl))
+    told.max()
 }
 
 fn apply_and_verify(zones: &[&Zone], what: &str, within: Period, options: &ChangeOptions) -> Vec<Planned> {
@@ -150,12 +173,13 @@ fn apply_and_verify(zones: &[&Zone], what: &str, within: Period, options: &Chang
     let (count, per_second) = (changes.len(), options.per_second);
     let first = match changes.as_slice() {
         [change] => {
-            Planned::needed(format!("change {what} on the primary"), Step::ChangeZone(change.clone()))
+            let by = change.through.as_ref().map_or_else(|| "on the primary".to_owned(), ToString::to_string);
+            Planned::needed(format!("change {what} {by}"), Step::ChangeZone(change.clone()))
         }
-        _ => Planned::needed(
-            format!("change {count} zones on their primaries"),
-            Step::ChangeZones(ZoneChanges { zones: changes, per_second }),
-        ),
+        _ => {
+            let title = format!("change {count} zones {}", by_whom(&changes));
+            Planned::needed(title, Step::ChangeZones(ZoneChanges { zones: changes, per_second }))
+        }
     };
     let second = match asked.as_slice() {
         [] => None,
@@ -173,11 +197,29 @@ fn settle(zones: &[&Zone], ttl_s: u32, options: &ChangeOptions) -> Vec<Planned> 
     if !options.resolvers.is_empty() {
         let of = |zone: &&Zone| agreement(zone, options.resolvers.clone(), RESOLVE_WITHIN);
         let of = zones.iter().filter_map(|zone| Some(Agreement { resolvers: true, ..of(zone)? }));
+        // No visitor asks for a mark.
+        let of = of.map(|mut all| {
+            all.expect.retain(|(key, _)| !is_mark(key));
+            all
+        });
         let all = Agreements { zones: of.collect(), within: RESOLVE_WITHIN };
         let title = format!("see that {} resolvers show it", options.resolvers.len());
         steps.push(Planned::wanted(title, Step::AwaitAgreements(all)));
     }
     steps
+}
+
+/// By what many zones are changed, each of the ways named once.
+fn by_whom(changes: &[ZoneChange]) -> String {
+    let ways: BTreeSet<String> =
+        changes.iter().flat_map(|change| &change.through).map(ToString::to_string).collect();
+    let on_primaries = changes.iter().any(|change| change.through.is_none());
+    let first = on_primaries.then(|| "on their primaries".to_owned());
+    first.into_iter().chain(ways).collect::<Vec<_>>().join(" and ")
+}
+
+fn is_mark(key: &RecordKey) -> bool {
+    key.rtype == RecordType::TXT && key.owner.as_str().split_once('.').is_some_and(|(first, _)| first == MARK)
 }
 
 fn agreement(zone: &Zone, servers: Vec<SocketAddr>, within: Period) -> Option<Agreement> {

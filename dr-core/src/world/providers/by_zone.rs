@@ -43,6 +43,10 @@ impl Provider for ByZone {
         self.of(zone).abilities(zone)
     }
 
+    fn fits(&self, change: &ZoneChange) -> Result<()> {
+        self.of(&change.zone).fits(change)
+    }
+
     async fn read(
         &self,
         zone: &ZoneName,

@@ -129,6 +129,19 @@ impl Door {
         format!("{}:{}", self.host, self.port)
     }
 
+    /// The same as the Host header says it.
+    pub(super) fn host(&self) -> String {
+        match self.port {
+            80 | 443 => self.host.clone(),
+            port => format!("{}:{port}", self.host),
+        }
+    }
+
+    /// A path as it is sent.
+    pub(super) fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
     /// Sends one request and reads the answer.
     pub(in crate::world) async fn send(
         &self,
@@ -136,7 +149,20 @@ impl Door {
         path: &str,
         body: Option<String>,
     ) -> Result<Reply, Lost> {
-        match tokio::time::timeout(self.within, self.exchange(method, path, body)).await {
+        let headers: Vec<(&str, Secret)> =
+            body.iter().map(|_| ("content-type", Secret::new("application/json".to_owned()))).collect();
+        self.send_with(method, path, body, &headers).await
+    }
+
+    /// The same with these headers, which may be secrets.
+    pub(super) async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        headers: &[(&'static str, Secret)],
+    ) -> Result<Reply, Lost> {
+        match tokio::time::timeout(self.within, self.exchange(method, path, body, headers)).await {
             Ok(reply) => reply,
             Err(_) => {
                 Err(Lost::Unknown(format!("{} did not answer in {} s", self.place(), self.within.as_secs())))
@@ -144,9 +170,15 @@ impl Door {
         }
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Option<String>) -> Result<Reply, Lost> {
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        headers: &[(&'static str, Secret)],
+    ) -> Result<Reply, Lost> {
         let unsent = |why: &dyn std::fmt::Display| Lost::Unsent(format!("{}: {why}", self.place()));
-        let request = self.request(method, path, body).map_err(|why| unsent(&why))?;
+        let request = self.request(method, path, body, headers).map_err(|why| unsent(&why))?;
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
         let stream = match tokio::time::timeout(self.within / 2, connecting).await {
             Ok(connected) => connected.map_err(|why| unsent(&super::super::resolver::wire::why(&why)))?,
@@ -167,31 +199,21 @@ impl Door {
         method: Method,
         path: &str,
         body: Option<String>,
+        headers: &[(&'static str, Secret)],
     ) -> Result<Request<Full<Bytes>>, String> {
-        let host = match self.port {
-            80 | 443 => self.host.clone(),
-            port => format!("{}:{port}", self.host),
-        };
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
-            .uri(format!("{}{path}", self.base))
-            .header(header::HOST, host)
+            .uri(self.path(path))
+            .header(header::HOST, self.host())
             .header(header::USER_AGENT, "dr")
-            .header(header::ACCEPT, "application/json")
+            .header(header::ACCEPT, "application/json, application/xml")
             .header(header::CONNECTION, "close");
-        let request = match &self.token {
-            None => request,
-            Some((name, token)) => {
-                let mut token = header::HeaderValue::from_str(token.reveal())
-                    .map_err(|_| "the token has characters that no token has".to_owned())?;
-                token.set_sensitive(true);
-                request.header(*name, token)
-            }
-        };
-        let request = match body {
-            Some(_) => request.header(header::CONTENT_TYPE, "application/json"),
-            None => request,
-        };
+        for (name, value) in self.token.iter().chain(headers) {
+            let mut value = header::HeaderValue::from_str(value.reveal())
+                .map_err(|_| "the token has characters that no token has".to_owned())?;
+            value.set_sensitive(true);
+            request = request.header(*name, value);
+        }
         request.body(Full::new(Bytes::from(body.unwrap_or_default()))).map_err(|why| why.to_string())
     }
 }

@@ -15,7 +15,7 @@ use super::Provider;
 use crate::error::Result;
 use crate::estate::{ApiKind, ApiProvider};
 use crate::secret::Secret;
-use api::{Api, ByApi, cloudflare, desec, gandi, hetzner, powerdns};
+use api::{Api, ByApi, cloudflare, desec, gandi, hetzner, powerdns, route53};
 use http::Door;
 
 /// A provider that is changed by an API, opened with this token. Nothing is connected to before it is needed.
@@ -46,6 +46,10 @@ pub fn open(provider: &ApiProvider, token: &Secret) -> Result<Arc<dyn Provider>>
             Box::new(desec::Desec(door("https://desec.io/api/v1", ("authorization", "Token "))?))
         }
         ApiKind::Gandi => Box::new(gandi::Gandi(door("https://api.gandi.net/v5/livedns", bearer)?)),
+        ApiKind::Route53 => {
+            let door = Door::open(provider.url.as_deref().unwrap_or("https://route53.amazonaws.com"))?;
+            Box::new(route53::Route53::new(door, token)?)
+        }
         ApiKind::Hetzner => Box::new(hetzner::Hetzner(door("https://api.hetzner.cloud/v1", bearer)?)),
     };
     Ok(Arc::new(ByApi { api, allow_gap: provider.allow_gap }))

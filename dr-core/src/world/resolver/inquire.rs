@@ -14,18 +14,16 @@ use tokio::time::{Instant, timeout_at};
 use super::exchange::{any_port, read_message, why, write_message};
 use super::wire::mnemonic;
 use crate::dns::{
-    EdnsHeard, EdnsShape, Entry, Heard, Probe, Reply, Shape, TransferFault, TransferLimits, Transferred,
-    entry_from_wire,
+    EdnsHeard, EdnsShape, Entry, Heard, Probe, Reply, Shape, TransferFault, TransferLimits, entry_from_wire,
 };
-use crate::estate::{RecordKey, RecordSet, RecordType, ZoneName};
+use crate::estate::{RecordType, ZoneName};
 use crate::world::transfer::{self, Asked as Wanted, Failure, Patience};
 
 /// The times at which a probe is sent over UDP, as shares of the time there is.
 const SENT_AT: [f64; 3] = [0.0, 0.2, 0.5];
 const LARGEST: usize = 65_535;
-/// A zone is read up to so many octets, and so many of its record sets are kept.
+/// A zone is read up to so many octets.
 const ZONE_OCTETS: usize = 64 << 20;
-const ZONE_SETS: usize = 5_000;
 
 /// Puts a probe to a server.
 pub(super) async fn inquire(server: SocketAddr, zone: &ZoneName, probe: Probe, within: Duration) -> Reply {
@@ -170,16 +168,7 @@ async fn transfer(server: SocketAddr, zone: &ZoneName, within: Duration) -> Repl
     let asked = Wanted { zone, server, since: None, limits };
     let patience = Patience { connect: within, message: within, whole: within };
     match transfer::transfer(&asked, None, patience).await {
-        Ok(transferred) => {
-            let sets = transferred.sets();
-            let records = match &transferred {
-                Transferred::Whole { records, .. } => u64::try_from(records.len()).unwrap_or(u64::MAX),
-                _ => 0,
-            };
-            let told = |key: &RecordKey| !matches!(key.rtype, RecordType::SOA | RecordType::DNSKEY);
-            let keys = sets.iter().map(RecordSet::key).filter(told).take(ZONE_SETS).collect();
-            Reply::Transferred { records, keys }
-        }
+        Ok(transferred) => transferred.reply(),
         Err(Failure::Fault(TransferFault::Rcode(number))) => {
             let rcode = mnemonic(ResponseCode::from(0, number));
             Reply::Message(Box::new(Heard { rcode, name: zone.to_string(), ..Heard::default() }))

@@ -6,6 +6,8 @@ mod scene;
 
 use std::collections::BTreeSet;
 
+use crate::dns::rules::{FULL_RULES, RULES};
+use crate::dns::seen::Seen;
 use crate::dns::{ZoneFacts, judge};
 use crate::report::Code;
 use cases::{Seed, cases};
@@ -15,6 +17,19 @@ use scene::Scene;
 fn found(facts: &ZoneFacts, scene: &Scene) -> Vec<String> {
     let report = judge(facts, &scene.thresholds);
     report.findings.iter().map(|finding| format!("{} {}", finding.code, finding.subject.name)).collect()
+}
+
+/// A capture with the fault in it, and the scene that it is of.
+fn seeded(seed: &Seed) -> (ZoneFacts, Scene) {
+    let mut scene = Scene::healthy();
+    if let Seed::Before(fault) = seed {
+        fault(&mut scene);
+    }
+    let mut facts = scene.capture();
+    if let Seed::After(fault) = seed {
+        fault(&mut facts);
+    }
+    (facts, scene)
 }
 
 #[test]
@@ -28,18 +43,7 @@ fn every_seeded_fault_is_found_and_nothing_else() {
     assert!(cases().count() >= 100, "{} faults", cases().count());
     let mut wrong = vec![];
     for (what, seed, expected) in cases() {
-        let mut scene = Scene::healthy();
-        let facts = match seed {
-            Seed::Before(fault) => {
-                fault(&mut scene);
-                scene.capture()
-            }
-            Seed::After(fault) => {
-                let mut facts = scene.capture();
-                fault(&mut facts);
-                facts
-            }
-        };
+        let (facts, scene) = seeded(seed);
         let healthy = Scene::healthy();
         let changed = facts != healthy.capture() || scene.thresholds != healthy.thresholds;
         assert!(changed, "{what} changes something");
@@ -51,6 +55,19 @@ fn every_seeded_fault_is_found_and_nothing_else() {
         }
     }
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+/// Each rule by itself: none is there that no fault would show.
+#[test]
+fn every_rule_finds_a_seeded_fault() {
+    let captures: Vec<(ZoneFacts, Scene)> = cases().map(|(_, seed, _)| seeded(seed)).collect();
+    let idle: Vec<usize> = (0..RULES.len() + FULL_RULES.len())
+        .filter(|number| {
+            let rule = RULES.iter().chain(FULL_RULES).nth(*number).unwrap();
+            captures.iter().all(|(facts, scene)| rule(&Seen::new(facts), &scene.thresholds).is_empty())
+        })
+        .collect();
+    assert!(idle.is_empty(), "rules without a fault, by their place in the list: {idle:?}");
 }
 
 #[test]

@@ -132,6 +132,13 @@ impl Scene {
             let probes = [Probe::Apex].into_iter().chain(Probe::OF_ZONE).chain(Probe::OF_SIGNED_ZONE);
             let probes = probes.chain(Probe::OF_SERVER).map(|probe| self.exchange(server.address, probe));
             facts.probes.extend(probes);
+            let signed = self.spec.transfer_key.iter().map(|_| Exchange {
+                server: server.address,
+                probe: Probe::SignedTransfer,
+                reply: Reply::Transferred { records: 12, keys: Default::default() },
+                took_us: 100,
+            });
+            facts.probes.extend(signed);
         }
         let told = Probe::Notify { from: "198.51.100.2".parse().unwrap() };
         let follower = self.spec.servers.iter().filter(|server| server.name == "ns3");
@@ -189,7 +196,9 @@ impl Scene {
                 heard.authorities = vec![entry(ZONE, "NSEC", 300, "\\# 13 076578616d706c65036f726700")];
             }
             Probe::EdnsVersion => heard.rcode = "BADVERS".to_owned(),
-            Probe::Stranger | Probe::Version | Probe::Transfer => heard.rcode = "REFUSED".to_owned(),
+            Probe::Stranger | Probe::Version | Probe::Transfer | Probe::SignedTransfer => {
+                heard.rcode = "REFUSED".to_owned();
+            }
             Probe::Delegation => {
                 let names = ["ns1.example.org", "ns2.example.org", "ns3.example.net"];
                 heard.authoritative = false;

@@ -112,15 +112,9 @@ fn body(to: &RecordSet, data: &str, id: Option<&str>) -> Value {
 #[async_trait]
 impl Api for Cloudflare {
     fn abilities(&self) -> Abilities {
-        Abilities {
-            name: "Cloudflare",
-            // One transaction in its database; what its servers show follows record by record.
-            atomicity: Atomicity::RecordSet,
-            prerequisites: false,
-            min_ttl_s: 60,
-            // A batch has at most 200 records where nothing is paid.
-            sets_per_change: Some(100),
-        }
+        // One transaction in its database; what its servers show follows record by record. A batch has at most 200 records where nothing is paid.
+        let api = Abilities::api("Cloudflare", Atomicity::RecordSet);
+        Abilities { min_ttl_s: 60, records_per_change: Some(200), ..api }
     }
 
     async fn read(&self, zone: &ZoneName, keys: &[RecordKey]) -> Result<Vec<Option<RecordSet>>> {

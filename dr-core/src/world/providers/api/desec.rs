@@ -23,14 +23,8 @@ struct Set {
 #[async_trait]
 impl Api for Desec {
     fn abilities(&self) -> Abilities {
-        Abilities {
-            name: "deSEC",
-            atomicity: Atomicity::WholeChange,
-            prerequisites: false,
-            // Of ordinary accounts; it refuses what is lower.
-            min_ttl_s: 3600,
-            sets_per_change: None,
-        }
+        // The lowest TTL of ordinary accounts; it refuses what is lower.
+        Abilities { min_ttl_s: 3600, ..Abilities::api("deSEC", Atomicity::WholeChange) }
     }
 
     async fn read(&self, zone: &ZoneName, keys: &[RecordKey]) -> Result<Vec<Option<RecordSet>>> {

@@ -30,13 +30,7 @@ impl Gandi {
 #[async_trait]
 impl Api for Gandi {
     fn abilities(&self) -> Abilities {
-        Abilities {
-            name: "Gandi",
-            atomicity: Atomicity::RecordSet,
-            prerequisites: false,
-            min_ttl_s: 300,
-            sets_per_change: None,
-        }
+        Abilities { min_ttl_s: 300, ..Abilities::api("Gandi", Atomicity::RecordSet) }
     }
 
     async fn read(&self, zone: &ZoneName, keys: &[RecordKey]) -> Result<Vec<Option<RecordSet>>> {

@@ -97,13 +97,7 @@ impl Hetzner {
 #[async_trait]
 impl Api for Hetzner {
     fn abilities(&self) -> Abilities {
-        Abilities {
-            name: "Hetzner",
-            atomicity: Atomicity::RecordSet,
-            prerequisites: false,
-            min_ttl_s: 60,
-            sets_per_change: None,
-        }
+        Abilities { min_ttl_s: 60, ..Abilities::api("Hetzner", Atomicity::RecordSet) }
     }
 
     async fn read(&self, zone: &ZoneName, keys: &[RecordKey]) -> Result<Vec<Option<RecordSet>>> {

@@ -8,6 +8,9 @@ pub(super) mod desec;
 pub(super) mod gandi;
 pub(super) mod hetzner;
 pub(super) mod powerdns;
+pub(super) mod route53;
+mod sigv4;
+mod xml;
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -20,7 +23,7 @@ use super::http::{Door, Lost, Reply};
 use crate::dns::{SetChange, ZoneChange, canonical_rdata};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{DnsName, RecordKey, RecordSet, RecordType, ZoneName};
-use crate::world::{Abilities, Atomicity, Commit, Provider};
+use crate::world::{Abilities, Commit, Provider};
 
 /// What one kind of API has to be able to do.
 #[async_trait]
@@ -43,7 +46,7 @@ pub(super) struct ByApi {
 impl ByApi {
     /// What is there instead of what the change expects; none if all of it is as expected.
     async fn conflict(&self, change: &ZoneChange, operation: &str) -> Result<Option<Vec<Option<RecordSet>>>> {
-        check(&self.api.abilities(), change, self.allow_gap, operation)?;
+        Provider::abilities(self, &change.zone).check(change, operation)?;
         let changed = change.sets.iter().map(|set| set.key.clone());
         let keys: Vec<RecordKey> = changed.chain(change.require.iter().map(RecordSet::key)).collect();
         let mut has = self.api.read(&change.zone, &keys).await?;
@@ -62,7 +65,7 @@ impl ByApi {
 #[async_trait]
 impl Provider for ByApi {
     fn abilities(&self, _zone: &ZoneName) -> Abilities {
-        self.api.abilities()
+        Abilities { gap_allowed: self.allow_gap, ..self.api.abilities() }
     }
 
     async fn read(
@@ -105,54 +108,6 @@ impl Provider for ByApi {
     }
 }
 
-/// What an API cannot do is refused before anything is sent.
-fn check(abilities: &Abilities, change: &ZoneChange, allow_gap: bool, operation: &str) -> Result<()> {
-    let usage = |why: String| Err(Error::new(ErrorKind::Usage, operation, why));
-    if change.sets.is_empty() {
-        return usage("it changes no record set".to_owned());
-    }
-    for set in &change.sets {
-        let sides = [&set.from, &set.to];
-        if !change.zone.contains(&set.key.owner) {
-            return usage(format!("{} is not in the zone {}", set.key, change.zone));
-        }
-        if sides.into_iter().flatten().any(|side| side.key() != set.key || side.rdata.is_empty()) {
-            return usage(format!(
-                "{}: a record set has at least one record, and keeps owner and type",
-                set.key
-            ));
-        }
-        if set.to.as_ref().is_some_and(|to| to.ttl < abilities.min_ttl_s) {
-            let least = abilities.min_ttl_s;
-            return usage(format!("{}: {} takes no TTL under {least} s", set.key, abilities.name));
-        }
-    }
-    if abilities.sets_per_change.is_some_and(|most| change.sets.len() > most) {
-        return usage(format!("{} takes fewer record sets at once", abilities.name));
-    }
-    if let Some(owner) = has_gap(abilities, &change.sets).filter(|_| !allow_gap) {
-        let why = format!(
-            "{} removes an alias before it adds records in its place: {owner} would have nothing for a moment",
-            abilities.name
-        );
-        return Err(Error::new(ErrorKind::Refused, operation, why)
-            .hint("allow it by name: allow_gap = true under that provider in the estate"));
-    }
-    Ok(())
-}
-
-/// An owner where an alias and other records change places, which an API that writes one set after another cannot do at once.
-fn has_gap<'a>(abilities: &Abilities, sets: &'a [SetChange]) -> Option<&'a DnsName> {
-    let of = |set: &&SetChange, is_alias: bool| (set.key.rtype == RecordType::CNAME) == is_alias;
-    let swapped = |alias: &&SetChange| {
-        let others = || sets.iter().filter(|set| set.key.owner == alias.key.owner && of(set, false));
-        (alias.to.is_none() && others().any(|set| set.to.is_some()))
-            || (alias.to.is_some() && others().any(|set| set.from.is_some()))
-    };
-    let found = sets.iter().filter(|set| of(set, true)).find(swapped).map(|set| &set.key.owner);
-    found.filter(|_| abilities.atomicity != Atomicity::WholeChange)
-}
-
 /// One request, whose answer is JSON.
 pub(super) async fn ask<T: DeserializeOwned>(door: &Door, path: &str, operation: &str) -> Result<Option<T>> {
     let reply = match door.send(Method::GET, path, None).await {
@@ -174,7 +129,16 @@ pub(super) async fn tell(
     body: Option<String>,
     operation: &str,
 ) -> Result<Reply> {
-    match door.send(method, path, body).await {
+    tell_of(door.send(method, path, body).await, operation, refusal)
+}
+
+/// What came of a request that changes something; `refusal` reads what was said no with.
+pub(super) fn tell_of(
+    sent: Result<Reply, Lost>,
+    operation: &str,
+    refusal: impl Fn(&Reply, &str) -> Error,
+) -> Result<Reply> {
+    match sent {
         Ok(reply) if (200..300).contains(&reply.status) => Ok(reply),
         // A server that broke in the middle may have done it.
         Ok(reply) if reply.status >= 500 => {
@@ -306,26 +270,5 @@ mod tests {
         assert_eq!(relative(&zone, &"www.example.org".parse().unwrap()), "www");
         assert_eq!(relative(&zone, &zone.apex()), "@");
         assert_eq!(escaped("*.a b/c"), "%2A.a%20b%2Fc");
-    }
-
-    #[test]
-    fn an_alias_that_changes_places_is_a_gap_unless_all_is_done_at_once() {
-        let set = |rtype, data: Option<&str>, other: Option<&str>| {
-            let key = RecordKey::new("www.example.org".parse().unwrap(), rtype);
-            let side =
-                |data: Option<&str>| data.map(|data| RecordSet::new(key.owner.clone(), rtype, 300, [data]));
-            SetChange { from: side(data), to: side(other), key: key.clone() }
-        };
-        let abilities = |atomicity| Abilities { atomicity, ..Abilities::RFC2136 };
-        let swap = [
-            set(RecordType::CNAME, Some("a.example.org"), None),
-            set(RecordType::A, None, Some("192.0.2.1")),
-        ];
-        assert!(has_gap(&abilities(Atomicity::RecordSet), &swap).is_some());
-        assert!(has_gap(&abilities(Atomicity::WholeChange), &swap).is_none());
-        let back: Vec<SetChange> = swap.iter().map(SetChange::inverse).collect();
-        assert!(has_gap(&abilities(Atomicity::RecordSet), &back).is_some());
-        let plain = [set(RecordType::A, Some("192.0.2.1"), Some("192.0.2.2"))];
-        assert!(has_gap(&abilities(Atomicity::RecordSet), &plain).is_none());
     }
 }

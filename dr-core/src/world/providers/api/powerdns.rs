@@ -57,13 +57,7 @@ impl PowerDns {
 #[async_trait]
 impl Api for PowerDns {
     fn abilities(&self) -> Abilities {
-        Abilities {
-            name: "PowerDNS",
-            atomicity: Atomicity::WholeChange,
-            prerequisites: false,
-            min_ttl_s: 0,
-            sets_per_change: None,
-        }
+        Abilities::api("PowerDNS", Atomicity::WholeChange)
     }
 
     async fn read(&self, zone: &ZoneName, keys: &[RecordKey]) -> Result<Vec<Option<RecordSet>>> {

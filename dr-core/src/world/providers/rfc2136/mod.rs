@@ -131,6 +131,16 @@ impl Rfc2136 {
 
 #[async_trait]
 impl Provider for Rfc2136 {
+    /// One message holds all of it, or it cannot be done.
+    fn fits(&self, change: &ZoneChange) -> Result<()> {
+        let operation = format!("change {} on {}", change.zone, change.primary);
+        self.abilities(&change.zone).check(change, &operation)?;
+        let message = update::change(change, 0).map_err(|why| usage(&operation, why))?;
+        seal::seal(&message, None, 0)
+            .map(|_| ())
+            .map_err(|why| usage(&operation, why).hint("make the change in several smaller ones"))
+    }
+
     async fn read(
         &self,
         zone: &ZoneName,

@@ -27,6 +27,7 @@ fn change(from: Option<RecordSet>, to: Option<RecordSet>) -> ZoneChange {
         zone: "example.org".parse().unwrap(),
         primary: "192.0.2.53:53".parse().unwrap(),
         key: Some("update-key".parse().unwrap()),
+        through: None,
         require: vec![],
         sets: vec![SetChange { key, from, to }],
     }

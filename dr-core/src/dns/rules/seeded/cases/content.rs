@@ -57,10 +57,10 @@ pub(super) const CASES: &[Case] = &[
     (
         "an address instead of a mail exchange",
         Before(|s| {
-            s.put(ZONE, MX, &["10 mx1.example.org", "20 192.0.2.26"]);
+            s.put(ZONE, MX, &["10 mx1.example.org", "20 203.0.113.26"]);
             s.spec.senders.truncate(1);
-            s.put_at(0, "192.0.2.26", A, &["192.0.2.26"]);
-            s.put_at(0, "26.2.0.192.in-addr.arpa", PTR, &["192.0.2.26"]);
+            s.put_at(0, "203.0.113.26", A, &["203.0.113.26"]);
+            s.put_at(0, "26.113.0.203.in-addr.arpa", PTR, &["203.0.113.26"]);
         }),
         &["dns.host_name_bad example.org"],
     ),

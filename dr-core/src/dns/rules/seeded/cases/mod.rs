@@ -3,6 +3,7 @@
 mod content;
 mod delegation;
 mod dnssec;
+mod fate;
 mod messages;
 mod records;
 mod standby;
@@ -23,8 +24,15 @@ pub(super) type Case = (&'static str, Seed, &'static [&'static str]);
 
 /// All faults.
 pub(super) fn cases() -> impl Iterator<Item = &'static Case> {
-    let topics =
-        [records::CASES, delegation::CASES, messages::CASES, content::CASES, dnssec::CASES, standby::CASES];
+    let topics = [
+        records::CASES,
+        delegation::CASES,
+        fate::CASES,
+        messages::CASES,
+        content::CASES,
+        dnssec::CASES,
+        standby::CASES,
+    ];
     topics.into_iter().flatten()
 }
 
