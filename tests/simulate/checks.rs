@@ -134,7 +134,7 @@ impl World {
             return Some("I7: moved without a quorum");
         }
         let guarded =
-            self.hosts[host].passed.is_some_and(|asked| at.since(asked) <= self.terms.renew().as_duration());
+            self.hosts[host].passed.is_some_and(|asked| at.since(asked) <= self.terms.hold().as_duration());
         if guarded { None } else { Some("I7: moved past a guard") }
     }
 

@@ -54,7 +54,7 @@ async fn overwrite(primary: SocketAddr, from: Option<RecordSet>, rdata: &str) {
     let Place { zone, primary, key, owner, .. } = place(primary);
     let to = Some(RecordSet::new(owner.clone(), RecordType::TXT, 0, [rdata]));
     let sets = vec![SetChange { key: RecordKey::new(owner, RecordType::TXT), from, to }];
-    let change = ZoneChange { zone, primary, key, require: vec![], sets };
+    let change = ZoneChange { zone, primary, key, through: None, require: vec![], sets };
     assert_eq!(provider().commit(&change).await.unwrap(), Commit::Applied);
 }
 
@@ -156,7 +156,7 @@ async fn overwrite_lease(primary: SocketAddr, now: &Lease, nonce: &str, text: Op
     let from = Some(set(&format!("{} nonce={nonce}", now.to_text())));
     let sets =
         vec![SetChange { key: RecordKey::new(owner.clone(), RecordType::TXT), from, to: text.map(set) }];
-    let change = ZoneChange { zone, primary, key, require: vec![], sets };
+    let change = ZoneChange { zone, primary, key, through: None, require: vec![], sets };
     assert_eq!(provider().commit(&change).await.unwrap(), Commit::Applied);
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use dr_core::estate::{Host, NameServer, ProbeSpec, RecordKey, RecordSet, RecordType, Site, Zone};
 use dr_core::failover::{
-    DownKind, GuardName, LastMirror, Role, Sight, Standing, Tenure, last_mirror_path, standing_path,
+    DownKind, GuardName, HeldBack, LastMirror, Lease, Role, Sight, Standing, Swap as LeaseSwap, Tenure,
+    held_path, last_mirror_path, standing_path,
 };
-use dr_core::mirror::RelPath;
+use dr_core::mirror::{RelPath, Room};
 use dr_core::plan::Plan;
 use dr_core::report::{Report, code};
 use dr_core::run::Outcome;
@@ -53,6 +54,10 @@ fn estate() -> Estate {
     }
     estate.zones.insert("example.org".parse().unwrap(), zone);
     estate
+}
+
+fn us() -> dr_core::Remote {
+    estate().hosts[&id("us")].ssh.clone()
 }
 
 fn server(number: u8) -> SocketAddr {
@@ -175,6 +180,11 @@ async fn all_is_well_and_every_guard_says_why() {
             "dns-changeable: the primary would take the change now (1 zones asked)",
             "tenure: uk holds it in epoch 1",
             "ttl: resolvers may keep the old address for 1m after a change that takes up to 4s 300ms: 1m 4s 300ms of 15m",
+            "disk: us does not say what is free; mirrors to it look for themselves",
+            "certificates: us has good certificates for 2 of 2 names",
+            "maintenance: nobody holds it back on us",
+            "hold-down: nobody watches it, so it is never moved without a person",
+            "quorum: a person decides, and nobody watches it for them",
         ]
     );
     assert_eq!(report.figures["shop.epoch"], 1);
@@ -246,6 +256,23 @@ async fn a_guard_in_the_way_is_named_and_only_by_name_overridden() {
             },
             GuardName::Tenure,
         ),
+        (|sim| sim.put_room(&us(), Room { bytes: (1 << 30) - 1, inodes: None }), GuardName::Disk),
+        (|sim| sim.put_room(&us(), Room { bytes: 1 << 40, inodes: Some(3) }), GuardName::Disk),
+        (
+            |sim| {
+                let held = HeldBack { why: "ann works on it: new disks".into() };
+                sim.put_file(&us(), &held_path("/var/lib/dr", &shop()), &held.to_bytes());
+            },
+            GuardName::Maintenance,
+        ),
+        (|sim| sim.put_file(&us(), &held_path("/var/lib/dr", &shop()), b"garbage"), GuardName::Maintenance),
+        (
+            |sim| {
+                // It answers nobody in time, TLS or not.
+                sim.put_sight(US.parse().unwrap(), Sight::Unknown { detail: "no line".into() });
+            },
+            GuardName::Certificates,
+        ),
     ];
     for (spoil, name) in cases {
         let sim = world();
@@ -291,6 +318,31 @@ async fn a_guard_in_the_way_is_named_and_only_by_name_overridden() {
     assert!(only.outcome.is_some() && only.lines.len() > 3);
     let elsewhere = AuditFailover { site: Some("blog".parse().unwrap()), verify: false };
     assert_eq!(toolkit.failover_audit(&elsewhere).await.unwrap().moves, []);
+}
+
+#[tokio::test]
+async fn what_holds_back_moves_without_a_person_is_told_and_keeps_no_person_from_one() {
+    let sim = world();
+    let mut estate = estate();
+    estate.sites.get_mut(&shop()).unwrap().failover = Some(dr_core::estate::Mode::Auto);
+    let post = |text: &str| serde_json::from_str(text).unwrap();
+    estate.observers.insert("nl".parse().unwrap(), post(r#"{"failure_domain": "nl"}"#));
+    let world = sim.world();
+    let held = world.coordinator.lease(&shop()).await.unwrap().unwrap();
+    let moved = Lease { unacknowledged: true, beat: held.beat + 1, ..held.clone() };
+    assert_eq!(world.coordinator.swap_lease(&shop(), Some(&held), &moved).await.unwrap(), LeaseSwap::Won);
+    let toolkit = Toolkit::new(world, estate);
+    let report = toolkit.failover_status(&shop(), &Control::silent()).await.unwrap();
+    let said = [code::FAILOVER_NO_WARRANT.name(), code::FAILOVER_HELD_DOWN.name()];
+    assert_eq!(codes(&report), said, "{report:?}");
+    let plan = toolkit.plan_failover(&shop(), &FailoverOptions::default(), &Control::silent()).await.unwrap();
+    let guards = plan.grounds.unwrap().guards;
+    for name in [GuardName::HoldDown, GuardName::Quorum] {
+        assert!(
+            guards.iter().any(|guard| guard.name == name && !guard.passed),
+            "kept for the audit: {guards:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dr_core::toolkit::{AgentAsk, AgentPlaces, AgentSettings, ask_agent};
+use dr_core::toolkit::{AgentPlaces, AgentSettings, SeatHistory, seat_history};
 use dr_core::world::agent::{Restrictions, serve_stdio};
 use dr_core::world::ssh::Connector;
 use dr_core::world::{Control, talk, warden};
@@ -79,7 +79,7 @@ async fn lives(manager: Arc<Manager>, control: Control, directory: PathBuf) {
             () = control.cancel.cancelled() => return manager.tell("STOPPING=1"),
             () = next => {}
         }
-        if ask_agent(&directory, &AgentAsk::History { last: 0 }).await.is_ok() {
+        if seat_history(&SeatHistory { directory: directory.clone(), last: 0 }).await.is_ok() {
             manager.tell("WATCHDOG=1");
         }
     }

@@ -2,7 +2,7 @@
 
 use dr_core::failover::Guard;
 use dr_core::run::{Outcome, RunId};
-use dr_core::toolkit::{AuditFailover, FailoverOptions, Toolkit};
+use dr_core::toolkit::{AuditFailover, FailoverOptions, Together, Toolkit};
 use dr_core::world::Control;
 use dr_core::{Error, ErrorKind, Plan, Report, Result, SiteId};
 
@@ -108,7 +108,14 @@ async fn plan(toolkit: &Toolkit, words: &FailoverPlan, control: &Control) -> Res
         why: words.why.clone(),
         from: words.from.clone(),
     };
-    toolkit.plan_failover(&words.site, &options, control).await
+    let which = match (&words.site, &words.host, &words.group) {
+        (Some(site), ..) => return toolkit.plan_failover(site, &options, control).await,
+        (None, Some(host), _) => Together::Host(host.clone()),
+        (None, None, Some(group)) => Together::Group(group.clone()),
+        // The command line takes none of these together, and not none.
+        (None, None, None) => return Err(Error::new(ErrorKind::Usage, "plan a failover", "of what?")),
+    };
+    toolkit.plan_failovers(&which, &options, words.per_second, control).await
 }
 
 /// A person has seen the plan and said yes, or said so beforehand.

@@ -2,94 +2,76 @@
 
 use std::path::PathBuf;
 
-use dr_core::failover::{Order, Verdict};
-use dr_core::toolkit::{AgentAsk, AgentSaid, News, SeatStatus, Told, ask_agent};
-use dr_core::{Epoch, Error, ErrorKind, Result};
+use dr_core::failover::Verdict;
+use dr_core::toolkit::{
+    Heard, ListSeats, News, OrderSeat, SeatHistory, SeatOrder, SeatStatus, Told, list_seats, order_seat,
+    seat_history,
+};
+use dr_core::{Epoch, Result};
+use serde::Serialize;
 
 use crate::args::{AgentAt, SeatWord, SeatWords};
 use crate::console::Console;
 use crate::context;
 
 pub(super) async fn run(console: &Console, words: SeatWords) -> Result<u8> {
-    let by = |word: &SeatWord| match &word.why {
+    let request = match words {
+        SeatWords::Seats { sites, at } => {
+            let seats = list_seats(&ListSeats { directory: directory(&at), sites }).await?;
+            let text: String = seats.seats.iter().map(seat).collect();
+            return Ok(show(
+                console,
+                if text.is_empty() { "no seats are kept here\n" } else { &text },
+                &seats,
+            ));
+        }
+        SeatWords::History { last, at } => {
+            let told = seat_history(&SeatHistory { directory: directory(&at), last }).await?;
+            return Ok(show(console, &told.told.iter().map(line).collect::<String>(), &told));
+        }
+        SeatWords::Hold { word, span } => OrderSeat { span, ..ordered(word, SeatOrder::Hold) },
+        SeatWords::Approve { word, epoch, despite, stopped } => OrderSeat {
+            epoch: epoch.map(Epoch),
+            despite: despite.into_iter().collect(),
+            stopped,
+            ..ordered(word, SeatOrder::Approve)
+        },
+        SeatWords::Release(word) => ordered(word, SeatOrder::Release),
+        SeatWords::Ack(word) => ordered(word, SeatOrder::Acknowledge),
+        SeatWords::HandOver(word) => ordered(word, SeatOrder::HandOver),
+        SeatWords::GiveUp(word) => ordered(word, SeatOrder::GiveUp),
+        SeatWords::Freeze(word) => ordered(word, SeatOrder::Freeze),
+        SeatWords::Thaw(word) => ordered(word, SeatOrder::Thaw),
+        SeatWords::Drill(word) => ordered(word, SeatOrder::Drill),
+    };
+    let ordered = order_seat(&request).await?;
+    Ok(show(console, &format!("{}\n", ordered.said), &ordered))
+}
+
+fn ordered(word: SeatWord, order: SeatOrder) -> OrderSeat {
+    let by = match &word.why {
         Some(why) => format!("{}: {why}", context::asked_by()),
         None => context::asked_by(),
     };
-    let (word, order) = match words {
-        SeatWords::Seats { sites, at } => {
-            return show(console, ask_agent(&directory(&at), &AgentAsk::Status { sites }).await?);
-        }
-        SeatWords::History { last, at } => {
-            return show(console, ask_agent(&directory(&at), &AgentAsk::History { last }).await?);
-        }
-        SeatWords::Hold { word, span } => {
-            let by = by(&word);
-            (word, Order::Hold { by, span })
-        }
-        SeatWords::Approve { word, epoch, despite, stopped } => {
-            let epoch = match epoch {
-                Some(epoch) => Epoch(epoch),
-                None => epoch_now(&word).await?,
-            };
-            let by = by(&word);
-            (word, Order::Take { by, epoch, despite: despite.into_iter().collect(), stopped })
-        }
-        SeatWords::Release(word) => ordered(word, by, |by| Order::Release { by }),
-        SeatWords::Ack(word) => ordered(word, by, |by| Order::Acknowledge { by }),
-        SeatWords::HandOver(word) => ordered(word, by, |by| Order::HandOver { by }),
-        SeatWords::GiveUp(word) => ordered(word, by, |by| Order::GiveUp { by }),
-        SeatWords::Freeze(word) => ordered(word, by, |by| Order::Freeze { by }),
-        SeatWords::Thaw(word) => ordered(word, by, |by| Order::Thaw { by }),
-        SeatWords::Drill(word) => ordered(word, by, |by| Order::Drill { by }),
-    };
-    let directory = directory(&word.at);
-    show(console, ask_agent(&directory, &AgentAsk::Order { site: word.site, order }).await?)
-}
-
-fn ordered(
-    word: SeatWord,
-    by: impl FnOnce(&SeatWord) -> String,
-    order: impl FnOnce(String) -> Order,
-) -> (SeatWord, Order) {
-    let by = by(&word);
-    (word, order(by))
+    OrderSeat {
+        directory: directory(&word.at),
+        site: word.site,
+        order,
+        span: None,
+        epoch: None,
+        despite: Default::default(),
+        stopped: false,
+        by: Some(by),
+    }
 }
 
 fn directory(at: &AgentAt) -> PathBuf {
     at.state_dir.clone().unwrap_or_else(context::agent_dir)
 }
 
-/// The epoch that the seat knows of: what the person sees now.
-async fn epoch_now(word: &SeatWord) -> Result<Epoch> {
-    let said = ask_agent(&directory(&word.at), &AgentAsk::Status { sites: vec![word.site.clone()] }).await?;
-    let lease = match said {
-        AgentSaid::Status(seats) => seats.into_iter().next().and_then(|seat| seat.lease),
-        _ => None,
-    };
-    lease.map(|lease| lease.epoch).ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, format!("approve {}", word.site), "who holds it is not known here")
-            .hint("dr failover seats shows what the agent knows")
-    })
-}
-
-fn show(console: &Console, said: AgentSaid) -> Result<u8> {
-    let json = serde_json::to_value(&said).unwrap_or_default();
-    match said {
-        AgentSaid::Status(seats) => {
-            let text: String = seats.iter().map(seat).collect();
-            console.result(if text.is_empty() { "no seats are kept here\n" } else { &text }, &json);
-            Ok(0)
-        }
-        AgentSaid::History(told) => {
-            console.result(&told.iter().map(line).collect::<String>(), &json);
-            Ok(0)
-        }
-        AgentSaid::Done { said } => {
-            console.result(&format!("{said}\n"), &json);
-            Ok(0)
-        }
-        AgentSaid::Refused { why } => Err(Error::new(ErrorKind::Refused, "give the seat an order", why)),
-    }
+fn show(console: &Console, text: &str, answer: &impl Serialize) -> u8 {
+    console.result(text, &serde_json::to_value(answer).unwrap_or_default());
+    0
 }
 
 fn seat(seat: &SeatStatus) -> String {
@@ -99,7 +81,7 @@ fn seat(seat: &SeatStatus) -> String {
         text += &format!("  lease     {} in epoch {}, the same for {age}\n", lease.home, lease.epoch);
     }
     text += &format!("  services  {}\n", if seat.serves { "may serve" } else { "must not serve" });
-    for (vote, age) in &seat.votes {
+    for Heard { vote, age } in &seat.votes {
         let said = match vote.verdict {
             Verdict::Up => "up".to_owned(),
             Verdict::Down { kind } => format!("DOWN: {}", kind.words()),

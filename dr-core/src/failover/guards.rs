@@ -38,6 +38,12 @@ pub enum GuardName {
     HoldDown,
     /// Enough observers see the site down.
     Quorum,
+    /// The standby has room for what the site will write there.
+    Disk,
+    /// The standby has good certificates where the home has them.
+    Certificates,
+    /// Nobody works on the site or has it frozen.
+    Maintenance,
 }
 
 impl GuardName {
@@ -52,6 +58,9 @@ impl GuardName {
             Self::Ttl => "ttl",
             Self::HoldDown => "hold-down",
             Self::Quorum => "quorum",
+            Self::Disk => "disk",
+            Self::Certificates => "certificates",
+            Self::Maintenance => "maintenance",
         }
     }
 }
@@ -82,11 +91,11 @@ pub struct Guard {
 }
 
 impl Guard {
-    fn new(name: GuardName, code: Code, passed: bool, explanation: impl Into<String>) -> Self {
+    pub(super) fn new(name: GuardName, code: Code, passed: bool, explanation: impl Into<String>) -> Self {
         Self { name, passed, explanation: explanation.into(), code, evidence: BTreeMap::new() }
     }
 
-    fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+    pub(super) fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.evidence.insert(name.to_owned(), value.to_string());
         self
     }

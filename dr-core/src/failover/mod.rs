@@ -10,6 +10,7 @@ mod guards;
 mod health;
 mod holding;
 mod mirrored;
+mod ready;
 mod seat;
 mod sight;
 mod statement;
@@ -22,6 +23,7 @@ pub use guards::{Guard, GuardName};
 pub use health::{Condition, Health};
 pub use holding::Holding;
 pub use mirrored::{LastMirror, RecordMirror, last_mirror_path};
+pub use ready::{Certificate, Free, HeldBack, held_path};
 pub use seat::{
     Action, Approval, Asked, Charter, Drill, Frozen, Handover, Held, Input, Kept, Lease, Looked, Maintenance,
     Mandate, Mark, Order, Outlook, Phase, Raising, Seat, Seen, Serving, Stage, Swap, Until, Warrant, Watched,
@@ -37,4 +39,5 @@ pub use votes::{Observer, Panel, Received, Tally, Verdict, Vote};
 /// The guards: functions of facts, each giving a [`Guard`].
 pub mod guard {
     pub use super::guards::{dns_changeable, hold_down, mirror_fresh, quorum, standby_healthy, tenure, ttl};
+    pub use super::ready::{acknowledged, certificates, disk, maintenance, observers};
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{OnFailure, Pause, Plan, Planned, Step, addresses};
 use crate::digest::Digest;
-use crate::dns::{Agreement, SetChange, ZoneChange};
+use crate::dns::{Agreement, SetChange, Through, ZoneChange, remembered};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{DnsName, Epoch, Host, HostId, ProbeSpec, RecordSet, SiteId, ZoneName};
 use crate::failover::{Expect, Raise, RecordMirror, Role, RoleChange, Standing, Tenure, standing_path};
@@ -84,6 +84,8 @@ pub struct Side {
 ///     sets: vec![RecordSet::new(www, RecordType::A, 60, ["192.0.2.1"])],
 ///     tenure_owner: None,
 ///     tenure: None,
+///     negative_ttl: Some(300),
+///     through: None,
 /// };
 /// assert!(now.names.iter().all(|name| now.zone.contains(name)));
 /// ```
@@ -109,6 +111,12 @@ pub struct ZoneNow {
     /// That record set now.
     #[serde(default)]
     pub tenure: Option<RecordSet>,
+    /// How long resolvers remember that something does not exist, in seconds (RFC 2308 section 5), if a name server said so.
+    #[serde(default)]
+    pub negative_ttl: Option<u32>,
+    /// The API that changes it, if it is not changed by dynamic updates.
+    #[serde(default)]
+    pub through: Option<Through>,
 }
 
 /// Everything that a plan to move a site is made from. It can be stored: a plan that was made in the night can be made again and
@@ -442,11 +450,8 @@ fn zone_changes<'a>(facts: &'a FailoverFacts, next: &Tenure) -> Result<Vec<(&'a 
             let arrives = |to: RecordSet| SetChange { key: to.key(), from: now.tenure.clone(), to: Some(to) };
             sets.extend(require.drain(..).map(arrives));
         }
-        let ZoneNow { zone, primary, key, .. } = now;
-        changes.push((
-            now,
-            ZoneChange { zone: zone.clone(), primary: *primary, key: key.clone(), require, sets },
-        ));
+        let ZoneNow { zone, primary, key, through, .. } = now.clone();
+        changes.push((now, ZoneChange { zone, primary, key, through, require, sets }));
     }
     Ok(changes)
 }
@@ -457,8 +462,12 @@ fn is_older(set: Option<&RecordSet>, next: &Tenure) -> bool {
 }
 
 fn move_visitors(facts: &FailoverFacts, changes: Vec<(&ZoneNow, ZoneChange)>) -> Vec<Planned> {
-    let old_sets = || changes.iter().flat_map(|(_, change)| &change.sets).filter_map(|set| set.from.as_ref());
-    let ttl_s = old_sets().map(|set| set.ttl).max().unwrap_or(0);
+    // What visitors ask for: the tenure may be among the changes, and is not.
+    let of_visitors = |now: &ZoneNow, set: &&SetChange| now.tenure_owner.as_ref() != Some(&set.key.owner);
+    let of_zone = |(now, change): &(&ZoneNow, ZoneChange)| {
+        remembered(change.sets.iter().filter(|set| of_visitors(now, set)), now.negative_ttl)
+    };
+    let ttl_s = changes.iter().map(of_zone).max().unwrap_or(0);
     let (mut steps, mut waits) = (vec![], vec![]);
     for (now, change) in changes {
         let owners: BTreeSet<&str> = change.sets.iter().map(|set| set.key.owner.as_str()).collect();

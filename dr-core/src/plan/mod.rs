@@ -6,6 +6,7 @@
 mod addresses;
 mod failover;
 mod grounds;
+mod moves;
 mod step;
 
 use schemars::JsonSchema;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use failover::{FailoverFacts, Occasion, Side, ZoneNow, failover_plan, first_roles, mirror_and_record};
 pub use grounds::Grounds;
+pub use moves::Moves;
 pub use step::{Inverse, Step};
 
 use crate::digest::Digest;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Pause;
+use super::{Moves, Pause};
 use crate::dns::{Agreement, Agreements, ZoneChange, ZoneChanges};
 use crate::failover::{Expect, Raise, RecordMirror, RoleChange, Tenure};
 use crate::keys::{AuthorizedKeysChange, HostProof, PasswordsRefused, Proof, SshdChange, Switch};
@@ -42,6 +42,8 @@ pub enum Step {
     AwaitHealthy(Expect),
     /// Let time pass.
     Pause(Pause),
+    /// Carry out many plans side by side.
+    Moves(Moves),
     /// Change an account's authorized_keys file.
     ChangeAuthorizedKeys(AuthorizedKeysChange),
     /// Log in afresh with a key.
@@ -83,6 +85,7 @@ impl Step {
         match self {
             Self::ChangeZone(change) => Inverse::Step(Box::new(Self::ChangeZone(change.inverse()))),
             Self::ChangeZones(changes) => Inverse::Step(Box::new(Self::ChangeZones(changes.inverse()))),
+            Self::Moves(moves) => Inverse::Step(Box::new(Self::Moves(moves.inverse()))),
             Self::RaiseEpoch(raise) => match &raise.from {
                 // An epoch never goes back: taking back means raising it once more, to the old home.
                 Some(from) => Inverse::Step(Box::new(Self::RaiseEpoch(Raise {
@@ -149,6 +152,7 @@ impl Step {
             | Self::ChangeZone(_)
             | Self::ChangeZones(_)
             | Self::RaiseEpoch(_)
+            | Self::Moves(_)
             | Self::ChangeRole(_)
             | Self::RecordMirror(_)
             | Self::ChangeAuthorizedKeys(_)

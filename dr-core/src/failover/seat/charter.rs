@@ -261,7 +261,7 @@ impl Charter {
     }
 
     /// The failure domain that gains by a move to this seat: its votes count as one.
-    pub(super) fn beneficiary(&self) -> Option<&str> {
+    pub(crate) fn beneficiary(&self) -> Option<&str> {
         match &self.mandate {
             Mandate::Ask(_) => None,
             Mandate::Auto(warrant) => warrant.hosts.get(&self.me).map(String::as_str),

@@ -51,7 +51,8 @@ impl Seat {
 
     fn look_due(&self, turn: &Turn<'_>) -> bool {
         let rests = |looked_at| turn.at < after(looked_at, turn.charter.terms.answer());
-        self.fresh_guards(turn).is_none() && !self.looked_at.is_some_and(rests)
+        let renewed = |looked: &Looked| turn.at < after(looked.asked, turn.charter.terms.renew());
+        !self.fresh_guards(turn).is_some_and(renewed) && !self.looked_at.is_some_and(rests)
     }
 
     /// Whether anybody is waiting for the guards. They are asked on the first suspicion: they take time to look.
@@ -59,13 +60,14 @@ impl Seat {
         self.outlook != Outlook::Quiet || self.approval.is_some() || self.drill.is_some()
     }
 
-    /// What the guards said, if it is not older than a home's sign of life may be, nor than what it is wanted for.
+    /// What the guards said, if it is not older than a home's sign of life may be, nor than what it is wanted for. Looking at a home
+    /// that no longer answers takes as long as its timeouts: what is asked anew must have the time to come.
     fn fresh_guards(&self, turn: &Turn<'_>) -> Option<&Looked> {
         let wanted =
             [self.approval.as_ref().map(|approval| approval.at), self.drill.as_ref().map(|drill| drill.at)];
         let since = wanted.into_iter().flatten().max().unwrap_or_default();
         self.guards.as_ref().filter(|looked| {
-            looked.asked >= since && turn.at < after(looked.asked, turn.charter.terms.renew())
+            looked.asked >= since && turn.at < after(looked.asked, turn.charter.terms.hold())
         })
     }
 

@@ -28,10 +28,7 @@ impl Seat {
     #[must_use]
     pub fn explain(&self, charter: &Charter, now: Tick) -> String {
         let Charter { site, me, other, .. } = charter;
-        let tally = || {
-            let panel = charter.mandate.panel();
-            Tally::toward(panel, charter.beneficiary(), &self.votes, now).explain()
-        };
+        let tally = || self.tally(charter, now);
         match self.phase(charter) {
             Phase::Frozen { why } => frozen(&why, charter),
             Phase::Executing { stage } => self.executing(stage, charter, now),
@@ -66,6 +63,22 @@ impl Seat {
         }
     }
 
+    fn tally(&self, charter: &Charter, now: Tick) -> String {
+        Tally::toward(charter.mandate.panel(), charter.beneficiary(), &self.votes, now).explain()
+    }
+
+    /// What was decided upon, as far as it still holds.
+    fn why_down(&self, charter: &Charter, now: Tick) -> String {
+        let passed = self.guards.iter().flat_map(|looked| &looked.guards).filter(|guard| guard.passed);
+        let names: Vec<&str> = passed.map(|guard| guard.name.name()).collect();
+        format!(
+            "{} is down ({}) and nothing is in the way ({})",
+            charter.other,
+            self.tally(charter, now),
+            names.join(", ")
+        )
+    }
+
     fn stable(&self, charter: &Charter, now: Tick) -> String {
         let Charter { site, me, other, .. } = charter;
         match self.lease() {
@@ -86,7 +99,11 @@ impl Seat {
         let Charter { site, me, other, .. } = charter;
         let epoch = self.kept.standing.epoch;
         match stage {
-            Stage::Raising => format!("moving {site} to {me}: the coordinator is asked for epoch {epoch}"),
+            Stage::Raising => {
+                let asked = self.kept.raising.as_ref().is_some_and(|raising| !raising.automatic);
+                let why = if asked { "a person said so".to_owned() } else { self.why_down(charter, now) };
+                format!("moving {site} to {me}, because {why}: the coordinator is asked for epoch {epoch}")
+            }
             Stage::Settling => {
                 let left =
                     self.settle_at.map(|at| Period::from_secs(at.since(now).as_secs())).unwrap_or_default();

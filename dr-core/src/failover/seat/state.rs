@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::charter::Charter;
@@ -321,7 +322,7 @@ pub struct Drill {
 /// ```
 /// assert_eq!(serde_json::to_string(&dr_core::failover::Frozen::Regressed).unwrap(), r#""regressed""#);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Frozen {
     /// The coordinator says less than it said before.
@@ -359,7 +360,7 @@ pub struct Maintenance {
 /// use dr_core::failover::Phase;
 /// assert_eq!(Phase::default(), Phase::Stable);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// All is well.
@@ -402,7 +403,7 @@ pub enum Phase {
 /// use dr_core::failover::Stage;
 /// assert!(Stage::Raising < Stage::Applying);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// The epoch is being raised.

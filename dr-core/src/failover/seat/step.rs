@@ -121,10 +121,11 @@ impl Seat {
     }
 
     fn not_remembered(&mut self, turn: &Turn<'_>) {
-        self.unsaved = true;
         // What followed was not done: neither asked, nor told to serve.
         self.asked = None;
-        self.ask_at = after(turn.at, turn.charter.terms.answer());
+        if !std::mem::replace(&mut self.unsaved, true) {
+            self.ask_at = after(turn.at, turn.charter.terms.answer());
+        }
         self.serving = Serving::Unknown;
         (self.looked_at, self.nag_at) = (None, None);
         if let Some(drill) = &mut self.drill {
@@ -226,10 +227,12 @@ impl Seat {
             actions.push(Action::Tell(phase.clone()));
             self.told = phase;
         }
-        if dirty || self.unsaved && woken {
+        // Whatever comes then, not only a wake: where votes keep coming nobody may ever have the time to sleep.
+        let again = self.unsaved && at >= self.ask_at;
+        if dirty || again || self.unsaved && woken {
             actions.push(Action::Remember(Box::new(self.kept.clone())));
         }
-        if self.unsaved && at >= self.ask_at {
+        if again {
             self.ask_at = after(at, charter.terms.answer());
         }
         if !self.unsaved {

@@ -28,6 +28,8 @@ fn zone() -> ZoneNow {
         ],
         tenure_owner: Some("_dr.shop.example.org".parse().unwrap()),
         tenure: None,
+        negative_ttl: Some(900),
+        through: None,
     }
 }
 
@@ -98,6 +100,25 @@ fn a_disaster_does_not_wait_for_the_lost_host() {
     let plan = failover_plan(&facts).unwrap();
     assert_eq!(plan.steps[2].title, "uk steps down as home of shop");
     assert_eq!(plan.steps[2].need, Need::Wanted);
+}
+
+#[test]
+fn where_there_was_nothing_resolvers_remember_that_for_the_negative_ttl() {
+    let waits = |negative_ttl, address: &str| {
+        let mut facts = facts(Occasion::Disaster);
+        facts.to.host.addresses = vec![address.parse().unwrap()];
+        facts.zones[0].negative_ttl = negative_ttl;
+        let plan = failover_plan(&facts).unwrap();
+        let pauses = plan.steps.iter().filter_map(|planned| match &planned.step {
+            Step::Pause(pause) => Some(pause.span.as_secs()),
+            _ => None,
+        });
+        pauses.collect::<Vec<_>>()
+    };
+    assert_eq!(waits(Some(900), "198.51.100.1"), [300], "what was there is forgotten with its TTL");
+    assert_eq!(waits(Some(900), "2001:db8::1"), [900], "there was no AAAA record: that is remembered longer");
+    assert_eq!(waits(Some(60), "2001:db8::1"), [300]);
+    assert_eq!(waits(None, "2001:db8::1"), [300], "no server said");
 }
 
 #[test]

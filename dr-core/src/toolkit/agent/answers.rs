@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::deeds::signed;
 use super::hear::{PeerAsk, PeerSaid};
-use super::{AgentAsk, AgentSaid, SeatStatus, Shared};
-use crate::failover::{Expected, Input, Speaker, Statement};
-use crate::time::Period;
+use super::{AgentAsk, AgentSaid, Heard, SeatStatus, Shared};
+use crate::failover::{Charter, Expected, Guard, HeldBack, Input, Seat, Speaker, Statement, Tally, guard};
+use crate::time::{Period, Tick};
 use crate::world::talk::{Answering, From};
 
 /// How lines are answered.
@@ -58,8 +58,8 @@ impl Shared {
         let now = self.toolkit.world.clock.read().boot;
         self.seats.iter().map(move |(site, kept)| {
             let shown = kept.handle.shown();
-            let age =
-                |at: crate::Tick| Period::from_millis(u64::try_from(now.since(at).as_millis()).unwrap_or(0));
+            let age = |at: Tick| Period::from_millis(u64::try_from(now.since(at).as_millis()).unwrap_or(0));
+            let votes = shown.seat.votes.iter();
             SeatStatus {
                 site: site.clone(),
                 host: kept.charter.me.clone(),
@@ -69,8 +69,8 @@ impl Shared {
                 lease: shown.seat.lease().cloned(),
                 lease_age: shown.seat.watched.as_ref().map(|watched| age(watched.since)),
                 serves: shown.seat.serves(&kept.charter, now).is_some(),
-                votes: shown.seat.votes.iter().map(|heard| (heard.vote.clone(), age(heard.at))).collect(),
-                guards: shown.seat.guards.iter().flat_map(|looked| looked.guards.clone()).collect(),
+                votes: votes.map(|heard| Heard { vote: heard.vote.clone(), age: age(heard.at) }).collect(),
+                guards: guards(&shown.seat, &kept.charter, now),
             }
         })
     }
@@ -113,4 +113,16 @@ impl Shared {
             statements.into_iter().filter_map(|said| signed(&self.key, said, &ask.nonce).ok()).collect();
         said
     }
+}
+
+/// What the guards said last; on a standby with those that the seat itself works out, which a move must pass as well.
+fn guards(seat: &Seat, charter: &Charter, now: Tick) -> Vec<Guard> {
+    let mut guards: Vec<Guard> = seat.guards.iter().flat_map(|looked| looked.guards.clone()).collect();
+    if seat.lease().is_some_and(|lease| lease.home == charter.other) {
+        let panel = charter.mandate.panel();
+        guards.push(guard::quorum(&Tally::toward(panel, charter.beneficiary(), &seat.votes, now)));
+        guards.push(guard::hold_down(seat.last_switch, now, charter.thresholds.hold_down));
+        guards.push(guard::maintenance(&charter.me, Ok(HeldBack::of(&seat.kept).as_ref())));
+    }
+    guards
 }

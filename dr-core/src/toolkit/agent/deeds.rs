@@ -1,7 +1,7 @@
 //! What a seat asks for, done on a real host.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +11,8 @@ use super::history::History;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{Epoch, HostId, Services, SiteId};
 use crate::failover::{
-    Charter, Guard, GuardName, Kept, Lease, Role, Signed, Standing, Statement, Swap, Times, Until,
+    Charter, Guard, GuardName, HeldBack, Kept, Lease, Phase, Role, Signed, Stage, Standing, Statement, Swap,
+    Times, Until,
 };
 use crate::report::code;
 use crate::run::{Outcome, RunId};
@@ -34,11 +35,15 @@ pub(super) struct Hands {
     pub(super) file: SeatFile,
     /// What mirrors that want to land here are judged by.
     pub(super) standing: PathBuf,
+    /// What people are told by who come without this agent.
+    pub(super) held: PathBuf,
     pub(super) directory: PathBuf,
     pub(super) warden: Warden,
     pub(super) other: Option<Arc<Neighbour>>,
     pub(super) key: Arc<SecretKey>,
     pub(super) history: Arc<History>,
+    /// What a move rests on, for whoever asks the journal afterwards.
+    pub(super) grounds: Mutex<(Vec<Guard>, Option<String>)>,
 }
 
 impl Hands {
@@ -77,6 +82,10 @@ impl Hands {
         })
     }
 
+    fn grounds(&self) -> MutexGuard<'_, (Vec<Guard>, Option<String>)> {
+        self.grounds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn by(&self) -> String {
         format!("the seat of {}", self.charter.me)
     }
@@ -89,15 +98,32 @@ fn for_mirrors(kept: &Kept) -> Standing {
     Standing { role, epoch: if closed { epoch.next() } else { epoch } }
 }
 
+/// Tells whoever comes without this agent that the site is held back here, or that it is no more.
+fn leave_word(path: &Path, kept: &Kept) -> Result<()> {
+    let operation = "leave word that a site is held back";
+    let said = match HeldBack::of(kept) {
+        Some(held) => replace_durably(path, &held.to_bytes()),
+        None => std::fs::remove_file(path),
+    };
+    match said {
+        Err(why) if why.kind() != std::io::ErrorKind::NotFound => Err(Error::io(operation, why)),
+        _ => Ok(()),
+    }
+}
+
 #[async_trait]
 impl Deeds for Hands {
     async fn remember(&self, kept: &Kept) -> Result<()> {
         let (file, standing, kept) = (self.file.clone(), self.standing.clone(), kept.clone());
+        let held = self.held.clone();
         let operation = "keep what a seat knows";
         let written = tokio::task::spawn_blocking(move || {
             // The fence first where it gets stricter; where it gets looser, what it rests on is durable first.
             let bytes = for_mirrors(&kept).to_bytes();
-            let fence = || replace_durably(&standing, &bytes).map_err(|why| Error::io(operation, why));
+            let fence = || {
+                leave_word(&held, &kept)?;
+                replace_durably(&standing, &bytes).map_err(|why| Error::io(operation, why))
+            };
             if kept.reconciled {
                 file.write(&kept)?;
                 return fence();
@@ -127,8 +153,12 @@ impl Deeds for Hands {
     async fn guards(&self) -> Result<Vec<Guard>> {
         let (toolkit, site) = (self.toolkit.clone(), self.charter.site.clone());
         let asked = beside(move |control| async move { toolkit.failover_guards(&site, &control).await });
-        let mut guards = asked.await?;
-        if let Some(guard) = self.could_serve().await {
+        let (asked, could_serve) = tokio::join!(asked, self.could_serve());
+        let mut guards = asked?;
+        // These the seat works out itself, from what it knows now.
+        let own = [GuardName::HoldDown, GuardName::Quorum, GuardName::Maintenance];
+        guards.retain(|guard| !own.contains(&guard.name));
+        if let Some(guard) = could_serve {
             guards.retain(|other| other.name != GuardName::StandbyHealthy);
             guards.push(guard);
         }
@@ -141,6 +171,7 @@ impl Deeds for Hands {
                 evidence: std::collections::BTreeMap::new(),
             });
         }
+        self.grounds().0.clone_from(&guards);
         Ok(guards)
     }
 
@@ -168,11 +199,15 @@ impl Deeds for Hands {
     async fn apply(&self, epoch: Epoch, _from: &HostId) -> Result<bool> {
         let (toolkit, by) = (self.toolkit.clone(), self.by());
         let (site, me) = (self.charter.site.clone(), self.charter.me.clone());
+        let (guards, why) = self.grounds().clone();
         let applied = beside(move |control| async move {
             match begun(&toolkit, &site, epoch).await? {
                 Some(run) => toolkit.resume(run, &by, &control).await,
                 None => {
-                    let plan = toolkit.plan_taken(&site, &me, epoch, &control).await?;
+                    let mut plan = toolkit.plan_taken(&site, &me, epoch, &control).await?;
+                    if let Some(grounds) = &mut plan.grounds {
+                        (grounds.guards, grounds.why) = (guards, why);
+                    }
                     toolkit.apply(&plan, &by, &control).await
                 }
             }
@@ -222,6 +257,9 @@ impl Deeds for Hands {
     }
 
     fn tell(&self, news: News) {
+        if let News::Phase { phase: Phase::Executing { stage: Stage::Raising }, said } = &news {
+            self.grounds().1 = Some(said.clone());
+        }
         self.history.tell(&self.charter.site, news);
     }
 }

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
@@ -26,7 +27,7 @@ use super::seats::{Driver, SeatHandle};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{Estate, HostId, ObserverId, ProbeSpec, Remote, Site, SiteId};
 use crate::failover::{
-    Charter, Guard, Kept, Lease, Mark, Order, Phase, Speaker, Standing, Vote, standing_path,
+    Charter, Guard, Kept, Lease, Mark, Order, Phase, Speaker, Standing, Vote, held_path, standing_path,
 };
 use crate::keys::PublicKey;
 use crate::time::{Period, Timestamp};
@@ -149,14 +150,9 @@ pub struct Party {
 }
 
 /// What a person asks of an agent.
-///
-/// ```
-/// use dr_core::toolkit::AgentAsk;
-/// assert_eq!(serde_json::to_string(&AgentAsk::Status { sites: vec![] }).unwrap(), r#"{"status":{"sites":[]}}"#);
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum AgentAsk {
+pub(in crate::toolkit) enum AgentAsk {
     /// How the seats are; of all sites if none is named.
     Status {
         /// The sites.
@@ -177,14 +173,9 @@ pub enum AgentAsk {
 }
 
 /// What an agent answers a person.
-///
-/// ```
-/// use dr_core::toolkit::AgentSaid;
-/// assert_eq!(serde_json::to_string(&AgentSaid::Done { said: "held".into() }).unwrap(), r#"{"done":{"said":"held"}}"#);
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum AgentSaid {
+pub(in crate::toolkit) enum AgentSaid {
     /// How the seats are.
     Status(Vec<SeatStatus>),
     /// It is followed.
@@ -204,10 +195,10 @@ pub enum AgentSaid {
 /// Something that people were told.
 ///
 /// ```
-/// let why = serde_json::from_str::<dr_core::toolkit::AgentSaid>(r#"{"history":[{}]}"#).unwrap_err();
+/// let why = serde_json::from_str::<dr_core::toolkit::Told>("{}").unwrap_err();
 /// assert!(why.to_string().contains("missing field"));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Told {
     /// When.
@@ -224,7 +215,7 @@ pub struct Told {
 /// let why = serde_json::from_str::<dr_core::toolkit::SeatStatus>("{}").unwrap_err();
 /// assert!(why.to_string().contains("missing field"));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeatStatus {
     /// The site.
@@ -244,15 +235,30 @@ pub struct SeatStatus {
     /// Whether the services may serve now.
     pub serves: bool,
     /// What observers said last, and how long ago that was asked for.
-    pub votes: Vec<(Vote, Period)>,
+    pub votes: Vec<Heard>,
     /// What the guards said last.
     pub guards: Vec<Guard>,
+}
+
+/// What an observer said.
+///
+/// ```
+/// let why = serde_json::from_str::<dr_core::toolkit::Heard>("{}").unwrap_err();
+/// assert!(why.to_string().contains("missing field"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Heard {
+    /// What it said.
+    pub vote: Vote,
+    /// How long ago it was asked.
+    pub age: Period,
 }
 
 /// Asks the agent in this directory.
 ///
 /// Errors: `NotFound` if none runs there.
-pub async fn ask_agent(directory: &std::path::Path, ask: &AgentAsk) -> Result<AgentSaid> {
+pub(in crate::toolkit) async fn ask_agent(directory: &std::path::Path, ask: &AgentAsk) -> Result<AgentSaid> {
     let operation = "ask the agent of this host";
     let odd = |why: serde_json::Error| Error::new(ErrorKind::Protocol, operation, why.to_string());
     let said = talk::ask(directory, &serde_json::to_string(ask).map_err(odd)?).await?;
@@ -354,6 +360,7 @@ impl Toolkit {
         })?;
         let file = SeatFile::new(&places.directory, &charter.site, &charter.me);
         let standing = places.home.join(standing_path(&host.state_dir, &charter.site));
+        let held = places.home.join(held_path(&host.state_dir, &charter.site));
         let kept = match file.read()? {
             Some(kept) => kept,
             // A host that was told what it is, by a plan of a person, goes on as that.
@@ -374,11 +381,13 @@ impl Toolkit {
             services,
             file,
             standing,
+            held,
             directory: places.directory.clone(),
             warden,
             other,
             key: key.clone(),
             history: history.clone(),
+            grounds: Mutex::default(),
         };
         let mut mark = [0; 16];
         getrandom::fill(&mut mark).map_err(|why| {

@@ -6,13 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Done, asker, understood, written};
-use crate::error::Result;
-use crate::estate::{HostId, SiteId};
+use crate::error::{Error, ErrorKind, Result};
+use crate::estate::{GroupId, HostId, SiteId};
 use crate::failover::GuardName;
 use crate::plan::Plan;
 use crate::report::Report;
 use crate::run::RunId;
-use crate::toolkit::{Applied, AuditFailover, FailoverOptions, Toolkit, now};
+use crate::toolkit::{Applied, AuditFailover, FailoverOptions, Together, Toolkit, now};
 use crate::world::{Control, RunSummary};
 
 /// The request of `failover_status`.
@@ -39,8 +39,18 @@ pub struct FailoverStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FailOver {
-    /// The site.
-    pub site: SiteId,
+    /// The site; none to move many of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteId>,
+    /// Everything that this host holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostId>,
+    /// Everything of this group of the estate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupId>,
+    /// Of many, no more than so many are begun in a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<u32>,
     /// Both hosts are well: mirror a last time first. Without it nothing is asked of the old home.
     #[serde(default)]
     pub planned: bool,
@@ -157,9 +167,9 @@ impl Toolkit {
         Ok(Some(match operation {
             "failover_status" => written(&self.all_failover(understood(&what, request)?, control).await?)?,
             "failover" => {
-                let FailOver { site, planned, despite, why, from, dry_run, by } = understood(&what, request)?;
-                let options = FailoverOptions { planned, despite, why, from };
-                let plan = self.plan_failover(&site, &options, control).await?;
+                let asked: FailOver = understood(&what, request)?;
+                let (dry_run, by) = (asked.dry_run, asked.by.clone());
+                let plan = self.plan_asked(asked, control).await?;
                 written(&self.carry_out(plan, dry_run, by, control).await?)?
             }
             "failback" => {
@@ -191,6 +201,23 @@ impl Toolkit {
             }
             _ => return Ok(None),
         }))
+    }
+
+    async fn plan_asked(&self, asked: FailOver, control: &Control) -> Result<Plan> {
+        let FailOver { site, host, group, per_second, planned, despite, why, from, .. } = asked;
+        let options = FailoverOptions { planned, despite, why, from };
+        let which = match (site, host, group) {
+            (Some(site), None, None) => return self.plan_failover(&site, &options, control).await,
+            (None, Some(host), None) => Together::Host(host),
+            (None, None, Some(group)) => Together::Group(group),
+            _ => {
+                let why = "it takes a site, a host or a group, and one of them only";
+                return Err(
+                    Error::new(ErrorKind::Usage, "plan a failover", why).hint("name what is to be moved")
+                );
+            }
+        };
+        self.plan_failovers(&which, &options, per_second, control).await
     }
 
     async fn all_failover(&self, asked: FailoverStatus, control: &Control) -> Result<Report> {

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use futures_util::future::{Either, join_all, select};
 
+use super::ready::Ready;
 use super::steps::damaged;
-use crate::dns::{Answer, Question, SetChange, Transport, ZoneChange};
+use crate::dns::{Answer, Question, SetChange, Soa, Transport, ZoneChange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{
     DnsName, Epoch, Host, HostId, Mode, ProbeSpec, RecordKey, RecordSet, RecordType, Site, SiteId, Zone,
@@ -39,6 +40,7 @@ pub(super) struct Seen {
     pub(super) zones: Vec<Result<ZoneNow>>,
     /// Names of the site that are in no zone of the estate.
     pub(super) zoneless: Vec<DnsName>,
+    pub(super) ready: Ready,
 }
 
 /// One host of the site.
@@ -104,14 +106,15 @@ impl Toolkit {
                 tenure_place.as_ref().filter(|(zone, _)| zone == apex).map(|(_, owner)| owner.clone());
             self.zone_now(apex, names, owner)
         }));
-        let (home, other, last_mirror, zones) = tokio::join!(
+        let (home, other, last_mirror, zones, ready) = tokio::join!(
             self.party(id, site, home, true, operation),
             self.party(id, site, other, false, operation),
             self.last_mirror(id, other, operation),
-            zones
+            zones,
+            self.ready(id, site, home, other)
         );
         let (home, other) = (home?, other?);
-        Ok(Seen { at, tenure, home, other, last_mirror, zones, zoneless })
+        Ok(Seen { at, tenure, home, other, last_mirror, zones, zoneless, ready })
     }
 
     fn host(&self, id: &HostId, operation: &str) -> Result<&Host> {
@@ -202,33 +205,52 @@ impl Toolkit {
         let mut keys: Vec<RecordKey> =
             names.iter().flat_map(|name| types.map(|rtype| RecordKey::new(name.clone(), rtype))).collect();
         keys.extend(tenure_owner.iter().map(|owner| RecordKey::new(owner.clone(), RecordType::TXT)));
-        let (sets, silent) =
+        let (sets, (silent, negative_ttl)) =
             tokio::join!(self.world.provider.read(apex, primary, &keys), self.silent(apex, &servers));
         let mut sets = sets?;
         let tenure = tenure_owner.as_ref().and_then(|_| sets.pop().flatten());
         let sets: Vec<RecordSet> = sets.into_iter().flatten().collect();
-        let key = zone.update_key.clone();
+        let (key, through) = (zone.update_key.clone(), self.world.provider.abilities(apex).through());
         let unchanged =
             |set: &RecordSet| SetChange { key: set.key(), from: Some(set.clone()), to: Some(set.clone()) };
         let rehearsal = ZoneChange {
             zone: apex.clone(),
             primary,
             key: key.clone(),
+            through: through.clone(),
             require: vec![],
             sets: sets.iter().map(unchanged).collect(),
         };
         self.world.provider.rehearse(&rehearsal).await?;
-        Ok(ZoneNow { zone: apex.clone(), primary, key, servers, silent, names, sets, tenure_owner, tenure })
+        let zone = apex.clone();
+        Ok(ZoneNow {
+            zone,
+            primary,
+            key,
+            servers,
+            silent,
+            names,
+            sets,
+            tenure_owner,
+            tenure,
+            negative_ttl,
+            through,
+        })
     }
 
-    async fn silent(&self, apex: &ZoneName, servers: &[SocketAddr]) -> BTreeSet<SocketAddr> {
+    /// Who does not answer, and how long resolvers remember that something does not exist.
+    async fn silent(&self, apex: &ZoneName, servers: &[SocketAddr]) -> (BTreeSet<SocketAddr>, Option<u32>) {
         let key = RecordKey::new(apex.apex(), RecordType::SOA);
         let question = Question { key, transport: Transport::Udp, recursive: false };
-        let asked = servers.iter().map(|server| async {
-            let answer = self.world.resolver.ask(*server, &question, SERVER_WITHIN).await;
-            matches!(answer, Answer::Silent | Answer::Unreachable { .. }).then_some(*server)
+        let asked = servers.iter().map(|server| self.world.resolver.ask(*server, &question, SERVER_WITHIN));
+        let answers = join_all(asked).await;
+        let is_silent = |answer: &Answer| matches!(answer, Answer::Silent | Answer::Unreachable { .. });
+        let silent = servers.iter().zip(&answers).filter(|(_, answer)| is_silent(answer));
+        let negative = answers.iter().filter_map(|answer| match answer {
+            Answer::Records { set, .. } => Soa::negative_ttl(set),
+            _ => None,
         });
-        join_all(asked).await.into_iter().flatten().collect()
+        (silent.map(|(server, _)| *server).collect(), negative.max())
     }
 }
 
@@ -275,7 +297,7 @@ impl Seen {
     }
 
     /// Every guard that facts alone can judge, in the order in which they matter.
-    pub(super) fn guards(&self, toolkit: &Toolkit, site: &Site) -> Vec<Guard> {
+    pub(super) fn guards(&self, toolkit: &Toolkit, id: &SiteId, site: &Site) -> Vec<Guard> {
         let said = |why: &Error| why.to_string();
         let unchangeable: Vec<String> =
             self.zones.iter().filter_map(|zone| zone.as_ref().err().map(said)).collect();
@@ -285,6 +307,7 @@ impl Seen {
             guard::tenure(self.tenure.as_ref().map(Option::as_ref), self.highest_epoch()),
             guard::ttl(self.longest_ttl(), until_changed(toolkit, site), toolkit.estate.policy.rto),
         ];
+        guards.extend(self.ready.guards(toolkit, id, site, &self.other.id));
         if site.mirror && !site.trees.is_empty() {
             let rpo = site.rpo.unwrap_or(toolkit.estate.policy.rpo);
             let unread = self.last_mirror.as_ref().err().map(said).unwrap_or_default();

@@ -2,6 +2,8 @@
 
 mod audit;
 mod gather;
+mod many;
+mod ready;
 mod steps;
 mod transfers;
 mod watch;
@@ -12,6 +14,8 @@ use std::net::IpAddr;
 
 pub use audit::{AuditFailover, FailoverAudit, Move};
 pub(super) use gather::probes;
+pub use many::Together;
+pub(super) use many::{act_moves, observe_moves};
 pub(super) use steps::*;
 pub use watch::Watch;
 
@@ -47,7 +51,8 @@ pub struct FailoverOptions {
 impl Toolkit {
     /// Is everything ready to move this site? All guards, each explained; what both hosts believe; how both answer.
     ///
-    /// A guard that passes stands among what was examined, with what it saw; one that does not is a finding. The report's figures
+    /// Who holds the site stands among what was examined (`home`: `shop on us`), unless the coordinator does not say. A guard that
+    /// passes stands there, too, with what it saw; one that does not is a finding. The report's figures
     /// are the site's epoch, the age of its last mirror in seconds, and how long its hosts take to answer in microseconds.
     ///
     /// Errors: `NotFound` for a site or a host that the estate does not have, `Refused` if a third host holds the site.
@@ -64,7 +69,10 @@ impl Toolkit {
         let operation = format!("look at the failover of {site}");
         let seen = control.run(&operation, self.gather(site, &operation)).await?;
         let mut report = Report::new(format!("failover of {site}"), seen.at);
-        for guard in seen.guards(self, self.site(site, &operation)?) {
+        if seen.tenure.is_ok() {
+            report.examined.push(Subject::new("home", format!("{site} on {}", seen.home.id)));
+        }
+        for guard in seen.guards(self, site, self.site(site, &operation)?) {
             match guard.finding(site) {
                 Some(finding) => report.push(finding),
                 None => report.examined.push(Subject::new("guard", passed(&guard))),
@@ -115,7 +123,7 @@ impl Toolkit {
     pub async fn failover_guards(&self, site: &SiteId, control: &Control) -> Result<Vec<Guard>> {
         let operation = format!("ask the guards of {site}");
         let seen = control.run(&operation, self.gather(site, &operation)).await?;
-        Ok(seen.guards(self, self.site(site, &operation)?))
+        Ok(seen.guards(self, site, self.site(site, &operation)?))
     }
 
     /// The plan that moves a site to its other host. Nothing is changed before it is applied.
@@ -224,12 +232,8 @@ impl Toolkit {
         control: &Control,
     ) -> Result<Plan> {
         let site = self.site(id, operation)?;
-        // A planned move mirrors first, so how old the copy is now does not matter. What resolvers remember is told, but nobody who
-        // asks for a move is kept from it by that: it cannot be mended now.
-        let moot = |guard: &Guard| {
-            options.planned && guard.name == GuardName::MirrorFresh || guard.name == GuardName::Ttl
-        };
-        let guards = seen.guards(self, site);
+        let moot = |guard: &Guard| is_moot(guard.name, options.planned);
+        let guards = seen.guards(self, id, site);
         let failed = guards.iter().filter(|guard| !guard.passed && !moot(guard)).cloned();
         let (overridden, in_the_way): (Vec<Guard>, Vec<Guard>) =
             failed.partition(|guard| options.despite.contains(&guard.name));
@@ -262,6 +266,12 @@ impl Toolkit {
             zones: seen.zones.into_iter().filter_map(Result::ok).collect(),
             transfers,
         })?;
+        for planned in &plan.steps {
+            if let Step::ChangeZone(change) = &planned.step {
+                // What the zone's provider would refuse in the middle of it is said now.
+                self.world.provider.fits(change)?;
+            }
+        }
         // The title is what the journal keeps for whoever asks afterwards.
         for guard in &overridden {
             let _ = write!(plan.title, ", despite {}", guard.name.name());
@@ -270,6 +280,16 @@ impl Toolkit {
         plan.grounds = Some(Grounds { sites: vec![id.clone()], guards, despite, why: options.why.clone() });
         self.seal(&mut plan);
         Ok(plan)
+    }
+}
+
+/// Whether a guard is told to a person who asks for a move, and keeps nobody from it. A planned move mirrors first, so how old the copy
+/// is now does not matter. What resolvers remember cannot be mended now; and what holds back moves without a person is not for theirs.
+fn is_moot(name: GuardName, planned: bool) -> bool {
+    match name {
+        GuardName::MirrorFresh => planned,
+        GuardName::Ttl | GuardName::HoldDown | GuardName::Quorum => true,
+        _ => false,
     }
 }
 
@@ -285,7 +305,7 @@ fn refused(operation: &str, in_the_way: &[Guard]) -> Error {
 }
 
 /// Sixteen random bytes in hexadecimal.
-fn nonce(operation: &str) -> Result<String> {
+pub(in crate::toolkit) fn nonce(operation: &str) -> Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|why| {
         Error::new(ErrorKind::Internal, operation, format!("the system gives no random numbers: {why}"))

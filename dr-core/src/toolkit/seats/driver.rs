@@ -117,6 +117,8 @@ pub struct Driver {
     works: Works,
     /// The epoch of the lease, and since when it is known here.
     epoch: Option<(Epoch, Tick)>,
+    /// When the coordinator answered last.
+    answered: Option<Tick>,
 }
 
 impl std::fmt::Debug for Driver {
@@ -142,9 +144,23 @@ impl Driver {
         let (shown, seen) = watch::channel(Shown { at: read.boot, seat: seat.clone(), report: None, said });
         let (wanted, stopped) = (watch::Sender::new((0, May::Untold)), watch::Sender::new(0));
         let handle = SeatHandle { told: sender.clone(), shown: seen };
-        let (works, epoch) = (Works::default(), None);
+        let (works, epoch, answered) = (Works::default(), None, None);
         (
-            Self { charter, clock, deeds, seat, read, told, sender, wanted, stopped, shown, works, epoch },
+            Self {
+                charter,
+                clock,
+                deeds,
+                seat,
+                read,
+                told,
+                sender,
+                wanted,
+                stopped,
+                shown,
+                works,
+                epoch,
+                answered,
+            },
             handle,
         )
     }
@@ -177,7 +193,12 @@ impl Driver {
         }
         match told {
             Told::Input(Input::Vote { asked, .. }) if !self.may_be_up(asked) => {}
+            // What they say while nobody knows who holds the site is not acted upon.
+            Told::Input(Input::Guards { .. }) if self.is_silent() => {}
             Told::Input(input) => {
+                if matches!(&input, Input::Read { found: Some(_), .. }) {
+                    self.note_answer();
+                }
                 self.step(input).await;
             }
             Told::Order(order, answer) => {
@@ -199,6 +220,24 @@ impl Driver {
     fn may_be_up(&self, asked: Tick) -> bool {
         let grace = self.charter.terms.take().as_duration();
         self.epoch.is_some_and(|(_, since)| asked.0 >= since.0.saturating_add(grace))
+    }
+
+    /// Whether the coordinator has not answered for so long that a home has stopped for that alone.
+    fn is_silent(&self) -> bool {
+        let now = self.clock.read().boot;
+        self.answered.is_some_and(|last| now.since(last) > self.charter.terms.hold().as_duration())
+    }
+
+    /// When it answers again, the home has the time to come up again, too: what was said of it meanwhile is forgotten.
+    fn note_answer(&mut self) {
+        let now = self.clock.read().boot;
+        if self.is_silent() {
+            self.seat.votes.clear();
+            if let Some((_, since)) = &mut self.epoch {
+                *since = now;
+            }
+        }
+        self.answered = Some(now);
     }
 
     fn note_epoch(&mut self) {

@@ -61,7 +61,7 @@ pub trait Deeds: Send + Sync {
 /// let news = News::Refused { why: "it is frozen".into() };
 /// assert_eq!(serde_json::to_string(&news).unwrap(), r#"{"refused":{"why":"it is frozen"}}"#);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum News {
     /// The seat stands somewhere else than before.

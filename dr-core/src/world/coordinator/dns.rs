@@ -229,7 +229,7 @@ impl DnsCoordinator {
             require.extend(found.tenure.clone());
         }
         let Lock { zone, primary, key, .. } = lock;
-        match self.commit(ZoneChange { zone, primary, key, require, sets }).await? {
+        match self.commit(ZoneChange { zone, primary, key, through: None, require, sets }).await? {
             Written::Done if place.lock.is_some() && is_new => {
                 self.follow(place, found, next).await;
                 Ok(Written::Done)
@@ -250,7 +250,7 @@ impl DnsCoordinator {
     async fn follow(&self, place: &Place, found: &Found, next: &Holding) {
         let sets = vec![Self::follows(place, found.tenure.as_ref(), next)];
         let Place { zone, primary, key, .. } = place.clone();
-        let _ = self.commit(ZoneChange { zone, primary, key, require: vec![], sets }).await;
+        let _ = self.commit(ZoneChange { zone, primary, key, through: None, require: vec![], sets }).await;
     }
 
     async fn commit(&self, change: ZoneChange) -> Result<Written> {

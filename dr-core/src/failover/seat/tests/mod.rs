@@ -370,10 +370,24 @@ fn a_guard_that_fails_blocks_and_one_that_is_silent_does_not_pass() {
     us.tell(10, Input::Vote { vote: vote("nl", 1, DOWN), asked: tick(10) });
     assert_eq!(us.phase(), Phase::Confirmed);
     // Old guards are no guards, nor are votes that came too late.
-    us.tell(40, Input::Guards { guards: passed(), asked: tick(11) });
+    for who in ["us", "nl"] {
+        us.tell(71, Input::Vote { vote: vote(who, 2, DOWN), asked: tick(71) });
+    }
+    us.tell(71, Input::Guards { guards: passed(), asked: tick(11) });
     assert!(us.seat.kept.raising.is_none());
-    us.tell(41, Input::Guards { guards: passed(), asked: tick(41) });
-    assert_eq!(us.phase(), Phase::Stable, "the votes held until 40");
+    us.tell(102, Input::Guards { guards: passed(), asked: tick(102) });
+    assert_eq!(us.phase(), Phase::Stable, "the votes held until 101");
+}
+
+#[test]
+fn guards_that_take_longer_than_a_sign_of_life_are_waited_for() {
+    let mut us = standby(&first_lease());
+    for who in ["us", "nl"] {
+        us.tell(10, Input::Vote { vote: vote(who, 1, DOWN), asked: tick(10) });
+    }
+    // Renewed every 15 s; the look at a host that is gone without a trace took 20.
+    us.tell(30, Input::Guards { guards: passed(), asked: tick(10) });
+    assert_eq!(us.phase(), Phase::Executing { stage: Stage::Raising });
 }
 
 #[test]
@@ -449,6 +463,27 @@ fn what_cannot_be_written_down_is_not_followed_by_anything() {
     assert!(us.seat.wakes_at(&us.charter) > tick(11), "it does not spin");
     us.tell(12, Input::Remembered(true)).tell(17, Input::Wake);
     assert_eq!(us.writing().epoch, Epoch(2));
+}
+
+#[test]
+fn what_could_not_be_written_down_is_tried_again_however_much_is_said_meanwhile() {
+    let mut us = standby(&first_lease());
+    confirmed(&mut us, 10);
+    us.tell(10, Input::Remembered(false));
+    let tried = (11..=30).filter(|at| {
+        us.tell(*at, Input::Vote { vote: vote("nl", *at, DOWN), asked: tick(*at) });
+        let tries = us.said.iter().any(|action| matches!(action, Action::Remember(_)));
+        if tries {
+            us.tell(*at, Input::Guards { guards: passed(), asked: tick(*at) })
+                .tell(*at, Input::Remembered(false));
+        }
+        tries
+    });
+    assert_eq!(
+        tried.collect::<Vec<_>>(),
+        [15, 20, 25, 30],
+        "every five seconds, as long as an answer is waited for"
+    );
 }
 
 #[test]
