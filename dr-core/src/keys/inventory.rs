@@ -52,10 +52,44 @@ pub struct AccountSeen {
     pub account: String,
     /// What sshd does for it; none if sshd could not be asked.
     pub effective: Option<Effective>,
+    /// Whether it has a password.
+    pub password: PasswordSeen,
     /// Its key files, those that exist.
     pub files: Vec<FileSeen>,
     /// The file with the names that a certificate must bear to open it (`AuthorizedPrincipalsFile`), if it exists.
     pub principals: Option<FileSeen>,
+}
+
+/// What a host's list of passwords says of an account; never the password.
+///
+/// ```
+/// use dr_core::keys::PasswordSeen;
+/// assert_eq!("locked".parse(), Ok(PasswordSeen::Locked));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PasswordSeen {
+    /// Nobody may look, or it is kept elsewhere.
+    #[default]
+    Unknown,
+    /// There is one.
+    Set,
+    /// There is none that could be right, as system accounts have it.
+    Never,
+    /// There is one, and it is locked (`usermod -L`).
+    Locked,
+}
+
+impl std::str::FromStr for PasswordSeen {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        match word {
+            "set" => Ok(Self::Set),
+            "never" => Ok(Self::Never),
+            "locked" => Ok(Self::Locked),
+            _ => Err(()),
+        }
+    }
 }
 
 /// A key file and the way to it.
@@ -237,6 +271,9 @@ pub struct AccountLogin {
     /// The keyword of sshd_config by which a password lets it in; none if no password does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_by: Option<String>,
+    /// Its password is locked (`usermod -L`), and keys open it all the same: sshd leaves that to PAM, which looks at passwords only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub locked: bool,
     /// sshd lets the agent of whoever logs in be used from the host.
     pub agent_forwarding: bool,
     /// A program that is asked for further keys, which are not seen here.
@@ -403,11 +440,13 @@ fn strict_modes(host: &HostSeen, user: Option<&User>, file: &FileSeen) -> Strict
 
 fn login(host: &HostSeen, seen: &AccountSeen, user: Option<&User>, effective: &Effective) -> AccountLogin {
     let is_root = user.map_or(seen.account == "root", |user| user.uid == 0);
+    let has_password = !matches!(seen.password, PasswordSeen::Never | PasswordSeen::Locked);
     AccountLogin {
         host: host.host.clone(),
         account: seen.account.clone(),
         is_root,
-        password_by: effective.takes_passwords(is_root).map(str::to_owned),
+        password_by: effective.takes_passwords(is_root).filter(|_| has_password).map(str::to_owned),
+        locked: seen.password == PasswordSeen::Locked && effective.value("usepam") == Some("yes"),
         agent_forwarding: effective.value("allowagentforwarding") != Some("no"),
         keys_command: effective.set("authorizedkeyscommand").map(str::to_owned),
         principals_command: effective

@@ -58,14 +58,12 @@ impl Inventory {
     /// ```
     #[must_use]
     pub fn changes_since(&self, earlier: &Self) -> Vec<Finding> {
-        let hosts =
-            |inventory: &Self| inventory.files.iter().map(|file| file.host.clone()).collect::<BTreeSet<_>>();
-        // A host that was not seen this time, or not seen before, has not changed for all that is known.
-        let both: BTreeSet<String> = hosts(self).intersection(&hosts(earlier)).cloned().collect();
+        // What was not looked at this time, or not then, has not changed for all that is known.
+        let (ours, theirs) = (Covered::by(self), Covered::by(earlier));
+        let both = |place: &(&str, &str, &str)| ours.has(place.0, place.1) && theirs.has(place.0, place.1);
         let (now, before) = (by_place(self), by_place(earlier));
         let mut changes: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
-        let places: BTreeSet<_> =
-            now.keys().chain(before.keys()).filter(|place| both.contains(place.0)).collect();
+        let places: BTreeSet<_> = now.keys().chain(before.keys()).filter(|place| both(place)).collect();
         for place in places {
             let what = match (before.get(place), now.get(place)) {
                 (None, Some(lines)) => format!("{} came", shown(lines[0])),
@@ -89,6 +87,27 @@ impl Inventory {
             )
         };
         changes.into_iter().map(finding).collect()
+    }
+
+    /// The same, and what an earlier one knows of all that was not looked at this time: a host that is down once must not be forgotten, or what
+    /// becomes of it meanwhile would be no change.
+    ///
+    /// ```
+    /// use dr_core::keys::Inventory;
+    /// let earlier = Inventory::of_file("keys", b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ ann", Default::default());
+    /// assert_eq!(Inventory::default().with_the_rest_of(&earlier).access, earlier.access);
+    /// ```
+    #[must_use]
+    pub fn with_the_rest_of(&self, earlier: &Self) -> Self {
+        let ours = Covered::by(self);
+        let mut all = self.clone();
+        let access = earlier.access.iter().filter(|line| !ours.has(&line.host, &line.account));
+        all.access.extend(access.cloned());
+        let files = earlier.files.iter().filter(|file| !ours.has(&file.host, &file.account));
+        all.files.extend(files.cloned());
+        let accounts = earlier.accounts.iter().filter(|login| !ours.has(&login.host, &login.account));
+        all.accounts.extend(accounts.cloned());
+        all
     }
 
     /// Keys that open more than one host: whoever holds one of them holds all. That is what an authority is for.
@@ -142,6 +161,17 @@ impl Inventory {
                 );
                 let subject = subject(&account.host, &account.account, "");
                 findings.push(grouped(code::KEY_ORPHANED, subject, &lines, &said, |line| placed(line)));
+            }
+        }
+        for account in self.accounts.iter().filter(|account| account.locked) {
+            let of = |line: &&Access| (&line.host, &line.account) == (&account.host, &account.account);
+            let lines: Vec<&Access> =
+                self.access.iter().filter(of).filter(|line| !line.is_expired(self.at)).collect();
+            if !lines.is_empty() {
+                let said = "its password is locked, which keeps nobody out who has a key";
+                let subject = subject(&account.host, &account.account, "");
+                findings
+                    .push(grouped(code::KEY_OF_LOCKED_ACCOUNT, subject, &lines, said, |line| placed(line)));
             }
         }
         let mut unused = known.clone();
@@ -320,12 +350,75 @@ fn shown(line: &Access) -> String {
     }
 }
 
+/// What an inventory has looked at: all of a host whose sshd was asked about its accounts, otherwise the accounts whose files it has.
+struct Covered<'a> {
+    hosts: BTreeSet<&'a str>,
+    accounts: BTreeSet<(&'a str, &'a str)>,
+}
+
+impl<'a> Covered<'a> {
+    fn by(inventory: &'a Inventory) -> Self {
+        Self {
+            hosts: inventory.accounts.iter().map(|login| login.host.as_str()).collect(),
+            accounts: inventory
+                .files
+                .iter()
+                .map(|file| (file.host.as_str(), file.account.as_str()))
+                .collect(),
+        }
+    }
+
+    fn has(&self, host: &str, account: &str) -> bool {
+        self.hosts.contains(host) || self.accounts.contains(&(host, account))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::keys::{AccountSeen, Effective, FileSeen, HostSeen, User};
 
     const ANN: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ ann";
+
+    /// Who adds a key while a host is not looked at, or to an account that had none, is found all the same.
+    #[test]
+    fn what_was_not_looked_at_is_remembered() {
+        let host = |name: &str, accounts: &[(&str, &str)]| {
+            let seen = |(account, keys): &(&str, &str)| AccountSeen {
+                account: (*account).into(),
+                effective: Some(Effective::parse("passwordauthentication no\n")),
+                password: Default::default(),
+                files: match *keys {
+                    "" => vec![],
+                    keys => {
+                        vec![FileSeen { path: "keys".into(), content: keys.into(), ..FileSeen::default() }]
+                    }
+                },
+                principals: None,
+            };
+            HostSeen {
+                host: name.into(),
+                accounts: accounts.iter().map(seen).collect(),
+                ..HostSeen::default()
+            }
+        };
+        let of = |hosts: &[HostSeen]| Inventory::of(hosts, Default::default());
+        let (uk, us) = (host("uk", &[("root", ANN)]), host("us", &[("root", "")]));
+        let first = of(&[uk.clone(), us]);
+        // us is down at night, and has a key in the morning; an account is new on uk.
+        let record = of(&[uk]).with_the_rest_of(&first);
+        assert!(record.changes_since(&first).is_empty());
+        let morning = of(&[host("uk", &[("root", ANN), ("eve", ANN)]), host("us", &[("root", ANN)])]);
+        let found: Vec<String> =
+            morning.changes_since(&record).iter().map(|finding| finding.subject.name.clone()).collect();
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].contains("eve") && found[1].contains("us"), "{found:?}");
+        // Who is not root sees one account, and says nothing of the others.
+        let mut one = host("uk", &[("eve", ANN)]);
+        one.accounts[0].effective = None;
+        assert!(of(&[one.clone()]).changes_since(&morning).is_empty());
+        assert_eq!(of(&[one]).with_the_rest_of(&morning).access.len(), 3);
+    }
 
     #[test]
     fn keys_that_are_left_over_are_found() {
@@ -335,6 +428,7 @@ mod tests {
         let account = |name: &str| AccountSeen {
             account: name.into(),
             effective: Some(Effective::parse("passwordauthentication no\n")),
+            password: Default::default(),
             files: vec![FileSeen { path: "keys".into(), content: ANN.into(), ..FileSeen::default() }],
             principals: None,
         };

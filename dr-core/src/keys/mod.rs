@@ -32,6 +32,7 @@ pub use certificate::{Bearer, Certificate};
 pub use effective::Effective;
 pub use inventory::{
     Access, AccountLogin, AccountSeen, BrokenLine, FileSeen, Holds, HostSeen, Inventory, KeyFile,
+    PasswordSeen,
 };
 pub use issue::{Permit, Terms};
 pub use issued::Issued;
@@ -48,7 +49,7 @@ pub use options::{KeyOptions, MirrorBy};
 pub use public::PublicKey;
 pub use revocation::{RevocationList, Revoked};
 pub use rights::{Expiry, Rights};
-pub use software::Software;
+pub use software::{Software, Stranger};
 #[cfg(feature = "world")]
 pub(crate) use sshd_config::{
     CERTIFICATES_DROP_IN, DROP_IN, KEYWORDS, MAIN, REVOKED_DROP_IN, REVOKED_LIST, block, rehearsal,

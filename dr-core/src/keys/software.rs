@@ -1,9 +1,25 @@
 //! Which program serves SSH on a host, and what it does otherwise than OpenSSH's newest.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{KeyOptions, StrictModes};
+
+/// How a connection ended on which nobody logged in.
+///
+/// ```
+/// use dr_core::keys::{Software, Stranger};
+/// assert_eq!(Software::parse("SSH-2.0-OpenSSH_9.9").held_against(Stranger::Silent).as_secs(), 1);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stranger {
+    /// Nobody tried to.
+    Silent,
+    /// Somebody tried to.
+    Refused,
+}
 
 /// An SSH server, as it names itself in its first line (RFC 4253 section 4.2). The default is one that nothing is known of.
 ///
@@ -142,10 +158,24 @@ impl Software {
         !self.is_tinyssh()
     }
 
-    /// Whether it shuts out addresses from where logins fail (`PerSourcePenalties`, since OpenSSH 9.8).
+    /// For how long it holds a connection against its address that ended without a login (`PerSourcePenalties`, since OpenSSH 9.8), if
+    /// its configuration does not say otherwise. What is held adds up, and more than fifteen seconds of it shut the address out, and
+    /// everyone behind it; whoever waits so long after each connection is never shut out. A connection that ends logged in costs nothing.
+    ///
+    /// Source: `fill_default_server_options` in servconf.c and `child_reap` in sshd.c of OpenSSH 10.5.
+    ///
+    /// ```
+    /// use dr_core::keys::{Software, Stranger};
+    /// assert_eq!(Software::parse("SSH-2.0-OpenSSH_10.5").held_against(Stranger::Refused).as_secs(), 5);
+    /// assert!(Software::parse("SSH-2.0-OpenSSH_9.2p1").held_against(Stranger::Refused).is_zero());
+    /// ```
     #[must_use]
-    pub fn counts_strangers(&self) -> bool {
-        self.openssh().is_some_and(|version| version >= (9, 8))
+    pub fn held_against(&self, stranger: Stranger) -> Duration {
+        match stranger {
+            _ if self.openssh().is_none_or(|version| version < (9, 8)) => Duration::ZERO,
+            Stranger::Silent => Duration::from_secs(1),
+            Stranger::Refused => Duration::from_secs(5),
+        }
     }
 
     /// Whether it serves one session on a connection, and hangs up when there is a second.
@@ -180,6 +210,20 @@ mod tests {
         check("SSH-2.0-OpenSSH_10.5", Some((10, 5)), true, true);
         check("SSH-2.0-OpenSSH_for_Windows_9.5", None, true, false);
         check("rubbish", None, true, false);
+    }
+
+    #[test]
+    fn strangers_cost_what_sshd_takes_for_them() {
+        let check = |line: &str, silent: u64, refused: u64| {
+            let held = [Stranger::Silent, Stranger::Refused]
+                .map(|stranger| Software::parse(line).held_against(stranger).as_secs());
+            assert_eq!(held, [silent, refused], "{line}");
+        };
+        check("SSH-2.0-OpenSSH_9.7", 0, 0);
+        check("SSH-2.0-OpenSSH_9.8", 1, 5);
+        check("SSH-2.0-OpenSSH_10.5", 1, 5);
+        check("SSH-2.0-dropbear_2022.83", 0, 0);
+        check("", 0, 0);
     }
 
     #[test]

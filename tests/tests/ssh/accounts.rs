@@ -4,9 +4,10 @@ use std::fs;
 
 use super::audit::{access_to, account};
 use super::*;
-use dr_core::Secret;
-use dr_core::toolkit::InstallOptions;
+use dr_core::report::{Code, Verdict, code};
+use dr_core::toolkit::{AuditOptions, InstallOptions, LockOptions};
 use dr_core::world::Shell as _;
+use dr_core::{Period, Secret};
 use dr_tests::SshHost;
 
 const BY_PASSWORD: &str =
@@ -38,6 +39,9 @@ fn with_password(host: &SshHost, desk: &Desk) -> Access {
 
 #[tokio::test]
 async fn an_expired_password_is_told_and_never_answered() {
+    if !dr_tests::sshd_has_pam() {
+        return;
+    }
     for config in [BY_PASSWORD, BY_QUESTIONS] {
         let (host, desk) = (SshHost::start(config, &[]), Desk::new());
         let (key, new, ann) = (desk.key("key", &[]), desk.key("new", &[]), account(&host, "ann"));
@@ -66,6 +70,9 @@ async fn an_expired_password_is_told_and_never_answered() {
 
 #[tokio::test]
 async fn an_expired_account_is_told_from_a_lost_line_and_from_a_wrong_key() {
+    if !dr_tests::sshd_has_pam() {
+        return;
+    }
     let (host, desk) = (SshHost::start(BY_PASSWORD, &[]), Desk::new());
     let (key, stranger) = (desk.key("key", &[]), desk.key("stranger", &[]));
     let ann = account(&host, "ann");
@@ -84,6 +91,54 @@ async fn an_expired_account_is_told_from_a_lost_line_and_from_a_wrong_key() {
     let refused = log_in(access_to(&host, &stranger), &ann).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Authentication);
     assert!(!format!("{refused:?}").contains("expired"), "{refused:?}");
+}
+
+/// `usermod -L` puts a mark before the password. Where PAM is asked, that closes the account for passwords alone, and keys open it as before; where it is not,
+/// sshd refuses the account as one that it does not know, and a lock-down that counts on it is not begun.
+#[tokio::test]
+async fn a_locked_account_opens_by_key_where_pam_is_asked_and_not_at_all_elsewhere() {
+    for pam in [true, false] {
+        if pam && !dr_tests::sshd_has_pam() {
+            continue;
+        }
+        let config =
+            if pam { BY_PASSWORD.to_owned() } else { BY_PASSWORD.replace("UsePAM yes", "UsePAM no") };
+        let (host, desk) = (SshHost::start(&config, &[]), Desk::new());
+        let (key, ann) = (desk.key("key", &[]), account(&host, "ann"));
+        for user in ["root", "ann"] {
+            host.authorize(user, &public(&key));
+        }
+        log_in(with_password(&host, &desk), &ann).await.unwrap();
+        let shadow = fs::read_to_string(host.dir().join("shadow")).unwrap();
+        let hash = shadow.lines().find_map(|line| line.strip_prefix("ann:")?.split(':').next()).unwrap();
+        set_shadow(&host, "ann", 1, &format!("!{hash}"));
+
+        let words = ["it refused the password", "passwd -S ann"];
+        fails(log_in(with_password(&host, &desk), &ann).await, ErrorKind::Authentication, &words);
+        let toolkit = install::toolkit(access_to(&host, &key), &desk);
+        let verdict = toolkit.verify_key(&ann, &public(&key)).await.unwrap().verdict();
+        let lock = LockOptions { accounts: vec!["ann".parse().unwrap()], after: Period::from_secs(60) };
+        let plan = toolkit.plan_lock_down(&account(&host, "root"), &lock, &Control::silent()).await;
+        let (_, report) = toolkit
+            .audit_keys(&[account(&host, "root")], &AuditOptions::default(), &Control::silent())
+            .await
+            .unwrap();
+        let said_of_ann = |code: Code| {
+            report.findings.iter().any(|found| found.code == code && found.subject.name.starts_with("ann "))
+        };
+        assert_eq!(said_of_ann(code::KEY_OF_LOCKED_ACCOUNT), pam, "{report:?}");
+        assert!(!said_of_ann(code::PASSWORD_LOGIN), "no password opens it: {report:?}");
+        if pam {
+            assert_eq!(verdict, Verdict::Ok);
+            log_in(access_to(&host, &key), &ann).await.unwrap();
+            assert!(!plan.unwrap().is_empty());
+        } else {
+            assert_eq!(verdict, Verdict::Failed);
+            let locked_out = log_in(access_to(&host, &key), &ann).await;
+            fails(locked_out, ErrorKind::Authentication, &["refused", "passwd -S ann"]);
+            fails(plan, ErrorKind::Refused, &["ann"]);
+        }
+    }
 }
 
 /// The text that a host shows to everybody is no word about the account, whatever it says.

@@ -27,6 +27,7 @@ mod files;
 mod formats;
 mod host_keys;
 mod install;
+mod key_facts;
 mod key_files;
 mod keys;
 mod lock_down;

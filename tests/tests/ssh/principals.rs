@@ -88,6 +88,7 @@ impl Scene {
         }
         let account = AccountSeen {
             account: user.to_owned(),
+            password: Default::default(),
             effective: Some(Effective::parse(&said)),
             files: vec![],
             principals: seen(&self.names).filter(|_| self.sets_names),

@@ -10,7 +10,7 @@ use dr_core::Plan;
 use dr_core::keys::{Bearer, PublicKey, RevocationList};
 use dr_core::report::Verdict;
 use dr_core::run::Outcome;
-use dr_core::toolkit::{RevokeOptions, Toolkit};
+use dr_core::toolkit::{InstallOptions, RevokeOptions, Toolkit};
 use dr_core::world::ssh::Authority;
 use dr_tests::SshHost;
 
@@ -84,6 +84,11 @@ async fn a_revoked_key_stays_out_whoever_writes_it_back() {
                 .unwrap()
                 .contains("\nRevokedKeys /etc/ssh/revoked_keys\n")
         );
+        // Who installs it again is told.
+        let (root, stolen) = (account(&scene.host, "root"), public(&scene.stolen));
+        let options = InstallOptions::default();
+        let again = scene.toolkit.plan_key_install(&root, &stolen, &options, &Control::silent()).await;
+        fails(again, ErrorKind::Refused, &[LIST, "dr keys generate"]);
         // Somebody's script puts the line back.
         scene.host.authorize("root", &public(&scene.stolen));
         assert!(!scene.opens(&scene.stolen).await && scene.opens(&scene.mine).await);
@@ -198,4 +203,32 @@ async fn what_goes_wrong_is_taken_back_and_a_broken_list_is_never_touched() {
     assert!(!list.exists());
     assert_eq!((fs::read(&main).unwrap(), fs::read(&keys).unwrap()), before);
     assert!(scene.opens(&scene.mine).await && scene.opens(&scene.stolen).await);
+}
+
+/// Each begins from the list as it found it; whoever is slower joins what the other one wrote, and takes nothing out of it.
+#[tokio::test]
+async fn two_who_revoke_at_once_lose_neither() {
+    let scene = Scene::new(PLAIN, &[]);
+    let other = scene.desk.key("other", &[]);
+    scene.host.authorize("root", &public(&other));
+    let (stolen, other) = (public(&scene.stolen), public(&other));
+    let seats = [Desk::new(), Desk::new()];
+    let toolkits = seats.each_ref().map(|desk| toolkit(access_to(&scene.host, &scene.mine), desk));
+    let revoke = async |toolkit: &Toolkit, line: &str| {
+        let plan = async || {
+            let root = account(&scene.host, "root");
+            toolkit.plan_key_revocation(&[root], line, &RevokeOptions::default(), &Control::silent()).await
+        };
+        let (plan, applied) = toolkit.plan_and_apply(plan, "test", &Control::silent(), |_| {}).await.unwrap();
+        let applied = applied.unwrap_or_else(|| panic!("nothing to do? {plan:?}"));
+        assert_eq!(applied.outcome, Outcome::New, "{line}: {applied:?}");
+    };
+    tokio::join!(revoke(&toolkits[0], &stolen), revoke(&toolkits[1], &other));
+    let list = scene.list();
+    for line in [&stolen, &other] {
+        assert!(list.revokes(&line.parse().unwrap()), "{line} is not on the list");
+        scene.host.authorize("root", line);
+    }
+    assert!(scene.opens(&scene.mine).await && !scene.opens(&scene.stolen).await);
+    assert!(!scene.opens(&scene.desk.path("other")).await);
 }

@@ -154,3 +154,27 @@ async fn whoever_only_asks_is_not_taken_for_an_attacker() {
     log_in(access_to(&host, &mine), &root).await.unwrap();
     assert_eq!(host.log().matches("Accepted publickey for root").count(), 4 * TIMES + 1);
 }
+
+/// As many connections as keys, and none before sshd has forgotten the last: here more than three seconds of penalties shut an address out.
+#[tokio::test]
+async fn whoever_looks_at_host_keys_again_and_again_is_not_shut_out() {
+    const TIMES: usize = 4;
+    let counts = dr_tests::sshd_counts_strangers();
+    let penalties = counts.then(|| "PerSourcePenalties min:3".to_owned());
+    for kinds in [vec!["ed25519"], vec!["ed25519", "ecdsa"]] {
+        if !kinds.iter().all(|kind| dr_tests::sshd_takes(kind)) {
+            continue;
+        }
+        let keys = kinds.len();
+        let lines = penalties.iter().cloned().collect();
+        let (sshd, _desk, access) = at_home_with(&Login { host_keys: kinds, lines, ..Login::default() });
+        let connections = || sshd.log().matches("Connection from 127.0.0.1").count();
+        let (shell, before) = (shell(access.clone()), connections());
+        for _ in 0..TIMES {
+            assert_eq!(shell.host_keys(&remote(&sshd)).await.unwrap().len(), keys);
+        }
+        eventually("every look is in the log", || connections() >= before + TIMES * keys).await;
+        assert_eq!(connections(), before + TIMES * keys);
+        log_in(access, &remote(&sshd)).await.unwrap();
+    }
+}

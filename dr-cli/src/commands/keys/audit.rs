@@ -67,6 +67,8 @@ fn table(inventory: &Inventory, all: bool) -> String {
         }
     }
     match inventory.access.len().saturating_sub(limit) {
+        // Of what could not be looked at the report tells.
+        0 if inventory.files.is_empty() && inventory.accounts.is_empty() => {}
         0 if inventory.access.is_empty() => page.push_str("no key is let in\n"),
         0 => {}
         more => page.push_str(&format!("... and {more} more; --verbose shows all\n")),

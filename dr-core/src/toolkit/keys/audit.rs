@@ -49,7 +49,7 @@ impl Toolkit {
     ///
     /// # Errors
     /// `Usage` if there is no host to look at, `Cancelled`, or the record cannot be read or written. A host that cannot be looked
-    /// at is in the report.
+    /// at is in the report; if there is no other one, and it is there and lets nobody in, that is the error.
     pub async fn audit_keys(
         &self,
         remotes: &[Remote],
@@ -80,6 +80,12 @@ impl Toolkit {
                     report.unexamined.push(Unexamined { subject, why: error.to_record() });
                 }
             }
+        }
+        // Where nobody lets us in there is nothing to report, but a reason.
+        if let (true, true, [refused, ..]) =
+            (known.is_empty(), report.findings.is_empty(), &report.unexamined[..])
+        {
+            return Err(refused.why.clone().into());
         }
         let inventory = Inventory::of(&known, report.at);
         report.unexamined.extend(programs(&inventory));
@@ -125,11 +131,10 @@ impl Toolkit {
         report.figures.insert("keys".to_owned(), count(inventory.access.len()));
         report.figures.insert("files".to_owned(), count(inventory.files.len()));
         if let Some(path) = &options.record {
-            if let Some(earlier) = read_record(path)? {
-                report.findings.extend(inventory.changes_since(&earlier));
-            }
+            let earlier = read_record(path)?.unwrap_or_default();
+            report.findings.extend(inventory.changes_since(&earlier));
             if !options.keep_record {
-                write_record(path, &inventory)?;
+                write_record(path, &inventory.with_the_rest_of(&earlier))?;
             }
         }
         let report = report.judged(&self.estate.policy.severity);

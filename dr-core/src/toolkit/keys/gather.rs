@@ -140,7 +140,9 @@ fn accounts_script() -> String {
          if [ \"$(id -u)\" = 0 ] && command -v sshd >/dev/null; then sshd=$(command -v sshd)\n\
          users | while IFS=: read -r user rest; do echo \"account $user\"\n\
          \"$sshd\" -T -C \"user=$user,host=$1,addr=$1,laddr=$3,lport=$4\" 2>/dev/null | grep -iE '^({KEYWORDS}) ' | sed 's/^/sshd /'\n\
-         done; fi; echo end\n"
+         done\n\
+         sed -n -e 's/^\\([^:]*\\):!!*\\$.*/password locked \\1/p;t' -e 's/^\\([^:]*\\):[!*].*/password never \\1/p;t' \
+         -e 's/^\\([^:]*\\):.*/password set \\1/p' /etc/shadow 2>/dev/null; fi; echo end\n"
     )
 }
 
@@ -179,6 +181,13 @@ fn parse_accounts(name: &str, text: &str) -> (HostSeen, String) {
             "account" => {
                 finish(&mut host, &mut values);
                 host.accounts.push(AccountSeen { account: rest.to_owned(), ..AccountSeen::default() });
+            }
+            // Its line comes after all accounts. The password itself never leaves the host.
+            "password" => {
+                let (seen, name) = rest.split_once(' ').unwrap_or_default();
+                if let Some(account) = host.accounts.iter_mut().find(|account| account.account == name) {
+                    account.password = seen.parse().unwrap_or_default();
+                }
             }
             "sshd" => {
                 values.push_str(rest);
@@ -235,11 +244,13 @@ fn parse_files<'a>(wanted: &'a [Wanted], text: &str) -> Vec<(&'a Wanted, FileSee
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::PasswordSeen;
 
     #[test]
     fn a_host_is_read_from_what_it_says() {
         let text = "zone -0330\nme root\nuser root:x:0:0:root:/root:/bin/sh\nuser ann:x:7:7::/home/ann:/bin/sh\n\
-                    group web:x:33:ann\naccount root\nsshd passwordauthentication no\naccount ann\nend\n";
+                    group web:x:33:ann\naccount root\nsshd passwordauthentication no\naccount ann\n\
+                    password locked ann\npassword never daemon\nend\n";
         let (host, me) = parse_accounts("uk", text);
         assert_eq!(
             (host.zone_minutes, me.as_str(), host.users.len(), host.groups.len()),
@@ -247,6 +258,8 @@ mod tests {
         );
         assert_eq!(host.accounts[0].effective.as_ref().unwrap().value("PasswordAuthentication"), Some("no"));
         assert_eq!(host.accounts[1].effective, None, "sshd said nothing about her");
+        let passwords = [0, 1].map(|at| host.accounts[at].password);
+        assert_eq!(passwords, [PasswordSeen::Unknown, PasswordSeen::Locked]);
         let wanted = [Wanted {
             what: Holds::Keys,
             account: 1,

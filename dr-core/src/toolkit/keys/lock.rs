@@ -417,7 +417,7 @@ pub(in crate::toolkit) async fn observe_sshd(
     control: &Control,
 ) -> Result<StepState> {
     let (from, to) = (base64(step.from.as_ref()), base64(step.to.as_ref()));
-    let said = script::as_root(world, &step.remote, &script::state(&step.path, &from, &to), control).await?;
+    let said = script::as_root(world, &step.remote, &script::state(step, &from, &to), control).await?;
     if said.answer("from").is_some() {
         return Ok(StepState::From);
     }
@@ -478,6 +478,11 @@ pub(in crate::toolkit) async fn act_sshd(world: &World, step: &SshdChange, contr
             ErrorKind::Conflict,
             "it is no longer what it was when this was planned".to_owned(),
             "somebody else changed it; nothing was overwritten: plan again",
+        ),
+        Some("busy") => failed(
+            ErrorKind::Locked,
+            "somebody else has been changing sshd's files there for a minute".to_owned(),
+            "nothing was changed; wait until that is over, then try again",
         ),
         Some("no-keygen") => failed(
             ErrorKind::Unsupported,

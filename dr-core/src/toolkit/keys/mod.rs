@@ -327,7 +327,8 @@ pub(super) async fn observe_proof(world: &World, step: &Proof) -> Result<StepSta
                 .collect();
             let why = format!("the host refused it and takes {}{}", offers.join(", "), open.concat());
             Err(Error::new(ErrorKind::Authentication, format!("log in to {} with the key", step.remote), why).hint(
-                "on the host, sshd's log says why: often the mode or owner of the home directory, ~/.ssh or authorized_keys",
+                "on the host, sshd's log says why: often the mode or owner of the home directory, ~/.ssh or authorized_keys, or what stands before the key (from=, \
+                 expiry-time=)",
             ))
         }
     }

@@ -18,7 +18,12 @@ use crate::keys::{AuthorizedKeys, Certificate, PublicKey};
 /// What the disk says; `Usage` if something else is in it, such as a private key, of which nothing is told.
 pub fn read_public_key(path: &Path) -> Result<PublicKey> {
     let operation = || format!("read the public key {}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|why| Error::io(operation(), why))?;
+    let text = std::fs::read_to_string(path).map_err(|why| match why.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::io(operation(), why).hint("name the .pub file; dr keys generate makes a new pair")
+        }
+        _ => Error::io(operation(), why),
+    })?;
     text.trim().parse().map_err(|why: String| {
         Error::new(ErrorKind::Usage, operation(), why).hint("name the .pub file, with one key in it")
     })

@@ -3,7 +3,9 @@
 use super::gather;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
-use crate::keys::{AuthorizedKeys, HostSeen, PublicKey, Software, StrictModes, shell_word};
+use crate::keys::{
+    AuthorizedKeys, Effective, HostSeen, PublicKey, RevocationList, Software, StrictModes, shell_word,
+};
 use crate::report::{Finding, Subject, code};
 use crate::world::{Control, World};
 
@@ -18,7 +20,7 @@ pub(super) async fn of_key(
     key: &PublicKey,
     control: &Control,
 ) -> Result<(String, Option<Vec<u8>>)> {
-    let files = files(world, remote, control).await?;
+    let files = files(world, remote, key, control).await?;
     let mut first: Option<(String, Option<Vec<u8>>)> = None;
     for path in files {
         let content = match world.shell.read_file(remote, &path).await {
@@ -43,7 +45,7 @@ pub(super) async fn of_key(
 }
 
 /// The files that the host's sshd reads for this account; those below the home directory relative to it.
-async fn files(world: &World, remote: &Remote, control: &Control) -> Result<Vec<String>> {
+async fn files(world: &World, remote: &Remote, key: &PublicKey, control: &Control) -> Result<Vec<String>> {
     let software = world.shell.software(remote).await?;
     if software.openssh().is_none() {
         return Ok(vec![USUAL.to_owned()]);
@@ -63,6 +65,7 @@ async fn files(world: &World, remote: &Remote, control: &Control) -> Result<Vec<
     }) else {
         return Ok(vec![USUAL.to_owned()]);
     };
+    refuse_revoked(world, remote, key, effective).await?;
     let all = effective.key_files(&user.name, user.uid, &user.home);
     if all.is_empty() {
         let why = "its sshd reads no key files: AuthorizedKeysFile none".to_owned();
@@ -86,6 +89,32 @@ async fn files(world: &World, remote: &Remote, control: &Control) -> Result<Vec<
         );
     }
     Ok(named)
+}
+
+/// A key on the host's list of revoked ones opens nothing there, wherever it stands.
+async fn refuse_revoked(
+    world: &World,
+    remote: &Remote,
+    key: &PublicKey,
+    effective: &Effective,
+) -> Result<()> {
+    let named = effective.value("revokedkeys").unwrap_or_default();
+    for path in named.split_whitespace().filter(|path| *path != "none") {
+        // Of what cannot be read, or is no list of the newer kind, the proof will tell.
+        let Ok(Some(content)) = world.shell.read_file(remote, path).await else { continue };
+        if RevocationList::parse(&content).is_ok_and(|list| list.revokes(key)) {
+            let why = format!("it is on the list of revoked keys there, {path}");
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("bring {} to {remote}", key.fingerprint()),
+                why,
+            )
+            .hint(
+                "nothing was changed; a key that was revoked stays out: make a new one with dr keys generate",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Why the host may not trust the key files of this account, where it lets us look. This only helps to explain.

@@ -25,6 +25,10 @@ reload() {
 }
 "#;
 
+/// One at a time: whoever changes what sshd reads, or arms a switch, has looked before, and nobody comes in between. The lock is one of the system's on the directory, so
+/// that it leaves nothing behind and ends with its holder; a host without flock(1) has none.
+const ALONE: &str = "if command -v flock >/dev/null && [ -d /etc/ssh ]; then exec 9</etc/ssh; flock -w 60 9 || { echo 'dr busy'; exit 0; }; fi\n";
+
 /// What a script answered: its `dr ` lines without that word, and everything else it printed.
 pub(super) struct Said {
     pub(super) answers: Vec<String>,
@@ -119,7 +123,7 @@ fn judge(accounts: &[Remote], how: &str, otherwise: &str) -> String {
 /// The change itself, with everything that must be so before it and after it.
 pub(super) fn change(step: &SshdChange, from: &str, to: &str) -> String {
     let path = shell_word(&step.path);
-    let mut script = format!("file={path}; from={}; to={}\n", shell_word(from), shell_word(to));
+    let mut script = format!("{ALONE}file={path}; from={}; to={}\n", shell_word(from), shell_word(to));
     if let Some(name) = &step.switch {
         script.push_str("\"$sshd\" -t || { echo 'dr broken'; exit 0; }\n");
         script.push_str(&format!(
@@ -217,11 +221,20 @@ pub(super) fn was_read(name: &str) -> String {
     format!("if [ -e {}/read ]; then echo 'dr read'; else echo 'dr unread'; fi\n", place(name))
 }
 
-/// Whether the file holds what it held before, or what it shall hold.
-pub(super) fn state(path: &str, from: &str, to: &str) -> String {
-    let (path, from, to) = (shell_word(path), shell_word(from), shell_word(to));
+/// Whether the file holds what it held before, or what it shall hold. A list of revoked keys that others changed meanwhile is as it shall be if it
+/// revokes what it must.
+pub(super) fn state(step: &SshdChange, from: &str, to: &str) -> String {
+    let (path, from, to) = (shell_word(&step.path), shell_word(from), shell_word(to));
+    let list =
+        step.revokes.as_ref().filter(|revokes| revokes.is_list(&step.path) && !revokes.gone.is_empty());
+    let other = list.map_or_else(String::new, |revokes| {
+        format!(
+            "{}if verdict \"$list\" >/dev/null 2>&1; then echo 'dr to'; exit 0; fi\n",
+            judge_list(revokes)
+        )
+    });
     format!(
-        "if holds {path} {to}; then echo 'dr to'; elif holds {path} {from}; then echo 'dr from'; else echo 'dr other'; fi\n"
+        "if holds {path} {to}; then echo 'dr to'; elif holds {path} {from}; then echo 'dr from'; else {other} echo 'dr other'; fi\n"
     )
 }
 
@@ -252,12 +265,12 @@ pub(super) fn arm(switch: &Switch, restore: &str) -> String {
         shell_word(restore)
     );
     format!(
-        "s={}; for other in /run/dr-switch-*; do [ -e \"$other/armed\" ] && [ \"$other\" != \"$s\" ] && \
+        "{ALONE}s={}; for other in /run/dr-switch-*; do [ -e \"$other/armed\" ] && [ \"$other\" != \"$s\" ] && \
          kill -0 \"$(cat \"$other/pid\")\" 2>/dev/null && {{ echo 'dr busy'; exit 0; }}; done\n\
          mkdir -p \"$s\"; rm -f \"$s/pid\" \"$s/fired\"; : > \"$s/armed\"; printf %s {} > \"$s/wait\"\n\
          export DR_FROM=$client DR_AT=$server DR_PORT=$port\n\
          if [ -d /run/systemd/system ] && systemd-run --quiet --collect sh \"$s/wait\" 2>/dev/null; then :; else \
-         setsid sh \"$s/wait\" </dev/null >/dev/null 2>&1 & fi\n\
+         setsid sh \"$s/wait\" </dev/null >/dev/null 2>&1 9>&- & fi\n\
          for i in 1 2 3 4 5 6 7 8 9 10; do [ -s \"$s/pid\" ] && break; sleep 0.2 2>/dev/null || sleep 1; done\n\
          if kill -0 \"$(cat \"$s/pid\")\" 2>/dev/null; then echo 'dr armed'; else rm -f \"$s/armed\"; echo 'dr idle'; fi\n",
         place(&switch.name),

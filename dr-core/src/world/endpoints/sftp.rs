@@ -22,11 +22,10 @@ use self::writing::Unsynced;
 use super::singly;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Location;
-use crate::keys::wire::Fields;
 use crate::mirror::{
     Bytes, Carries, Change, Entry, Filter, Fsync, Kind, Landing, Options, Owner, RelPath, Snapshot,
 };
-use crate::world::sftp::{Attrs, Client, Fault, Reply, Request, op, status};
+use crate::world::sftp::{Attrs, Client, Fault, Request, Space, op, status};
 use crate::world::{Content, Control, Endpoint, Way};
 
 /// A tree on a host, over one or several SFTP channels.
@@ -337,7 +336,7 @@ impl Tree {
                 Error::new(ErrorKind::ReadOnly, operation, "the file system there is read-only")
                     .hint("look at the host's kernel log for a failing disk, then remount it")
             }
-            Some(Space { is_full: true, .. }) => {
+            Some(space) if space.is_full() => {
                 Error::new(ErrorKind::NoSpace, operation, "the file system there is full")
                     .hint("make room on that host, then mirror again")
             }
@@ -347,35 +346,8 @@ impl Tree {
 
     async fn space(&self) -> Option<Space> {
         let around = self.staging.get().unwrap_or(&self.root);
-        statvfs(self.client(), around).await
+        self.client().space(around).await
     }
-}
-
-/// What statvfs says that matters here.
-struct Space {
-    file_system: u64,
-    is_full: bool,
-    is_read_only: bool,
-}
-
-/// None if the server cannot say.
-async fn statvfs(client: &Client, path: &[u8]) -> Option<Space> {
-    if !client.offers("statvfs@openssh.com") {
-        return None;
-    }
-    let Ok(Reply::Extended(said)) = client.ask(Request::extended("statvfs@openssh.com").string(path)).await
-    else {
-        return None;
-    };
-    let mut fields = Fields(&said);
-    let mut numbers = [0; 10];
-    for number in &mut numbers {
-        *number = fields.u64()?;
-    }
-    let [_, _, _, _, blocks_available, inodes, _, inodes_available, file_system, flags] = numbers;
-    // File systems without a fixed number of inodes say 0 of 0.
-    let is_full = blocks_available == 0 || (inodes > 0 && inodes_available == 0);
-    Some(Space { file_system, is_full, is_read_only: flags & 1 != 0 })
 }
 
 /// A fault in the operator's words.

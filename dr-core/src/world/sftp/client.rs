@@ -185,9 +185,52 @@ impl Client {
         first.filter(|name| name.starts_with(b"/")).ok_or(Fault::Protocol)
     }
 
+    /// What is free around a path, by OpenSSH's `statvfs`; none if the server cannot say.
+    pub(in crate::world) async fn space(&self, path: &[u8]) -> Option<Space> {
+        if !self.offers("statvfs@openssh.com") {
+            return None;
+        }
+        let asked = Request::extended("statvfs@openssh.com").string(path);
+        match self.ask(asked).await {
+            Ok(Reply::Extended(said)) => Space::from_bytes(&said),
+            _ => None,
+        }
+    }
+
     /// Sends a request whose answer nobody needs.
     pub(in crate::world) async fn post(&self, request: Request) {
         let _ = self.send(request).await;
+    }
+}
+
+/// What statvfs says that matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::world) struct Space {
+    /// Bytes that this account may still write.
+    pub(in crate::world) bytes: u64,
+    /// Files that may still be made; none where there is no such limit.
+    pub(in crate::world) inodes: Option<u64>,
+    pub(in crate::world) file_system: u64,
+    pub(in crate::world) is_read_only: bool,
+}
+
+impl Space {
+    fn from_bytes(said: &[u8]) -> Option<Self> {
+        let mut fields = Fields(said);
+        let mut numbers = [0; 10];
+        for number in &mut numbers {
+            *number = fields.u64()?;
+        }
+        let [_, block_bytes, _, _, blocks_available, inodes, _, inodes_available, file_system, flags] =
+            numbers;
+        let bytes = blocks_available.saturating_mul(block_bytes);
+        // File systems without a fixed number of inodes say 0 of 0.
+        let inodes = (inodes > 0).then_some(inodes_available);
+        Some(Self { bytes, inodes, file_system, is_read_only: flags & 1 != 0 })
+    }
+
+    pub(in crate::world) fn is_full(&self) -> bool {
+        self.bytes == 0 || self.inodes == Some(0)
     }
 }
 
@@ -292,6 +335,17 @@ fn limits_from(said: &[u8]) -> Option<Limits> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_free_counts_in_blocks_and_files() {
+        let said = |numbers: [u64; 11]| Space::from_bytes(&numbers.map(u64::to_be_bytes).concat()).unwrap();
+        let disk = said([4096, 512, 900, 80, 70, 60, 50, 40, 7, 1, 255]);
+        assert_eq!(disk, Space { bytes: 70 * 512, inodes: Some(40), file_system: 7, is_read_only: true });
+        assert!(!disk.is_full());
+        assert!(said([4096, 512, 900, 80, 70, 60, 50, 0, 7, 0, 255]).is_full(), "no file can be made");
+        assert_eq!(said([4096, 512, 900, 80, 70, 0, 0, 0, 7, 0, 255]).inodes, None);
+        assert_eq!(Space::from_bytes(&[0; 79]), None);
+    }
 
     #[test]
     fn what_a_server_does_not_say_is_not_asked_too_much_of() {

@@ -3,7 +3,7 @@
 mod client;
 mod wire;
 
-pub(super) use client::{Client, Fault, Pending};
+pub(super) use client::{Client, Fault, Pending, Space};
 pub(super) use wire::{Attrs, Reply, Request, access, op, status};
 
 use crate::error::{Error, ErrorKind};

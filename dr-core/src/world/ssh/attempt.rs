@@ -169,8 +169,8 @@ impl Attempt {
             "name a private key with --identity or in the estate, or an ssh-agent".to_owned()
         } else {
             format!(
-                "check that the account '{user}' is the right one; on the host, sshd's log says why, often the mode or owner \
-                 of ~{user}, .ssh or authorized_keys"
+                "check that the account '{user}' is the right one; on the host, sshd's log says why: often the mode or owner \
+                 of ~{user}, .ssh or authorized_keys, or an account that is locked (passwd -S {user})"
             )
         };
         let takes_passwords = self.wants(MethodKind::Password) || self.wants(MethodKind::KeyboardInteractive);

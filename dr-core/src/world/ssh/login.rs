@@ -310,14 +310,18 @@ impl Connection {
         // Only the first hidden question is the password; whoever asks on wants something we do not have.
         let mut unused = Some(password);
         for _ in 0..8 {
-            let prompts = match answer.map_err(|error| self.broken(error))? {
+            let (told, prompts) = match answer.map_err(|error| self.broken(error))? {
                 KeyboardInteractiveAuthResponse::Success => return Ok(Knock::Open),
                 KeyboardInteractiveAuthResponse::Failure { remaining_methods, partial_success } => {
                     return self.understand(Ok(AuthResult::Failure { remaining_methods, partial_success }));
                 }
-                KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => prompts,
+                KeyboardInteractiveAuthResponse::InfoRequest { instructions, prompts, .. } => {
+                    (instructions, prompts)
+                }
             };
-            if prompts.iter().any(|prompt| fault::is_of_an_expired_password(&prompt.prompt)) {
+            // Older generations say it in the question, newer ones (10.5) before it.
+            let mut words = prompts.iter().map(|prompt| prompt.prompt.as_str()).chain([told.as_str()]);
+            if words.any(fault::is_of_an_expired_password) {
                 return Err(fault::expired_password(format!("log in to {}", self.remote)));
             }
             let answers = prompts.iter().map(|prompt| match (prompt.echo, unused.take()) {

@@ -21,14 +21,12 @@ use super::session::Session;
 use super::trust::Trust;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
-use crate::keys::{PublicKey, Software};
+use crate::keys::{PublicKey, Software, Stranger};
+use crate::mirror::Room;
 use crate::world::{Control, HostKeyShown, Login, Output, Shell, Swap};
 
 /// How long the command that proves a login may take. A key with a forced command runs that one, however long it takes.
 const PROOF_COMMAND: Duration = Duration::from_secs(5);
-/// What sshd holds against an address for a login that failed, if its configuration does not say otherwise; only more than fifteen
-/// seconds of it shut the address out.
-const PENALTY: Duration = Duration::from_secs(5);
 
 /// Real hosts by SSH.
 ///
@@ -127,10 +125,10 @@ impl SshShell {
     async fn part(&self, mut connection: Connection) {
         let keys_only = Access { passwords: Default::default(), ..self.connector.access().clone() };
         let forgiven = log_in(&keys_only, &mut connection).await.is_ok();
-        let counts = connection.software().counts_strangers();
+        let held = connection.software().held_against(Stranger::Refused);
         connection.close().await;
-        if counts && !forgiven {
-            tokio::time::sleep(PENALTY).await;
+        if !forgiven {
+            tokio::time::sleep(held).await;
         }
     }
 
@@ -227,6 +225,15 @@ impl Shell for SshShell {
         }
         let home = files.home().await?;
         files.read(&format!("{}/{path}", home.trim_end_matches('/'))).await
+    }
+
+    async fn room(&self, remote: &Remote, paths: &[String]) -> Result<Vec<Option<Room>>> {
+        let files = files::open(&self.connector, remote, format!("look what is free on {remote}")).await?;
+        let mut rooms = vec![];
+        for path in paths {
+            rooms.push(files.room(path).await);
+        }
+        Ok(rooms)
     }
 
     async fn replace_file(&self, remote: &Remote, path: &str, swap: Swap<'_>) -> Result<()> {

@@ -174,7 +174,6 @@ impl Trust {
     }
 
     fn unknown(&self, key: &PublicKey) -> Error {
-        let name = self.remote.known_hosts_name();
         let line = key.clone().with_comment("");
         let file = self.files.first().map_or("a known_hosts file", String::as_str);
         let authority = self.known.authorities(&self.remote).next();
@@ -189,7 +188,8 @@ impl Trust {
         };
         self.error(ErrorKind::HostKey, why).hint(format!(
             "compare the fingerprint on the host's console (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub); if it is the \
-             same, pin '{line}' under host_keys in the estate, or add '{name} {line}' to {file}"
+             same, dr keys trust {} takes it up in {file}, or pin '{line}' under host_keys in the estate",
+            self.remote
         ))
     }
 

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use futures_util::{StreamExt, stream};
 
+use super::Tree;
 use super::listing::names_in;
-use super::{Tree, statvfs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mirror::{RelPath, STAGING_PREFIX};
 use crate::world::sftp::{Attrs, Fault, Request, op, status};
@@ -79,7 +79,7 @@ impl Tree {
             }
             Err(fault) => return Err(fault),
         }
-        if let (Some(here), Some(there)) = (statvfs(client, path).await, statvfs(client, &self.root).await)
+        if let (Some(here), Some(there)) = (client.space(path).await, client.space(&self.root).await)
             && here.file_system != there.file_system
         {
             let remove = client.done(Request::new(op::RMDIR).string(path));

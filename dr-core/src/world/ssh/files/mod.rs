@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use super::connector::Connector;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::Remote;
+use crate::mirror::Room;
 
 /// How large a small file may be.
 const LIMIT_BYTES: usize = 32 << 20;
@@ -60,6 +61,10 @@ pub(super) trait Files: Send + Sync {
     async fn set_owner(&self, path: &str, uid: u32, gid: u32) -> Result<()>;
     /// The path with every symbolic link on it followed.
     async fn real_path(&self, path: &str) -> Result<String>;
+    /// What is free there, or where it would be made; none if the host does not say.
+    async fn room(&self, _path: &str) -> Option<Room> {
+        None
+    }
 }
 
 impl dyn Files + '_ {

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::super::{fault, session::Session};
 use super::{Facts, Files, Kind, LIMIT_BYTES};
 use crate::error::{Error, ErrorKind, Result};
+use crate::mirror::Room;
 use crate::world::sftp::{Attrs, Client, FSYNC, Fault, POSIX_RENAME, Request, access, op, status};
 
 /// The small files of one account, over one SFTP channel.
@@ -173,5 +174,21 @@ impl Files for BySftp {
         String::from_utf8(found).map_err(|_| {
             Error::new(ErrorKind::Unsupported, self.operation.as_str(), "a path on the way is not text")
         })
+    }
+
+    async fn room(&self, path: &str) -> Option<Room> {
+        let mut at = path.trim_end_matches('/');
+        loop {
+            let asked = if at.is_empty() && path.starts_with('/') { "/" } else { at };
+            if let Some(space) =
+                self.client.space(if asked.is_empty() { b"." } else { asked.as_bytes() }).await
+            {
+                return Some(Room { bytes: space.bytes, inodes: space.inodes });
+            }
+            if at.is_empty() {
+                return None;
+            }
+            at = at.rsplit_once('/').map_or("", |(above, _)| above);
+        }
     }
 }

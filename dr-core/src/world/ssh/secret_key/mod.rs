@@ -216,7 +216,12 @@ fn find(text: &str, passphrase: Option<&str>) -> Result<Found, Bad> {
 fn text(path: &Path) -> Result<Zeroizing<String>> {
     use std::io::Read as _;
     let failed = |kind, why: &str, hint: &str| Error::new(kind, using(path), why).hint(hint);
-    let file = std::fs::File::open(path).map_err(|error| Error::io(using(path), error))?;
+    let file = std::fs::File::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::io(using(path), error).hint("name the private key file; dr keys generate makes a new pair")
+        }
+        _ => Error::io(using(path), error),
+    })?;
     let facts = file.metadata().map_err(|error| Error::io(using(path), error))?;
     if !facts.is_file() {
         return Err(failed(ErrorKind::Usage, "it is no file", "name the private key file itself"));
