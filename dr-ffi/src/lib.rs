@@ -10,3 +10,9 @@ mod c;
 
 #[cfg(feature = "capi")]
 pub use c::*;
+
+#[cfg(feature = "uniffi")]
+uniffi::setup_scaffolding!("dr_toolkit");
+
+#[cfg(feature = "uniffi")]
+pub mod uni;

@@ -37,12 +37,20 @@ mod _dr {
     }
 
     /// The version of the library.
+    ///
+    /// >>> import dr
+    /// >>> dr.version() == dr.__version__
+    /// True
     #[pyfunction]
     fn version() -> &'static str {
         env!("CARGO_PKG_VERSION")
     }
 
     /// The names of all operations.
+    ///
+    /// >>> import dr
+    /// >>> dr.operations()[0]
+    /// 'check_zone'
     #[pyfunction]
     fn operations() -> Vec<&'static str> {
         OPERATIONS.iter().map(|operation| operation.name).collect()
@@ -55,6 +63,11 @@ mod _dr {
     }
 
     /// Stops calls that were given it, from any thread; once cancelled, always cancelled.
+    ///
+    /// >>> import dr
+    /// >>> token = dr.CancelToken()
+    /// >>> dr.check_zone("example.org", ["192.0.2.1"], cancel=token).title
+    /// 'check zone example.org'
     #[pyclass(frozen, module = "dr")]
     struct CancelToken(Cancel);
 
@@ -66,6 +79,12 @@ mod _dr {
         }
 
         /// Stops them: they raise CancelledError soon.
+        ///
+        /// >>> import dr
+        /// >>> token = dr.CancelToken()
+        /// >>> token.cancel()
+        /// >>> token.is_cancelled
+        /// True
         fn cancel(&self) {
             self.0.cancel();
         }

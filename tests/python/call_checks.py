@@ -109,6 +109,34 @@ def a_task_that_is_cancelled_or_late_stops_its_work():
 
 
 @check
+def another_event_loop_will_do():
+    try:
+        import uvloop
+    except ImportError:
+        # It is in the environment of the tests, not in every Python.
+        assert sys.argv[1:] == ["elsewhere"]
+        return
+    quiet, address = silent()
+    heard = []
+
+    async def main():
+        assert "uvloop" in type(asyncio.get_running_loop()).__module__
+        with tempfile.TemporaryDirectory() as directory:
+            source, reach = site(Path(directory))
+            done = await dr.mirror_async(source, Path(directory) / "target", progress=heard.append, **reach)
+        reports = await asyncio.gather(*(dr.check_zone_async("example.org", NOBODY) for _ in range(8)))
+        with raises(asyncio.TimeoutError):
+            await asyncio.wait_for(dr.check_zone_async("example.org", [address]), 0.1)
+        return done, reports
+
+    loop = uvloop.new_event_loop()
+    done, reports = loop.run_until_complete(main())
+    loop.close()
+    assert done.outcome == "new" and heard[-1].kind == "finished" and len(reports) == 8
+    quiet.close()
+
+
+@check
 def what_a_callback_raises_stops_the_work_and_comes_out():
     with tempfile.TemporaryDirectory() as directory:
         source, reach = site(Path(directory))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import dr
 from checking import check
 
+ROOT = Path(__file__).resolve().parents[2]
 NOWHERE = "nobody@127.0.0.1:9"
 
 
@@ -122,6 +124,38 @@ def a_key_is_brought_proved_exchanged_and_looked_at():
         audited = dr.audit_keys(file=lines, known=known_keys, html=top / "page.html", record=top / "record")
         assert len(audited.inventory["access"]) == 2 and (top / "page.html").exists() and (top / "record").exists()
         assert "keys.unknown" in {finding.code for finding in audited.report.findings}, audited.report
+
+
+@contextlib.contextmanager
+def whole_host():
+    """A host of the lab with passwords and PAM: where root logs in, its host key, its /root; empty where that needs more rights."""
+    with subprocess.Popen([ROOT / "target/debug/host"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield tuple(process.stdout.readline().strip() for _ in range(3))
+
+
+@check
+def the_page_about_keys_is_as_it_says():
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/keys.md").read_text(), re.DOTALL)
+    with whole_host() as (there, host_key, root), tempfile.TemporaryDirectory() as directory:
+        if not there:
+            return
+        place = Path(directory)
+        (place / ".ssh").mkdir()
+        (place / "us.password").touch(0o600)
+        (place / "us.password").write_text("correct horse\n")
+        for said, here in (("root@us.example.net", there), ("/root/", f"{place}/"), ("/var/lib/dr/", f"{place}/")):
+            assert said in block, said
+            block = block.replace(said, here)
+        shown = subprocess.run(["ssh-keygen", "-lf", "-"], input=host_key, check=True, capture_output=True, text=True).stdout
+        done = subprocess.run(
+            [sys.executable, "-X", "dev", "-W", "error", "-c", block],
+            input=shown.split()[1] + "\n", capture_output=True, text=True, timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        said = done.stdout.splitlines()
+        assert said[-3:] == ["new"] * 3 and "ok" in said, done.stdout
+        lines = (Path(root) / ".ssh/authorized_keys").read_text()
+        assert lines == (place / ".ssh/new.pub").read_text(), lines
 
 
 @check

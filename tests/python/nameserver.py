@@ -21,6 +21,10 @@ def _read_name(message: bytes, at: int) -> tuple[str, int]:
     return ".".join(labels).lower(), at + 1
 
 
+def _record(name: str, number: int, data: bytes) -> bytes:
+    return _name(name) + struct.pack("!2HIH", number, 1, 60, len(data)) + data
+
+
 class NameServer:
     """Answers with authority for one zone; `records` maps (owner, type number) to the data of its records."""
 
@@ -38,21 +42,28 @@ class NameServer:
 
     def answer(self, message: bytes) -> bytes:
         (identifier,) = struct.unpack("!H", message[:2])
+        if message[2] >> 3:
+            # Not a question: it is not implemented.
+            return message[:2] + bytes([message[2] & 0x78 | 0x80, 4]) + bytes(8)
         owner, end = _read_name(message, 12)
         kind, _ = struct.unpack("!2H", message[end : end + 4])
+        if kind == 252 and owner == self.zone:
+            return self._transfer(identifier, message[12 : end + 4])
         found = self.records.get((owner, kind), [])
         authority = [] if found else self.records[(self.zone, 6)]
         exists = any(owner == name for name, _ in self.records)
         # QR and AA; NXDOMAIN for a name that is not there.
         flags = 0x8400 | (0 if exists else 3)
         head = struct.pack("!6H", identifier, flags, 1, len(found), len(authority), 0)
-
-        def record(name: str, number: int, data: bytes) -> bytes:
-            return _name(name) + struct.pack("!2HIH", number, 1, 60, len(data)) + data
-
-        answers = b"".join(record(owner, kind, data) for data in found)
-        answers += b"".join(record(self.zone, 6, data) for data in authority)
+        answers = b"".join(_record(owner, kind, data) for data in found)
+        answers += b"".join(_record(self.zone, 6, data) for data in authority)
         return head + message[12 : end + 4] + answers
+
+    def _transfer(self, identifier: int, question: bytes) -> bytes:
+        """The whole zone in one message, between two copies of its SOA record (RFC 5936)."""
+        soa = _record(self.zone, 6, self.records[(self.zone, 6)][0])
+        between = [_record(*at, data) for at, found in self.records.items() for data in found if at != (self.zone, 6)]
+        return struct.pack("!6H", identifier, 0x8400, 1, len(between) + 2, 0, 0) + question + soa + b"".join(between) + soa
 
     def start(self) -> str:
         """Serves until the process ends; gives the address with its port."""

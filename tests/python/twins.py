@@ -17,14 +17,14 @@ PACKAGE = Path(__file__).resolve().parents[2] / "dr-python" / "python" / "dr"
 CHOSEN = {
     "_calls": ["Hosts", "Reach", "Watch", "call_json"],
     "_dr": ["CancelToken", "operations", "version"],
-    "values": ["Event", "Outcome", "Severity", "Values", "Verdict"],
+    "values": ["Answer", "Document", "Event", "Outcome", "Severity", "Values", "Verdict"],
 }
 WELCOME = '''"""Disaster recovery for people who run two or more web servers.
 
 Every operation is a function, and beside it is a coroutine of the same name with ``_async`` at its end (docs/python.md).
 
 >>> import dr
->>> report = dr.check_zone("example.org", {"ns1": "127.0.0.1:9"})
+>>> report = dr.check_zone("example.org", {"ns1": "192.0.2.1", "ns3": "192.0.2.3"})
 >>> report.verdict
 <Verdict.FAILED: 'failed'>
 """
@@ -53,11 +53,23 @@ def twin(source: str, node: ast.FunctionDef, names: list[str]) -> str:
     doc = node.body[0]
     if isinstance(doc, ast.Expr):
         start, end = doc.lineno - node.lineno, doc.end_lineno - node.lineno
-        lines[start : end + 1] = [
-            f'    """As ``{node.name}``, for asyncio: the loop goes on meanwhile, and cancelling the task cancels the work."""'
-        ]
+        said = f'    """As ``{node.name}``, for asyncio: the loop goes on meanwhile, and cancelling the task cancels the work.'
+        examples = [number for number in range(start, end) if lines[number].lstrip().startswith(">>> ")]
+        lines[start : end + 1] = [said, "", *awaited(lines[examples[0] : end], node.name), '    """'] if examples else [f'{said}"""']
     text = re.sub(r"^def (\w+)\(", r"async def \1_async(", "\n".join(lines))
-    return re.sub(rf"(?<!def )\b({'|'.join(names)})\(", r"await \1_async(", text)
+    return re.sub(rf"(?<!def )(?<!\.)\b({'|'.join(names)})\(", r"await \1_async(", text)
+
+
+def awaited(lines: list[str], name: str) -> list[str]:
+    """The examples of a function as those of its coroutine."""
+    text = "\n".join(lines)
+    for call in reversed(list(re.finditer(rf"\bdr\.{name}\(", text))):
+        end, depth = call.end(), 1
+        while depth:
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            end += 1
+        text = f"{text[: call.start()]}asyncio.run(dr.{name}_async({text[call.end() : end]}){text[end:]}"
+    return re.sub(r">>> import dr\b", ">>> import asyncio, dr", text).split("\n")
 
 
 def module(name: str) -> str:
@@ -66,20 +78,37 @@ def module(name: str) -> str:
     functions = asking(tree)
     names = ["call", *(node.name for node in functions)]
     wanted = "\n\n\n".join(twin(source, node, names) for node in functions)
-    imports = [node for node in tree.body[1:] if isinstance(node, (ast.Import, ast.ImportFrom, ast.If))]
-    head = "\n".join(source.splitlines()[imports[0].lineno - 1 : imports[-1].end_lineno])
-    head = re.sub(r"\bcall, call_async\b|\bcall\b", "call_async", head)
     own = []
     for node in tree.body:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node not in functions:
             own.append(node.name)
         elif isinstance(node, ast.Assign):
             own += [target.id for target in node.targets if isinstance(target, ast.Name)]
-    own = [one for one in own if re.search(rf"\b{one}\b", wanted)]
-    if own:
-        head += f"\nfrom .{name} import {', '.join(sorted(own))}"
+    used = {node.id for node in ast.walk(ast.parse(wanted)) if isinstance(node, ast.Name)}
+    own = sorted(used.intersection(own))
+    head = imports(tree, used | {"TYPE_CHECKING"}, f"from .{name} import {', '.join(own)}" if own else "")
     about = f'"""The coroutines beside ``dr.{name}``. Made by tests/python/twins.py, as it says there."""'
     return f"{about}\n\n{head}\n\n\n{wanted}\n"
+
+
+def imports(tree: ast.Module, used: set[str], own: str) -> str:
+    """The imports of a module, with only what is used."""
+    groups: list[list[str]] = [[], [], []]
+    checking = next((node for node in tree.body if isinstance(node, ast.If)), None)
+    for group, node in [(None, node) for node in tree.body[2:]] + [(2, node) for node in (checking.body if checking else [])]:
+        if not isinstance(node, (ast.Import, ast.ImportFrom)):
+            continue
+        names = ["call_async" if alias.name == "call" else alias.name for alias in node.names]
+        names = [name for name in dict.fromkeys(names) if name in used]
+        if isinstance(node, ast.Import):
+            groups[group or 0] += [f"import {name}" for name in names]
+        elif names:
+            where = f"{'.' * node.level}{node.module or ''}"
+            groups[group or min(node.level, 1)].append(f"from {where} import {', '.join(names)}")
+    groups[1] = sorted([*groups[1], own])
+    if groups[2]:
+        groups[2] = ["if TYPE_CHECKING:", *(f"    {line}" for line in groups[2])]
+    return "\n\n".join("\n".join(group) for group in [["from __future__ import annotations"], *groups] if group and group[0])
 
 
 def public(text: str) -> list[str]:

@@ -2,6 +2,7 @@
 #   $work          a directory of its own
 #   start_sshd     $ssh_port, $work/known_hosts; opens by $work/way, its key file is $work/keys
 #   start_named    $dns_port; a primary of shop.test that takes updates signed by update.test ($work/update.key)
+#   start_estate   $work/moving.toml, a site that can be moved: uk and us are 127.0.9.1 and 127.0.9.2, each with a web server; needs the two above
 #   check, finish  as the other test programs tell it
 
 work=$(mktemp -d)
@@ -33,7 +34,7 @@ start_named() {
     dns_port=$(free_port)
     mkdir "$work/named"
     printf '%s\n' '$TTL 300' '@ SOA ns1 hostmaster 1 3600 600 86400 300' '@ NS ns1' 'ns1 A 127.0.0.1' '@ A 192.0.2.10' \
-        'www A 192.0.2.10' >"$work/named/zone"
+        'www A 192.0.2.10' 'moves 1 A 127.0.9.1' >"$work/named/zone"
     (umask 077; echo 'c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0IQ==' >"$work/update.key")
     cat >"$work/named/named.conf" <<END
 options { directory "$work/named"; pid-file none; session-keyfile none; listen-on port $dns_port { 127.0.0.1; };
@@ -45,6 +46,47 @@ END
     /usr/sbin/named -g -c "$work/named/named.conf" -p "$dns_port" >"$work/named.log" 2>&1 &
     started+=($!)
     until_there "$dns_port"
+}
+
+start_estate() {
+    web_port=$(free_port)
+    mkdir "$work/web"
+    echo shop >"$work/web/index.html"
+    for address in 127.0.9.1 127.0.9.2; do
+        python3 -m http.server --bind "$address" --directory "$work/web" "$web_port" >"$work/web$address.log" 2>&1 &
+        started+=($!)
+        python3 - "$address" "$web_port" <<'END'
+import socket, sys, time
+deadline = time.monotonic() + 30
+while socket.socket().connect_ex((sys.argv[1], int(sys.argv[2]))):
+    assert time.monotonic() < deadline, "no web server"
+    time.sleep(0.05)
+END
+    done
+    cat >"$work/moving.toml" <<END
+[hosts]
+uk = { ssh = "$(id -un)@127.0.0.1:$ssh_port", addresses = ["127.0.9.1"], state_dir = "$work/state-uk" }
+us = { ssh = "$(id -un)@127.0.0.1:$ssh_port", addresses = ["127.0.9.2"], state_dir = "$work/state-us" }
+[sites.shop]
+home = "uk"
+standby = "us"
+names = ["moves.shop.test"]
+mirror = false
+[[sites.shop.probes]]
+http = { host = "moves.shop.test", port = $web_port, path = "/" }
+[name_servers]
+ns1 = { address = "127.0.0.1:$dns_port" }
+[zones."shop.test"]
+primary = "ns1"
+servers = ["ns1"]
+update_key = "update.test"
+[tsig_keys."update.test"]
+algorithm = "hmac-sha256"
+secret_file = "$work/update.key"
+[coordinator]
+kind = "sqlite"
+path = "$work/coordinator.db"
+END
 }
 
 check() { # WHAT COMMAND...

@@ -84,14 +84,15 @@ def main():
         return dr.failover(given["site"], planned=given["planned"], despite=given["despite"], **common)
 
     try:
-        # Whoever holds it is looked up each time, so this is the question whether it is there already.
-        call(True)
-    except dr.RefusedError as why:
-        if f"{given['home']} holds it already" in str(why):
-            made.exit_json(changed=False, run=None, outcome=None)
-        failed(made, why)
+        status = dr.failover_status([given["site"]], **reach)
     except dr.DrError as why:
         failed(made, why)
+    # The coordinator says who holds it, not the estate.
+    if dr.Subject("home", f"{given['site']} on {given['home']}") in status.examined:
+        begun = [finding for finding in status.findings if finding.code == "run.unfinished"]
+        if begun:
+            made.fail_json(msg=f"{begun[0].message}; {begun[0].remedy}", report=status.to_dict())
+        made.exit_json(changed=False, run=None, outcome=None, report=status.to_dict())
     perform(made, call)
 
 

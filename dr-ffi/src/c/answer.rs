@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-use super::boundary::{c_text, shielded, text};
+use super::boundary::{c_text, shielded, take_back, text};
 
 /// What an operation answered.
 pub struct dr_answer {
@@ -102,10 +102,8 @@ pub unsafe extern "C" fn dr_answer_count(answer: *const dr_answer, path: *const 
 /// `answer` is NULL or came from this library and was not freed; it must not be used afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dr_answer_free(answer: *mut dr_answer) {
-    if !answer.is_null() {
-        // SAFETY: as the caller promises, it is ours and nobody uses it any more.
-        shielded((), || drop(unsafe { Box::from_raw(answer) }));
-    }
+    // SAFETY: as the caller promises, it is ours and nobody uses it any more.
+    unsafe { take_back(answer) }
 }
 
 /// # Safety

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
 
 use dr_core::{Error, ErrorKind, Result};
 
@@ -13,12 +14,8 @@ use super::status::dr_status;
 /// # Safety
 /// `error` is NULL or may be written to.
 pub(super) unsafe fn guarded(error: *mut *mut dr_error, body: impl FnOnce() -> Result<()>) -> dr_status {
-    let done = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
-        Err(Error::new(ErrorKind::Internal, "finish the call", "the library panicked")
-            .hint("this is a defect in dr; please report it with what stands on standard error"))
-    });
-    let (status, given) = match done {
-        Ok(()) => (dr_status::DR_OK, std::ptr::null_mut()),
+    let (status, given) = match dr_core::toolkit::guarded(body) {
+        Ok(()) => (dr_status::DR_OK, ptr::null_mut()),
         Err(why) => (why.kind().into(), Box::into_raw(Box::new(dr_error::new(&why)))),
     };
     if error.is_null() {
@@ -36,6 +33,58 @@ pub(super) fn shielded<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(otherwise)
 }
 
+/// Gives out what is made; until then, and if nothing is, `*out` is NULL.
+///
+/// # Safety
+/// `out` is NULL or may be written to.
+pub(super) unsafe fn give<T>(
+    out: *mut *mut T,
+    name: &str,
+    make: impl FnOnce() -> Result<*mut T>,
+) -> Result<()> {
+    if out.is_null() {
+        return Err(wrong(name, "it is NULL"));
+    }
+    // SAFETY: the caller of this function promises it.
+    unsafe {
+        out.write(ptr::null_mut());
+        out.write(make()?);
+    }
+    Ok(())
+}
+
+/// Takes back a handle. NULL is fine.
+///
+/// # Safety
+/// `handle` is NULL or came from `Box::into_raw`, was not taken back, and nobody uses it any more.
+pub(super) unsafe fn take_back<T>(handle: *mut T) {
+    if !handle.is_null() {
+        // SAFETY: the caller of this function promises it.
+        shielded((), || drop(unsafe { Box::from_raw(handle) }));
+    }
+}
+
+/// What is behind a handle, to be looked at.
+///
+/// # Safety
+/// `handle` is NULL or came from this library, was not freed, and nobody changes it for `'a`.
+pub(super) unsafe fn of<'a, T>(handle: *const T, name: &str) -> Result<&'a T> {
+    // SAFETY: the caller of this function promises it.
+    unsafe { handle.as_ref() }.ok_or_else(|| wrong(name, "it is NULL"))
+}
+
+/// The same, to be changed.
+///
+/// # Safety
+/// `handle` is NULL or came from this library, was not freed, and nobody else uses it for `'a`.
+pub(super) unsafe fn of_mut<'a, T>(handle: *mut T, name: &str) -> Result<&'a mut T> {
+    // SAFETY: the caller of this function promises it.
+    unsafe { handle.as_mut() }.ok_or_else(|| wrong(name, "it is NULL"))
+}
+
+/// The longest text that is looked at, or copied: no request is longer.
+const TEXT_BYTES_MAX: usize = 1 << 30;
+
 /// The text behind a pointer.
 ///
 /// # Safety
@@ -46,6 +95,10 @@ pub(super) unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a 
     }
     // SAFETY: the caller of this function promises it.
     let text = unsafe { CStr::from_ptr(pointer) };
+    let bytes = text.count_bytes();
+    if bytes > TEXT_BYTES_MAX {
+        return Err(wrong(name, &format!("it has {bytes} bytes; {TEXT_BYTES_MAX} is the most")));
+    }
     text.to_str().map_err(|_| wrong(name, "it is not UTF-8"))
 }
 

@@ -1,13 +1,12 @@
 //! The verbs.
 
 use std::ffi::{CString, c_char};
-use std::ptr;
 
 use dr_core::toolkit::{Toolkit, blocking};
 use dr_core::world::Control;
 use dr_core::{Error, ErrorKind, Report, Result};
 
-use super::boundary::{c_text, guarded, text, wrong};
+use super::boundary::{c_text, give, guarded, text, wrong};
 use super::error::dr_error;
 use super::report::dr_report;
 use super::status::dr_status;
@@ -38,21 +37,19 @@ pub unsafe extern "C" fn dr_check_zone(
     error: *mut *mut dr_error,
 ) -> dr_status {
     let body = || {
-        if report.is_null() {
-            return Err(wrong("report", "it is NULL"));
-        }
         // SAFETY: as the caller promises, here and below.
-        unsafe { report.write(ptr::null_mut()) };
-        let zone = unsafe { text(zone, "zone") }?;
-        let servers = unsafe { texts(servers, server_count) }?;
-        let request = serde_json::json!({ "zone": zone, "servers": servers }).to_string();
-        let answer = call("check_zone", "", &request)?;
-        let read: Report = serde_json::from_str(&answer).map_err(|why| {
-            Error::new(ErrorKind::Internal, "check a zone", "the report could not be read back")
-                .caused_by(why)
-        })?;
-        unsafe { report.write(Box::into_raw(Box::new(dr_report::new(&read, &answer)))) };
-        Ok(())
+        unsafe {
+            give(report, "report", || {
+                let (zone, servers) = (text(zone, "zone")?, texts(servers, server_count)?);
+                let request = serde_json::json!({ "zone": zone, "servers": servers }).to_string();
+                let answer = call("check_zone", "", &request, &Control::silent(), || true)?;
+                let read: Report = serde_json::from_str(&answer).map_err(|why| {
+                    Error::new(ErrorKind::Internal, "check a zone", "the report could not be read back")
+                        .caused_by(why)
+                })?;
+                Ok(Box::into_raw(Box::new(dr_report::new(&read, &answer))))
+            })
+        }
     };
     // SAFETY: as the caller promises.
     unsafe { guarded(error, body) }
@@ -74,17 +71,16 @@ pub unsafe extern "C" fn dr_call_json(
     error: *mut *mut dr_error,
 ) -> dr_status {
     let body = || {
-        if answer.is_null() {
-            return Err(wrong("answer", "it is NULL"));
-        }
         // SAFETY: as the caller promises, here and below.
-        unsafe { answer.write(ptr::null_mut()) };
-        let operation = unsafe { text(operation, "operation") }?;
-        let settings = if settings.is_null() { "" } else { unsafe { text(settings, "settings") }? };
-        let request = unsafe { text(request, "request") }?;
-        let said = call(operation, settings, request)?;
-        unsafe { answer.write(c_text(&said).into_raw()) };
-        Ok(())
+        unsafe {
+            give(answer, "answer", || {
+                let operation = text(operation, "operation")?;
+                let settings = if settings.is_null() { "" } else { text(settings, "settings")? };
+                let request = text(request, "request")?;
+                let said = call(operation, settings, request, &Control::silent(), || true)?;
+                Ok(c_text(&said).into_raw())
+            })
+        }
     };
     // SAFETY: as the caller promises.
     unsafe { guarded(error, body) }
@@ -102,10 +98,16 @@ pub unsafe extern "C" fn dr_string_free(text: *mut c_char) {
     }
 }
 
-fn call(operation: &str, settings: &str, request: &str) -> Result<String> {
-    let control = Control::silent();
+/// Calls an operation; `pulse` is asked now and then whether to go on.
+pub(super) fn call(
+    operation: &str,
+    settings: &str,
+    request: &str,
+    control: &Control,
+    pulse: impl FnMut() -> bool,
+) -> Result<String> {
     let toolkit = Toolkit::open_json(settings)?;
-    blocking(toolkit.call_json(operation, request, &control), &control, || true)
+    blocking(toolkit.call_json(operation, request, control), control, pulse)
 }
 
 /// # Safety

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::boundary::shielded;
+use super::boundary::take_back;
 
 /// Stops calls that were given it. Once cancelled, always cancelled.
 pub struct dr_cancel(Arc<AtomicBool>);
@@ -39,8 +39,6 @@ pub unsafe extern "C" fn dr_cancel_now(cancel: *const dr_cancel) {
 /// `cancel` is NULL or came from `dr_cancel_new` and was not freed; it must not be used afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dr_cancel_free(cancel: *mut dr_cancel) {
-    if !cancel.is_null() {
-        // SAFETY: as the caller promises, it is ours and nobody uses it any more.
-        shielded((), || drop(unsafe { Box::from_raw(cancel) }));
-    }
+    // SAFETY: as the caller promises, it is ours and nobody uses it any more.
+    unsafe { take_back(cancel) }
 }

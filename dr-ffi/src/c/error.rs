@@ -5,7 +5,7 @@ use std::ptr;
 
 use dr_core::Error;
 
-use super::boundary::{c_text, shielded};
+use super::boundary::{c_text, shielded, take_back};
 use super::status::dr_status;
 
 /// Why a call failed, and what to do about it.
@@ -78,8 +78,6 @@ pub unsafe extern "C" fn dr_error_json(error: *const dr_error) -> *const c_char 
 /// `error` is NULL or came from this library and was not freed; it must not be used afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dr_error_free(error: *mut dr_error) {
-    if !error.is_null() {
-        // SAFETY: as the caller promises, it is ours and nobody uses it any more.
-        shielded((), || drop(unsafe { Box::from_raw(error) }));
-    }
+    // SAFETY: as the caller promises, it is ours and nobody uses it any more.
+    unsafe { take_back(error) }
 }

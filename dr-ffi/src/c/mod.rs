@@ -9,6 +9,7 @@ mod report;
 mod request;
 mod status;
 mod toolkit;
+mod words;
 
 pub use answer::*;
 pub use calls::*;

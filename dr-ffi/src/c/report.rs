@@ -7,7 +7,7 @@ use dr_core::Report;
 use dr_core::render::{self, Style};
 use dr_core::report::Verdict;
 
-use super::boundary::{c_text, shielded};
+use super::boundary::{c_text, shielded, take_back};
 use super::status::dr_verdict;
 
 /// The answer to "is it all right?".
@@ -77,8 +77,6 @@ pub unsafe extern "C" fn dr_report_text(report: *const dr_report) -> *const c_ch
 /// `report` is NULL or came from this library and was not freed; it must not be used afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dr_report_free(report: *mut dr_report) {
-    if !report.is_null() {
-        // SAFETY: as the caller promises, it is ours and nobody uses it any more.
-        shielded((), || drop(unsafe { Box::from_raw(report) }));
-    }
+    // SAFETY: as the caller promises, it is ours and nobody uses it any more.
+    unsafe { take_back(report) }
 }

@@ -2,12 +2,13 @@
 
 use std::ffi::{c_char, c_int};
 
-use dr_core::{Error, ErrorKind, Result};
+use dr_core::Result;
 use serde_json::{Map, Value};
 
-use super::boundary::{guarded, shielded, text, wrong};
+use super::boundary::{guarded, of_mut, shielded, take_back, text};
 use super::error::dr_error;
 use super::status::dr_status;
+use super::words::{add_text, set, set_json, set_text};
 
 /// An operation and what it is told: the keys are those of its request in docs/schema (docs/PARITY.md lists the operations).
 pub struct dr_request {
@@ -40,12 +41,7 @@ pub unsafe extern "C" fn dr_request_set_text(
     error: *mut *mut dr_error,
 ) -> dr_status {
     // SAFETY: as the caller promises, here and in the functions below.
-    unsafe {
-        guarded(error, || {
-            let said = Value::from(text(value, "value")?);
-            set(words(request)?, key, said)
-        })
-    }
+    unsafe { guarded(error, || set_text(words(request)?, key, value)) }
 }
 
 /// Says one text more under a key that takes many: `dr_request_add_text(request, "exclude", "*.tmp", &error)`.
@@ -60,7 +56,7 @@ pub unsafe extern "C" fn dr_request_add_text(
     error: *mut *mut dr_error,
 ) -> dr_status {
     // SAFETY: as the caller promises.
-    unsafe { guarded(error, || add(words(request)?, key, value)) }
+    unsafe { guarded(error, || add_text(words(request)?, key, value)) }
 }
 
 /// Says a whole number: `dr_request_set_number(request, "generations", 3, &error)`.
@@ -105,7 +101,7 @@ pub unsafe extern "C" fn dr_request_set_json(
     error: *mut *mut dr_error,
 ) -> dr_status {
     // SAFETY: as the caller promises.
-    unsafe { guarded(error, || set(words(request)?, key, json(value)?)) }
+    unsafe { guarded(error, || set_json(words(request)?, key, value)) }
 }
 
 /// Gives a request back. NULL is fine.
@@ -114,50 +110,13 @@ pub unsafe extern "C" fn dr_request_set_json(
 /// `request` is NULL or came from `dr_request_new` and was not freed; it must not be used afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dr_request_free(request: *mut dr_request) {
-    if !request.is_null() {
-        // SAFETY: as the caller promises, it is ours and nobody uses it any more.
-        shielded((), || drop(unsafe { Box::from_raw(request) }));
-    }
+    // SAFETY: as the caller promises, it is ours and nobody uses it any more.
+    unsafe { take_back(request) }
 }
 
 /// # Safety
 /// `request` is NULL or came from this library, was not freed, and nobody else uses it now.
 unsafe fn words<'a>(request: *mut dr_request) -> Result<&'a mut Map<String, Value>> {
     // SAFETY: as the caller promises.
-    unsafe { request.as_mut() }
-        .map(|request| &mut request.words)
-        .ok_or_else(|| wrong("request", "it is NULL"))
-}
-
-/// # Safety
-/// `key` is NULL or ends with NUL.
-pub(super) unsafe fn set(words: &mut Map<String, Value>, key: *const c_char, value: Value) -> Result<()> {
-    // SAFETY: as the caller promises.
-    words.insert(unsafe { text(key, "key") }?.to_owned(), value);
-    Ok(())
-}
-
-/// # Safety
-/// Both are NULL or end with NUL.
-pub(super) unsafe fn add(
-    words: &mut Map<String, Value>,
-    key: *const c_char,
-    value: *const c_char,
-) -> Result<()> {
-    // SAFETY: as the caller promises.
-    let (key, value) = unsafe { (text(key, "key")?, text(value, "value")?) };
-    match words.entry(key).or_insert_with(|| Value::Array(vec![])) {
-        Value::Array(many) => many.push(value.into()),
-        _ => return Err(wrong("key", "it was said before, and not as one of many")),
-    }
-    Ok(())
-}
-
-/// # Safety
-/// `value` is NULL or ends with NUL.
-pub(super) unsafe fn json(value: *const c_char) -> Result<Value> {
-    // SAFETY: as the caller promises.
-    serde_json::from_str(unsafe { text(value, "value") }?).map_err(|why| {
-        Error::new(ErrorKind::Usage, "use the argument 'value'", format!("it is no JSON: {why}"))
-    })
+    Ok(&mut unsafe { of_mut(request, "request") }?.words)
 }

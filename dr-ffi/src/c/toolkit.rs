@@ -8,17 +8,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dr_core::run::Event;
-use dr_core::toolkit::{Toolkit, blocking, quiesce};
+use dr_core::toolkit::quiesce;
 use dr_core::world::Control;
 use dr_core::{Error, ErrorKind, Estate, Result};
 use serde_json::{Map, Value};
 
 use super::answer::dr_answer;
-use super::boundary::{c_text, guarded, shielded, text, wrong};
+use super::boundary::{c_text, give, guarded, of, of_mut, shielded, take_back, text};
+use super::calls::call;
 use super::cancel::dr_cancel;
 use super::error::dr_error;
-use super::request::{add, dr_request, json, set};
+use super::request::dr_request;
 use super::status::dr_status;
+use super::words::{add_text, set_json, set_text};
 
 /// Changes when something that programs stand on changes; programs compare it with `dr_abi_version`.
 pub const DR_ABI_VERSION: u32 = 1;
@@ -74,12 +76,7 @@ pub unsafe extern "C" fn dr_toolkit_set_text(
     error: *mut *mut dr_error,
 ) -> dr_status {
     // SAFETY: as the caller promises, here and in the functions below.
-    unsafe {
-        guarded(error, || {
-            let said = Value::from(text(value, "value")?);
-            set(&mut changed(toolkit)?.settings, key, said)
-        })
-    }
+    unsafe { guarded(error, || set_text(settings(toolkit)?, key, value)) }
 }
 
 /// Adds a text to those of a setting: `dr_toolkit_add_text(toolkit, "known_hosts", "/root/.ssh/known_hosts", &error)`.
@@ -94,7 +91,7 @@ pub unsafe extern "C" fn dr_toolkit_add_text(
     error: *mut *mut dr_error,
 ) -> dr_status {
     // SAFETY: as the caller promises.
-    unsafe { guarded(error, || add(&mut changed(toolkit)?.settings, key, value)) }
+    unsafe { guarded(error, || add_text(settings(toolkit)?, key, value)) }
 }
 
 /// Sets what has a shape of its own, in JSON: `dr_toolkit_set_json(toolkit, "agents", "{\"off\": true}", &error)`.
@@ -109,7 +106,7 @@ pub unsafe extern "C" fn dr_toolkit_set_json(
     error: *mut *mut dr_error,
 ) -> dr_status {
     // SAFETY: as the caller promises.
-    unsafe { guarded(error, || set(&mut changed(toolkit)?.settings, key, json(value)?)) }
+    unsafe { guarded(error, || set_json(settings(toolkit)?, key, value)) }
 }
 
 /// Takes the estate from a file: JSON if its name ends in ".json", else TOML. Every mistake in it stands in the one error.
@@ -124,10 +121,10 @@ pub unsafe extern "C" fn dr_toolkit_set_estate_file(
 ) -> dr_status {
     let body = || {
         // SAFETY: as the caller promises.
-        let (toolkit, path) = unsafe { (changed(toolkit)?, text(path, "path")?) };
+        let (settings, path) = unsafe { (settings(toolkit)?, text(path, "path")?) };
         let estate = serde_json::to_value(Estate::load(Path::new(path))?)
             .map_err(|why| Error::new(ErrorKind::Internal, "write the estate", why.to_string()))?;
-        toolkit.settings.insert("estate".to_owned(), estate);
+        settings.insert("estate".to_owned(), estate);
         Ok(())
     };
     // SAFETY: as the caller promises.
@@ -177,16 +174,13 @@ pub unsafe extern "C" fn dr_call(
     error: *mut *mut dr_error,
 ) -> dr_status {
     let body = || {
-        if answer.is_null() {
-            return Err(wrong("answer", "it is NULL"));
-        }
         // SAFETY: as the caller promises, here and below.
-        unsafe { answer.write(ptr::null_mut()) };
-        let toolkit = unsafe { toolkit.as_ref() }.ok_or_else(|| wrong("toolkit", "it is NULL"))?;
-        let request = unsafe { request.as_ref() }.ok_or_else(|| wrong("request", "it is NULL"))?;
-        let said = toolkit.call(request)?;
-        unsafe { answer.write(Box::into_raw(Box::new(dr_answer::new(&said)))) };
-        Ok(())
+        unsafe {
+            give(answer, "answer", || {
+                let (toolkit, request) = (of(toolkit, "toolkit")?, of(request, "request")?);
+                Ok(Box::into_raw(Box::new(dr_answer::new(&toolkit.call(request)?))))
+            })
+        }
     };
     // SAFETY: as the caller promises.
     unsafe { guarded(error, body) }
@@ -207,17 +201,15 @@ pub extern "C" fn dr_shutdown(milliseconds: u32) -> dr_status {
 /// `toolkit` is NULL or came from `dr_toolkit_new` and was not freed; it must not be used afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dr_toolkit_free(toolkit: *mut dr_toolkit) {
-    if !toolkit.is_null() {
-        // SAFETY: as the caller promises, it is ours and nobody uses it any more.
-        shielded((), || drop(unsafe { Box::from_raw(toolkit) }));
-    }
+    // SAFETY: as the caller promises, it is ours and nobody uses it any more.
+    unsafe { take_back(toolkit) }
 }
 
 /// # Safety
 /// `toolkit` is NULL or came from this library, was not freed, and nobody else uses it now.
-unsafe fn changed<'a>(toolkit: *mut dr_toolkit) -> Result<&'a mut dr_toolkit> {
+unsafe fn settings<'a>(toolkit: *mut dr_toolkit) -> Result<&'a mut Map<String, Value>> {
     // SAFETY: as the caller promises.
-    unsafe { toolkit.as_mut() }.ok_or_else(|| wrong("toolkit", "it is NULL"))
+    Ok(&mut unsafe { of_mut(toolkit, "toolkit") }?.settings)
 }
 
 impl dr_toolkit {
@@ -236,9 +228,9 @@ impl dr_toolkit {
             goes_on = goes_on && !stopped() && self.tell(&queue);
             goes_on
         };
-        let toolkit = Toolkit::open_json(&Value::Object(self.settings.clone()).to_string())?;
+        let settings = Value::Object(self.settings.clone()).to_string();
         let words = Value::Object(request.words.clone()).to_string();
-        let done = blocking(toolkit.call_json(&request.operation, &words, &control), &control, &mut pulse);
+        let done = call(&request.operation, &settings, &words, &control, &mut pulse);
         // What happened at the very end; whether to go on is no question any more.
         pulse();
         done

@@ -3,7 +3,7 @@
 Every operation is a function, and beside it is a coroutine of the same name with ``_async`` at its end (docs/python.md).
 
 >>> import dr
->>> report = dr.check_zone("example.org", {"ns1": "127.0.0.1:9"})
+>>> report = dr.check_zone("example.org", {"ns1": "192.0.2.1", "ns3": "192.0.2.3"})
 >>> report.verdict
 <Verdict.FAILED: 'failed'>
 """
@@ -11,7 +11,13 @@ Every operation is a function, and beside it is a coroutine of the same name wit
 # Made by tests/python/twins.py: what every module offers.
 from ._calls import Hosts, Reach, Watch, call_json
 from ._discovery_async import discover_async
-from ._dns_async import change_records_async, check_zone_async, promote_secondary_async, set_records_async
+from ._dns_async import (
+    change_records_async,
+    check_zone_async,
+    promote_secondary_async,
+    set_records_async,
+    transfer_zone_async,
+)
 from ._dr import CancelToken, operations, version
 from ._hooks_async import work_off_hooks_async
 from ._keys_async import (
@@ -50,8 +56,18 @@ from ._runs_async import (
     resume_run_async,
     undo_run_async,
 )
+from ._seats_async import list_seats_async, order_seat_async, seat_history_async
 from .discovery import Discovered, discover
-from .dns import RecordsChanged, SecondaryPromoted, change_records, check_zone, promote_secondary, set_records
+from .dns import (
+    RecordsChanged,
+    SecondaryPromoted,
+    ZoneTransferred,
+    change_records,
+    check_zone,
+    promote_secondary,
+    set_records,
+    transfer_zone,
+)
 from .errors import (
     AlreadyExistsError,
     AuthenticationError,
@@ -131,12 +147,14 @@ from .runs import (
     resume_run,
     undo_run,
 )
-from .values import Event, Outcome, Severity, Values, Verdict
+from .seats import SeatNews, SeatStatus, list_seats, order_seat, seat_history
+from .values import Answer, Document, Event, Outcome, Severity, Values, Verdict
 
 __version__ = version()
 
 __all__ = [
     "AlreadyExistsError",
+    "Answer",
     "AuditedKeys",
     "AuthenticationError",
     "BusyError",
@@ -147,6 +165,7 @@ __all__ = [
     "ConflictError",
     "CorruptError",
     "Discovered",
+    "Document",
     "Done",
     "DrError",
     "DrTimeoutError",
@@ -183,6 +202,8 @@ __all__ = [
     "RejectedError",
     "Report",
     "Run",
+    "SeatNews",
+    "SeatStatus",
     "SecondaryPromoted",
     "Severity",
     "Subject",
@@ -194,6 +215,7 @@ __all__ = [
     "Values",
     "Verdict",
     "Watch",
+    "ZoneTransferred",
     "__version__",
     "add_agent_key",
     "add_agent_key_async",
@@ -232,6 +254,8 @@ __all__ = [
     "list_agent_keys_async",
     "list_runs",
     "list_runs_async",
+    "list_seats",
+    "list_seats_async",
     "lock_down",
     "lock_down_async",
     "mirror",
@@ -239,6 +263,8 @@ __all__ = [
     "mirror_sites",
     "mirror_sites_async",
     "operations",
+    "order_seat",
+    "order_seat_async",
     "probe_key",
     "probe_key_async",
     "promote_secondary",
@@ -253,10 +279,14 @@ __all__ = [
     "roll_back_mirror_async",
     "rotate_key",
     "rotate_key_async",
+    "seat_history",
+    "seat_history_async",
     "set_records",
     "set_records_async",
     "sshfp_records",
     "sshfp_records_async",
+    "transfer_zone",
+    "transfer_zone_async",
     "trust_host",
     "trust_host_async",
     "undo_run",

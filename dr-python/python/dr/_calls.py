@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Iterable, Mapping, Optional, TypedDict, Union
 
-from ._waiting import Progress, Said, wait, wait_async
-from .errors import from_record
+from ._waiting import Progress, wait, wait_async
+from .errors import answered
 from .estate import Estate
 from .values import CancelToken, Path, plain
 
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 
 class Watch(TypedDict, total=False):
-    """How a call is followed and stopped: keywords of every function that takes its time."""
+    """How a call is followed and stopped: keywords of every function that takes its time.
+
+    >>> import dr
+    >>> heard = []
+    >>> watch: dr.Watch = {"progress": heard.append, "cancel": dr.CancelToken()}
+    >>> done = dr.mirror("/var/www/shop", "/mnt/backup/shop", journal="journal.db", **watch)
+    >>> heard[-1].kind
+    'finished'
+    """
 
     progress: Optional[Progress]
     """Called with each ``Event``, on the thread or in the task that called. What it raises stops the work and comes out."""
@@ -27,6 +35,11 @@ class Hosts(Watch, total=False):
     """How hosts are reached, and where is written down what is done.
 
     Nothing else is looked at, neither the environment nor the home directory, and nothing is trusted that is not named.
+
+    >>> import dr
+    >>> hosts: dr.Hosts = {"identities": ["id"], "known_hosts": ["known_hosts"], "journal": "journal.db"}
+    >>> dr.verify_key("id.pub", "root@us.example.net", **hosts).verdict
+    <Verdict.OK: 'ok'>
     """
 
     journal: Path
@@ -45,7 +58,13 @@ class Hosts(Watch, total=False):
 
 
 class Reach(Hosts, total=False):
-    """The same, and what you own: keywords of every function that talks to hosts."""
+    """The same, and what you own: keywords of every function that talks to hosts.
+
+    >>> import dr
+    >>> reach: dr.Reach = {"estate": dr.Estate.from_file("dr.toml"), "journal": "journal.db"}
+    >>> dr.failover_audit(site="shop", **reach).moves
+    ()
+    """
 
     estate: Union[Estate, Mapping[str, Any]]
     """What you own: hosts, sites, zones, policies."""
@@ -57,12 +76,12 @@ def call(operation: str, request: Mapping[str, Any], words: Mapping[str, Any] = 
     ``words`` are the keywords that a function has in common with others, as ``kind`` names them: those of ``Watch`` are for whoever
     waits, those of ``Reach`` go to the settings, the others to the request.
     """
-    return _answer(wait(*_asked(operation, request, words, kind)))
+    return answered(wait(*_asked(operation, request, words, kind)))
 
 
 async def call_async(operation: str, request: Mapping[str, Any], words: Mapping[str, Any] = {}, kind: type = Reach) -> str:
     """The same for a coroutine."""
-    return _answer(await wait_async(*_asked(operation, request, words, kind)))
+    return answered(await wait_async(*_asked(operation, request, words, kind)))
 
 
 def call_json(operation: str, request: str = "{}", settings: str = "", *, progress: Progress | None = None) -> str:
@@ -74,7 +93,7 @@ def call_json(operation: str, request: str = "{}", settings: str = "", *, progre
     ...
     dr.errors.UsageError: could not call 'chek_zone': there is no such operation
     """
-    return _answer(wait(operation, settings, request, progress, None))
+    return answered(wait(operation, settings, request, progress, None))
 
 
 def _asked(
@@ -94,13 +113,6 @@ def _asked(
     if progress is not None and not callable(progress):
         raise TypeError(f"progress is called with events, and {progress!r} cannot be called")
     return operation, _json(settings), _json(others), progress, cancel
-
-
-def _answer(said: Said) -> str:
-    answer, fine = said
-    if not fine:
-        raise from_record(json.loads(answer)) from None
-    return str(answer)
 
 
 def _json(values: Mapping[str, Any]) -> str:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING
 
 from ._calls import Reach, call_async
-from .report import Report
-from .values import Answer, Path
+from .hooks import HooksWorkedOff
+from .values import Path
 
 if TYPE_CHECKING:
     from ._calls import Unpack
-from .hooks import HooksWorkedOff
 
 
 async def work_off_hooks_async(
     directory: Path, *, dry_run: bool = False, by: str | None = None, **reach: Unpack[Reach]
 ) -> HooksWorkedOff:
-    """As ``work_off_hooks``, for asyncio: the loop goes on meanwhile, and cancelling the task cancels the work."""
+    """As ``work_off_hooks``, for asyncio: the loop goes on meanwhile, and cancelling the task cancels the work.
+
+    >>> import asyncio, dr
+    >>> done = asyncio.run(dr.work_off_hooks_async("hooks", dry_run=True, estate=dr.Estate.from_file("dr.toml")))
+    >>> done.due["sites"], done.report.verdict
+    ((), <Verdict.OK: 'ok'>)
+    """
     request = {"directory": directory, "dry_run": dry_run, "by": by}
     return HooksWorkedOff.from_json(await call_async("work_off_hooks", request, reach))

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Discovered(Answer):
-    """Which sites and zones a host has, and what of it is new to the estate."""
+    """Which sites and zones a host has, and what of it is new to the estate.
+
+    >>> import dr
+    >>> drafted = dr.discover("us", host="uk", texts={"nginx": ""}, estate=dr.Estate.from_file("dr.toml"))
+    >>> drafted.toml, drafted.read
+    ('', ('nginx',))
+    """
 
     toml: str
     """What is new as TOML, to be appended to a dr.toml; empty if nothing is."""
@@ -41,6 +47,12 @@ def discover(
     ``host`` and ``standby`` are hosts of the estate, or ``user@host``; without ``host`` it is this machine. nginx, Apache, BIND,
     HestiaCP and Virtualmin are asked, as far as they are there, or only ``listings``. ``texts`` are listings that were taken before,
     by their names; then no host is reached.
+
+    >>> import dr
+    >>> nginx = "http { server { server_name blog.example.org; root /srv/blog; } }"
+    >>> drafted = dr.discover("us", host="uk", texts={"nginx": nginx}, estate=dr.Estate.from_file("dr.toml"))
+    >>> list(drafted.estate["sites"])
+    ['blog.example.org', 'shop']
     """
     request = {"host": host, "standby": standby, "listings": listings, "texts": texts}
     return Discovered.from_json(call("discover", request, reach))

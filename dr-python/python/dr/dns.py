@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Iterable, Literal, Sequence, Union
 from ._calls import Reach, call
 from .plans import Plan
 from .report import Report
-from .values import Answer, Outcome, Span, Values
+from .values import Answer, Outcome, Span
 
 if TYPE_CHECKING:
     from ._calls import Unpack
@@ -19,7 +19,14 @@ Servers = Union[Mapping[str, str], Sequence[str]]
 
 @dataclass(frozen=True)
 class RecordsChanged(Answer):
-    """What a change of records did, or would do."""
+    """What a change of records did, or would do.
+
+    >>> import dr
+    >>> wanted = [{"owner": "www.@", "type": "A", "rdata": ["198.51.100.7"]}]
+    >>> planned = dr.change_records("example.org", wanted, servers=["192.0.2.1"], dry_run=True)
+    >>> planned.changed, planned.prediction["zones"], planned.verified
+    (True, 1, None)
+    """
 
     changed: bool
     """Whether anything was, or with ``dry_run`` would be, changed."""
@@ -59,6 +66,11 @@ def set_records(
 
     ``owner`` is a whole name, or has ``@`` for the zone: ``dr.set_records("example.org", "www.@", "A", "198.51.100.1")``. What else there
     is stands at ``change_records``.
+
+    >>> import dr
+    >>> planned = dr.set_records("example.org", "www.@", "A", "198.51.100.7", servers=["192.0.2.1"], dry_run=True)
+    >>> planned.changed, len(planned.plan.steps)
+    (True, 2)
     """
     wanted = {"owner": owner, "type": type, "rdata": [rdata] if isinstance(rdata, str) else list(rdata)}
     request = {
@@ -85,6 +97,7 @@ def change_records(
     settle: bool = False,
     resolvers: Iterable[str] = (),
     per_second: int | None = None,
+    mark: bool = False,
     by: str | None = None,
     **reach: Unpack[Reach],
 ) -> RecordsChanged:
@@ -96,7 +109,14 @@ def change_records(
     Servers, primary and key are the estate's unless they are named. The secrets of TSIG keys are in files that the estate names under
     ``tsig_keys``. ``settle`` waits until no resolver can remember what was before, and then asks ``resolvers``.
 
+    ``mark`` also writes a random word into ``_dr-change.ZONE TXT``: if no answer comes, it tells whose change was made.
+
     A name server that does not follow is a finding, not an exception: look at ``verified``.
+
+    >>> import dr
+    >>> wanted = [{"owner": "www.@", "type": "A", "rdata": ["192.0.2.10"]}]
+    >>> dr.change_records(["example.org"], wanted, servers=["192.0.2.1"], dry_run=True).changed
+    False
     """
     request = {
         "zones": [zones] if isinstance(zones, str) else list(zones),
@@ -109,6 +129,7 @@ def change_records(
         "settle": settle,
         "resolvers": list(resolvers),
         "per_second": per_second,
+        "mark": mark,
         "by": by,
     }
     return RecordsChanged.from_json(call("change_records", request, reach))
@@ -116,7 +137,13 @@ def change_records(
 
 @dataclass(frozen=True)
 class SecondaryPromoted(Answer):
-    """What a secondary in the primary's place takes, or took."""
+    """What a secondary in the primary's place takes, or took.
+
+    >>> import dr
+    >>> looked = dr.promote_secondary("example.org", "ns2", servers={"ns1": "192.0.2.1", "ns2": "192.0.2.2"}, software={"ns2": "bind"})
+    >>> looked.changed, [one["software"] for one in looked.configurations]
+    (False, ['bind'])
+    """
 
     report: Report
     """Whether it is fit for it, who would not follow, and who did not."""
@@ -162,6 +189,14 @@ def promote_secondary(
     changed. Once that is in place, with ``installed``: the serial is raised at the new primary, and every server that answers has
     to follow; ``verified`` is the proof. ``software`` says what a server runs that does not say so itself: ``{"ns2": "bind"}``;
     ``"knot"``, ``"nsd"`` and ``"powerdns"`` are the others.
+
+    >>> import dr
+    >>> servers = {"ns1": "192.0.2.1", "ns2": "192.0.2.2"}
+    >>> looked = dr.promote_secondary("example.org", "ns2", servers=servers, software={"ns2": "bind"})
+    >>> "type primary;" in looked.configurations[0]["text"]
+    True
+    >>> dr.promote_secondary("example.org", "ns2", servers=servers, installed=True, dry_run=True).changed
+    True
     """
     request = {
         "zones": [zones] if isinstance(zones, str) else list(zones),
@@ -181,6 +216,48 @@ def promote_secondary(
     return SecondaryPromoted.from_json(call("promote_secondary", request, reach))
 
 
+@dataclass(frozen=True)
+class ZoneTransferred(Answer):
+    """A zone as a name server has it, or what changed in it.
+
+    >>> import dr
+    >>> there = dr.transfer_zone("example.org", "192.0.2.1")
+    >>> there.whole, len(there.records)
+    (True, 7)
+    """
+
+    serial: int
+    """The newest version that came."""
+    whole: bool
+    """Whether it is the whole zone; if not, what changed stands in ``changes``."""
+    records: tuple[str, ...] = ()
+    """Every record as a line of a zone file, the SOA record first."""
+    changes: tuple[Mapping[str, Any], ...] = ()
+    """What changed, oldest first: ``from``, ``to``, ``gone`` and ``new``."""
+
+
+def transfer_zone(
+    zone: str,
+    server: str | None = None,
+    *,
+    key: str | None = None,
+    since: int | None = None,
+    **reach: Unpack[Reach],
+) -> ZoneTransferred:
+    """The zone as a name server has it (AXFR), or what changed in it since the version ``since`` (IXFR), where the server keeps that.
+
+    ``key`` names the TSIG key that signs the question and must sign the answer; its secret is in a file that the estate names under
+    ``tsig_keys``. Without ``server`` the estate's primary is asked.
+
+    >>> import dr
+    >>> there = dr.transfer_zone("example.org", "192.0.2.1")
+    >>> [line for line in there.records if line.startswith("www.")]
+    ['www.example.org. 60 IN A 192.0.2.10']
+    """
+    request = {"zone": zone, "server": server, "key": key, "since": since}
+    return ZoneTransferred.from_json(call("transfer_zone", request, reach))
+
+
 def check_zone(
     zone: str,
     servers: Servers = (),
@@ -195,6 +272,9 @@ def check_zone(
     resolver: str | None = None,
     senders: Iterable[str] = (),
     issuers: Iterable[str] = (),
+    transfer_key: str | None = None,
+    status: Iterable[str] = (),
+    networks: Mapping[str, Mapping[str, Any]] | None = None,
     **reach: Unpack[Reach],
 ) -> Report:
     """Ask every name server of a zone whether it would send visitors to the right host.
@@ -211,12 +291,15 @@ def check_zone(
     zone, to be asked for the delegation; ``resolver`` is asked for names outside of the zone and for the names of addresses;
     ``senders`` are addresses that SPF must let send the zone's mail, ``issuers`` certification authorities that CAA must let issue.
 
+    ``transfer_key`` is the name of a TSIG key of the estate with which the whole zone is asked for too; ``status`` are names under which
+    visitors are told what happens; ``networks`` says what is known of where things are: ``{"192.0.2.0/24": {"place": "Roubaix", "asn": 64500}}``.
+
     A server that does not answer is a finding, not an exception. Ctrl-C ends the call at once.
 
     >>> import dr
-    >>> report = dr.check_zone("example.org", {"ns1": "127.0.0.1:9"})
+    >>> report = dr.check_zone("example.org", {"ns1": "192.0.2.1", "ns3": "192.0.2.3"})
     >>> report.findings[0].code
-    'dns.no_server_answers'
+    'dns.record_set_differs'
     """
     request = {
         "zone": zone,
@@ -231,8 +314,11 @@ def check_zone(
         "resolver": resolver,
         "senders": list(senders),
         "issuers": list(issuers),
+        "transfer_key": transfer_key,
+        "status": list(status),
+        "networks": {network: dict(known) for network, known in (networks or {}).items()},
     }
-    return Report(call("check_zone", request, reach))
+    return Report.from_json(call("check_zone", request, reach))
 
 
 def _named(servers: Servers) -> list[str]:

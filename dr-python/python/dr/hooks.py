@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HooksWorkedOff(Answer):
-    """What panels told, and what became of it."""
+    """What panels told, and what became of it.
+
+    >>> import dr
+    >>> done = dr.work_off_hooks("hooks", estate=dr.Estate.from_file("dr.toml"), journal="journal.db")
+    >>> done.told, done.left
+    (0, 0)
+    """
 
     told: int
     """How often something was told."""
@@ -37,6 +43,11 @@ def work_off_hooks(
     """Mirror the sites and check the zones of the ``estate`` that hosting panels told ``dr hook`` of, each once.
 
     ``directory`` is where the hooks put it: ``/var/lib/dr/hooks``. What fails stays there for the next time.
+
+    >>> import dr
+    >>> done = dr.work_off_hooks("hooks", dry_run=True, estate=dr.Estate.from_file("dr.toml"))
+    >>> done.due["sites"], done.report.verdict
+    ((), <Verdict.OK: 'ok'>)
     """
     request = {"directory": directory, "dry_run": dry_run, "by": by}
     return HooksWorkedOff.from_json(call("work_off_hooks", request, reach))

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GeneratedKey(Answer):
-    """A key pair that was, or with ``dry_run`` would be, made."""
+    """A key pair that was, or with ``dry_run`` would be, made.
+
+    >>> import dr
+    >>> dr.generate_key("another", no_passphrase=True, dry_run=True)
+    GeneratedKey(path='another', public_path='another.pub', public_key=None, fingerprint=None)
+    """
 
     path: str
     public_path: str
@@ -32,7 +37,13 @@ class GeneratedKey(Answer):
 
 @dataclass(frozen=True)
 class AuditedKeys(Answer):
-    """Who can log in as whom, where, and what is wrong with that."""
+    """Who can log in as whom, where, and what is wrong with that.
+
+    >>> import dr
+    >>> audited = dr.audit_keys(file="authorized_keys")
+    >>> [access["comment"] for access in audited.inventory["access"]]
+    ['id']
+    """
 
     inventory: Mapping[str, Any]
     """As docs/schema/inventory.json has it; ``access`` has an entry for each key that is let in."""
@@ -44,7 +55,13 @@ class AuditedKeys(Answer):
 
 @dataclass(frozen=True)
 class HostKey(Answer):
-    """A key by which a host proves itself."""
+    """A key by which a host proves itself.
+
+    >>> import dr
+    >>> key = dr.trust_host("root@us.example.net").keys[0]
+    >>> key.algorithm, key.is_new, key.fingerprint[:7]
+    ('ssh-ed25519', True, 'SHA256:')
+    """
 
     key: str
     algorithm: str
@@ -61,7 +78,13 @@ class HostKey(Answer):
 
 @dataclass(frozen=True)
 class TrustedHost(Answer):
-    """A host's keys, and those of them that were taken up."""
+    """A host's keys, and those of them that were taken up.
+
+    >>> import dr
+    >>> seen = dr.trust_host("root@us.example.net", known_hosts=["known_hosts"])
+    >>> len(seen.keys), seen.added, seen.report.verdict
+    (1, (), <Verdict.OK: 'ok'>)
+    """
 
     host: str
     keys: tuple[HostKey, ...]
@@ -75,7 +98,13 @@ class TrustedHost(Answer):
 
 @dataclass(frozen=True)
 class CertifiedKey(Answer):
-    """A certificate that was, or with ``dry_run`` would be, signed."""
+    """A certificate that was, or with ``dry_run`` would be, signed.
+
+    >>> import dr
+    >>> certified = dr.certify_key("id.pub", "ca", "user", ["deploy"], dry_run=True)
+    >>> certified.names, certified.path, certified.until.tzname()
+    (('deploy',), None, 'UTC')
+    """
 
     names: tuple[str, ...]
     id: str
@@ -91,7 +120,13 @@ class CertifiedKey(Answer):
 
 @dataclass(frozen=True)
 class IssuedCertificate(Answer):
-    """What stands in an authority's register."""
+    """What stands in an authority's register.
+
+    >>> import dr
+    >>> signed = dr.certify_key("id.pub", "ca", "user", ["deploy"])
+    >>> [(one.id, one.host) for one in dr.issued_certificates("ca")]
+    [('id', False)]
+    """
 
     serial: int
     host: bool
@@ -106,7 +141,12 @@ class IssuedCertificate(Answer):
 
 @dataclass(frozen=True)
 class HeldKey(Answer):
-    """A key that an ssh-agent holds."""
+    """A key that an ssh-agent holds.
+
+    >>> import dr
+    >>> [held.comment for held in dr.list_agent_keys("/run/agent")]
+    []
+    """
 
     key: str
     fingerprint: str
@@ -174,6 +214,12 @@ def install_key(
     ``restrict`` allows nothing but commands, ``command`` one command only, ``mirror`` the mirroring of one directory only (by
     what ``mirror_by`` says; ``read_only`` if it may not be written); ``sources`` are the only addresses, networks and names from
     where it may be used, ``expires`` its end, ``permit_open`` the only places where forwarded connections may go.
+
+    >>> import dr
+    >>> dr.install_key("new.pub", "root@us.example.net", sources=["192.0.2.0/24"], dry_run=True, **reach).changed
+    True
+    >>> dr.install_key("new.pub", "root@us.example.net", file="authorized_keys", **reach).outcome
+    <Outcome.NEW: 'new'>
     """
     allow = {"restrict": restrict, "command": command, "from": sources, "expires": expires, "permit_open": permit_open}
     request = {
@@ -190,13 +236,23 @@ def install_key(
 
 
 def verify_key(key: Path, remote: str, **reach: Unpack[Reach]) -> Report:
-    """Log in afresh with a key, whose private half is among ``identities``, and with nothing else."""
-    return Report(call("verify_key", {"key": key, "remote": remote}, reach))
+    """Log in afresh with a key, whose private half is among ``identities``, and with nothing else.
+
+    >>> import dr
+    >>> dr.verify_key("id.pub", "root@us.example.net", **reach).verdict
+    <Verdict.OK: 'ok'>
+    """
+    return Report.from_json(call("verify_key", {"key": key, "remote": remote}, reach))
 
 
 def probe_key(key: Path, remote: str, **reach: Unpack[Reach]) -> Report:
-    """Ask a host whether it would let a public key in; the private half is not needed."""
-    return Report(call("probe_key", {"key": key, "remote": remote}, reach))
+    """Ask a host whether it would let a public key in; the private half is not needed.
+
+    >>> import dr
+    >>> dr.probe_key("stranger.pub", "root@us.example.net", **reach).findings[0].code
+    'keys.not_accepted'
+    """
+    return Report.from_json(call("probe_key", {"key": key, "remote": remote}, reach))
 
 
 def audit_keys(
@@ -215,6 +271,11 @@ def audit_keys(
     ``file`` looks at one authorized_keys file here instead. ``known`` is a file that lists the keys that are expected; ``record``
     is compared with and written anew, ``html`` gets a page for a browser (neither with ``dry_run``); ``authorities`` are private
     keys of certificate authorities, which are not opened: what they signed and has to be renewed is a finding.
+
+    >>> import dr
+    >>> audited = dr.audit_keys(file="authorized_keys", known="id.pub")
+    >>> [finding.code for finding in audited.report.findings]
+    ['keys.not_restricted', 'keys.forwards_agent']
     """
     request = {
         "remotes": remotes,
@@ -242,6 +303,13 @@ def rotate_key(
     """Put a new key into the place of an old one, on every host of the ``estate`` if no account is named: everywhere or nowhere.
 
     The new one is added and proved, both open for ``grace``, then the old one is removed, and every host asked that it refuses it.
+
+    >>> import dr
+    >>> from datetime import timedelta
+    >>> words = {"file": "authorized_keys", "grace": timedelta(days=1)}
+    >>> planned = dr.rotate_key("id.pub", "new.pub", ["root@us.example.net"], dry_run=True, **words, **reach)
+    >>> planned.changed
+    True
     """
     request = {"old": old, "new": new, "remotes": remotes, "grace": grace, "file": file, "dry_run": dry_run, "by": by}
     return Done.from_json(call("rotate_key", request, reach))
@@ -260,6 +328,11 @@ def revoke_key(
     """Take a key, or one certificate, out of every key file, and put it on every sshd's list of revoked keys.
 
     Another key is proved on every host before and after: the last working one is never taken out.
+
+    >>> import dr
+    >>> planned = dr.revoke_key("stranger.pub", ["root@us.example.net"], dry_run=True, **reach)
+    >>> planned.changed, str(planned.plan).count("\\n") > 5
+    (True, True)
     """
     request = {
         "key": key,
@@ -284,13 +357,23 @@ def lock_down(
     """Switch passwords off on a host, once ``remote`` and every one of ``accounts`` is proved to open by a key.
 
     Unless everything is proved again afterwards, the host takes it back by itself ``after`` so long (two minutes).
+
+    >>> import dr
+    >>> planned = dr.lock_down("root@us.example.net", dry_run=True, **reach)
+    >>> planned.changed, str(planned.plan).count("\\n") > 5
+    (True, True)
     """
     request = {"remote": remote, "accounts": accounts, "after": after, "dry_run": dry_run, "by": by}
     return Done.from_json(call("lock_down", request, reach))
 
 
 def unlock(remote: str, *, dry_run: bool = False, by: str | None = None, **reach: Unpack[Reach]) -> Done:
-    """Take what ``lock_down`` wrote out of sshd's configuration again."""
+    """Take what ``lock_down`` wrote out of sshd's configuration again.
+
+    >>> import dr
+    >>> dr.unlock("root@us.example.net", dry_run=True, **reach).changed
+    False
+    """
     return Done.from_json(call("unlock", {"remote": remote, "dry_run": dry_run, "by": by}, reach))
 
 
@@ -309,6 +392,12 @@ def trust_host(
     Compare them on the host's console first. They are added to the known_hosts file ``add_to``. ``dns`` is the address of a
     resolver whose SSHFP records are compared; that they are signed is believed of one on this machine only. With ``update`` a
     host that is known already vouches for its other keys.
+
+    >>> import dr
+    >>> seen = dr.trust_host("root@us.example.net")
+    >>> compared = [key.fingerprint for key in seen.keys]
+    >>> len(dr.trust_host("root@us.example.net", accept=compared, add_to="trusted").added)
+    1
     """
     request = {
         "remote": remote,
@@ -322,7 +411,12 @@ def trust_host(
 
 
 def sshfp_records(name: str, keys: Iterable[Path]) -> tuple[str, ...]:
-    """The SSHFP records of host keys, as lines of a zone file, to be published under the host's own name."""
+    """The SSHFP records of host keys, as lines of a zone file, to be published under the host's own name.
+
+    >>> import dr
+    >>> dr.sshfp_records("us.example.net", ["id.pub"])[0][:27]
+    'us.example.net IN SSHFP 4 2'
+    """
     return tuple(json.loads(call("sshfp_records", {"name": name, "keys": keys}))["lines"])
 
 
@@ -345,6 +439,12 @@ def certify_key(
 
     It is for ``names`` only, never for all, and good for 8 hours (31 days at most) or, for a host, 90 days (397 at most). Nothing
     beside commands is allowed that ``permits`` does not name. ``agent`` is the socket of an ssh-agent that holds the authority's key.
+
+    >>> import dr
+    >>> from datetime import timedelta
+    >>> signed = dr.certify_key("id.pub", "ca", "user", ["deploy"], good_for=timedelta(hours=2), permits=["terminal"])
+    >>> signed.path, signed.certificate.split()[0]
+    ('id-cert.pub', 'ssh-ed25519-cert-v01@openssh.com')
     """
     request = {
         "key": key,
@@ -364,7 +464,13 @@ def certify_key(
 
 
 def issued_certificates(authority: Path) -> list[IssuedCertificate]:
-    """What an authority has signed, by the register beside its private key, which is not opened."""
+    """What an authority has signed, by the register beside its private key, which is not opened.
+
+    >>> import dr
+    >>> signed = dr.certify_key("id.pub", "ca", "user", ["deploy"])
+    >>> dr.issued_certificates("ca")[-1].names
+    ('deploy',)
+    """
     issued = json.loads(call("issued_certificates", {"authority": authority}))["issued"]
     return [IssuedCertificate.from_dict(one) for one in issued]
 
@@ -378,13 +484,24 @@ def install_certificate(
     by: str | None = None,
     **reach: Unpack[Reach],
 ) -> Done:
-    """Bring a host its certificate, or the authority (its ``.pub`` file) whose users it is to let in, and have sshd use it."""
+    """Bring a host its certificate, or the authority (its ``.pub`` file) whose users it is to let in, and have sshd use it.
+
+    >>> import dr
+    >>> planned = dr.install_certificate("ca.pub", "root@us.example.net", dry_run=True, **reach)
+    >>> planned.changed, str(planned.plan).count("\\n") > 5
+    (True, True)
+    """
     request = {"certificate": certificate, "remote": remote, "after": after, "dry_run": dry_run, "by": by}
     return Done.from_json(call("install_certificate", request, reach))
 
 
 def list_agent_keys(agent: Path) -> list[HeldKey]:
-    """The keys that the ssh-agent behind this socket (``$SSH_AUTH_SOCK``) holds."""
+    """The keys that the ssh-agent behind this socket (``$SSH_AUTH_SOCK``) holds.
+
+    >>> import dr
+    >>> dr.list_agent_keys("/run/agent")
+    []
+    """
     return _held("list_agent_keys", {"agent": agent})
 
 
@@ -397,7 +514,14 @@ def add_agent_key(
     confirm: bool = False,
     dry_run: bool = False,
 ) -> list[HeldKey]:
-    """Give an ssh-agent a private key, for ``lifetime`` or as long as it runs; with ``confirm`` it asks a person before each use."""
+    """Give an ssh-agent a private key, for ``lifetime`` or as long as it runs; with ``confirm`` it asks a person before each use.
+
+    >>> import dr
+    >>> [held.comment for held in dr.add_agent_key("/run/agent", "id", lifetime="1h")]
+    ['id']
+    >>> dr.remove_agent_key("/run/agent", "id.pub")
+    []
+    """
     request = {
         "agent": agent,
         "key": key,
@@ -410,7 +534,12 @@ def add_agent_key(
 
 
 def remove_agent_key(agent: Path, key: Path, *, dry_run: bool = False) -> list[HeldKey]:
-    """Let an ssh-agent forget a key."""
+    """Let an ssh-agent forget a key.
+
+    >>> import dr
+    >>> dr.remove_agent_key("/run/agent", "id.pub", dry_run=True)
+    []
+    """
     return _held("remove_agent_key", {"agent": agent, "key": key, "dry_run": dry_run})
 
 

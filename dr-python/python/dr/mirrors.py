@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mirrored(Answer):
-    """What a mirror did, or would do."""
+    """What a mirror did, or would do.
+
+    >>> import dr
+    >>> planned = dr.mirror("/var/www/shop", "/mnt/backup/shop", dry_run=True)
+    >>> planned.changed, planned.summary["created"], planned.outcome, planned.report.verdict
+    (True, 2, None, <Verdict.OK: 'ok'>)
+    """
 
     changed: bool
     """Whether anything was, or with ``dry_run`` would be, changed."""
@@ -41,7 +47,13 @@ class Mirrored(Answer):
 
 @dataclass(frozen=True)
 class MirroredSites(Answer):
-    """What became of many sites."""
+    """What became of many sites.
+
+    >>> import dr
+    >>> done = dr.mirror_sites(dr.Estate(), dry_run=True)
+    >>> dict(done.sites), done.report.verdict
+    ({}, <Verdict.OK: 'ok'>)
+    """
 
     sites: Mapping[str, Mapping[str, Any]]
     """Site by site: its ``summary``, and ``run``, ``outcome``, ``guards`` and ``error`` where there are such."""
@@ -53,7 +65,12 @@ class MirroredSites(Answer):
 
 @dataclass(frozen=True)
 class Generation(Answer):
-    """A state of a whole tree that is kept."""
+    """A state of a whole tree that is kept.
+
+    >>> import dr
+    >>> dr.Generation.from_json('{"since": "2026-11-22T03:00:00Z", "is_live": true}').since.isoformat()
+    '2026-11-22T03:00:00+00:00'
+    """
 
     since: datetime
     """When it became the live one: what ``roll_back_mirror`` takes as ``to``."""
@@ -64,7 +81,13 @@ class Generation(Answer):
 
 
 class CompareOptions(Reach, total=False):
-    """What is compared, and how: keywords of ``mirror`` and ``verify_mirror``, beside those of ``Reach``."""
+    """What is compared, and how: keywords of ``mirror`` and ``verify_mirror``, beside those of ``Reach``.
+
+    >>> import dr
+    >>> options: dr.CompareOptions = {"exclude": ["*.tmp", "cache/"]}
+    >>> {finding.code for finding in dr.verify_mirror("/var/www/shop", "/mnt/backup/shop", **options).findings}
+    {'mirror.differs_after'}
+    """
 
     exclude: Iterable[str]
     """Patterns as in a .gitignore file."""
@@ -86,7 +109,13 @@ class CompareOptions(Reach, total=False):
 
 
 class MirrorOptions(CompareOptions, total=False):
-    """How a mirror is made: keywords of ``mirror``, beside those of ``CompareOptions`` and ``Reach``."""
+    """How a mirror is made: keywords of ``mirror``, beside those of ``CompareOptions`` and ``Reach``.
+
+    >>> import dr
+    >>> options: dr.MirrorOptions = {"delete": True, "max_delete": {"percent": 10, "files": 100}}
+    >>> dr.mirror("/var/www/shop", "/mnt/backup/shop", dry_run=True, **options).changed
+    True
+    """
 
     delete: bool
     """Remove from the target what the source does not have; so it is if not said."""
@@ -134,9 +163,15 @@ def mirror(
 
 
 def verify_mirror(source: Path, target: Path, **options: Unpack[CompareOptions]) -> Report:
-    """Read both trees to the last byte; every path that differs is a finding. Nothing is changed."""
+    """Read both trees to the last byte; every path that differs is a finding. Nothing is changed.
+
+    >>> import dr
+    >>> report = dr.verify_mirror("/var/www/shop", "/mnt/backup/shop")
+    >>> report.findings[0].code
+    'mirror.differs_after'
+    """
     request = {"source": source, "target": target}
-    return Report(call("verify_mirror", {**request, **_owners(options)}, options, CompareOptions))
+    return Report.from_json(call("verify_mirror", {**request, **_owners(options)}, options, CompareOptions))
 
 
 def mirror_sites(
@@ -152,19 +187,37 @@ def mirror_sites(
 
     ``every`` (``"24h"``) takes only those of one period. What goes wrong with
     one site is a finding, and the others are not touched by it.
+
+    >>> import dr
+    >>> done = dr.mirror_sites(dr.Estate.from_file("dr.toml"), every="24h", dry_run=True)
+    >>> list(done.sites)
+    ['shop']
     """
     request = {"sites": sites, "every": every, "dry_run": dry_run, "by": by}
     return MirroredSites.from_json(call("mirror_sites", request, {"estate": estate, **hosts}))
 
 
 def generations(target: Path, **reach: Unpack[Reach]) -> list[Generation]:
-    """The states of a tree that are kept (see ``mirror``), newest first; the live one is among them."""
+    """The states of a tree that are kept (see ``mirror``), newest first; the live one is among them.
+
+    >>> import dr
+    >>> done = dr.mirror("/var/www/shop", "/mnt/backup/shop", generations=7, journal="journal.db")
+    >>> [generation.since for generation in dr.generations("/mnt/backup/shop") if not generation.is_live]
+    []
+    """
     answer = json.loads(call("generations", {"target": target}, reach))
     return [Generation.from_dict(generation) for generation in answer["generations"]]
 
 
 def roll_back_mirror(target: Path, *, to: str | datetime | None = None, **reach: Unpack[Reach]) -> Generation:
-    """Make the state before the live one the live one again, at once, or the one that was live since ``to``. Nothing is lost."""
+    """Make the state before the live one the live one again, at once, or the one that was live since ``to``. Nothing is lost.
+
+    >>> import dr
+    >>> dr.roll_back_mirror("/mnt/backup/shop")
+    Traceback (most recent call last):
+    ...
+    dr.errors.NotFoundError: could not ...
+    """
     return Generation.from_json(call("roll_back_mirror", {"target": target, "to": to}, reach))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Mapping
 
 from . import _dr
 from ._calls import Reach, call, call_async
 from .report import Report
-from .values import Answer, Outcome, Values, instant
+from .values import Answer, Document, Outcome, Values, instant
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from ._calls import Unpack
 
 
-class Plan(Mapping[str, Any]):
+class Plan(Document):
     """What would be done, in order: what a dry run gives. Printed, it is the page that the command shows.
 
     >>> plan = Plan({"title": "wait", "at": "2026-11-22T03:00:00Z", "on_failure": "stop", "steps": []})
@@ -25,38 +24,13 @@ class Plan(Mapping[str, Any]):
     ('wait', (), True)
     """
 
-    __slots__ = ("_json", "_values")
-    _json: str
-    _values: Values
+    __slots__ = ()
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        text = json.dumps(values)
+    @staticmethod
+    def _checked(text: str) -> str:
         # Whoever can show it has read it: that tells a plan from any other JSON.
         _dr.plan_text(text, False, 80)
-        object.__setattr__(self, "_json", text)
-        object.__setattr__(self, "_values", Values(values))
-
-    @classmethod
-    def from_json(cls, text: str) -> Plan:
-        """The plan that ``to_json`` wrote."""
-        values = json.loads(text)
-        if not isinstance(values, dict):
-            raise ValueError("not a plan: it is no object")
-        return cls(values)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Plan:
-        """The plan that ``to_dict`` wrote."""
-        return cls(values)
-
-    def to_json(self) -> str:
-        """As JSON (docs/schema/plan.json)."""
-        return self._json
-
-    def to_dict(self) -> dict[str, Any]:
-        """As a dict of its own."""
-        values: dict[str, Any] = json.loads(self._json)
-        return values
+        return text
 
     @property
     def title(self) -> str:
@@ -75,25 +49,34 @@ class Plan(Mapping[str, Any]):
         return steps
 
     def text(self, *, color: bool = False, width: int = 80) -> str:
-        """The page that the command shows."""
+        """The page that the command shows.
+
+        >>> import dr
+        >>> planned = dr.mirror("/var/www/shop", "/mnt/backup/shop", dry_run=True)
+        >>> planned.plan.text(width=100).startswith("mirror")
+        True
+        """
         return _dr.plan_text(self._json, color, width)
 
     def apply(self, *, by: str | None = None, **reach: Unpack[Reach]) -> Done:
-        """Do just that, with the ``Reach`` that it was planned with. A world that is no longer so is never overwritten."""
+        """Do just that, with the ``Reach`` that it was planned with. A world that is no longer so is never overwritten.
+
+        >>> import dr
+        >>> planned = dr.mirror("/var/www/shop", "/mnt/backup/shop", dry_run=True)
+        >>> planned.plan.apply(by="the nightly script", journal="journal.db").outcome
+        <Outcome.NEW: 'new'>
+        """
         return apply_plan(self, by=by, **reach)
 
     async def apply_async(self, *, by: str | None = None, **reach: Unpack[Reach]) -> Done:
-        """As ``apply``, for asyncio."""
+        """As ``apply``, for asyncio.
+
+        >>> import asyncio, dr
+        >>> planned = dr.mirror("/var/www/shop", "/mnt/backup/shop", dry_run=True)
+        >>> asyncio.run(planned.plan.apply_async(journal="journal.db")).outcome
+        <Outcome.NEW: 'new'>
+        """
         return Done.from_json(await call_async("apply_plan", {"plan": self, "by": by}, reach))
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values[name]
-
-    def __iter__(self) -> Any:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
 
     def __str__(self) -> str:
         return self.text()
@@ -101,22 +84,16 @@ class Plan(Mapping[str, Any]):
     def __repr__(self) -> str:
         return f"<dr.Plan {self.title!r}: {len(self.steps)} steps>"
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Plan) and self._values == other._values
-
-    def __hash__(self) -> int:
-        return hash(self._values)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("a plan cannot be changed")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Plan.from_json, (self._json,))
-
 
 @dataclass(frozen=True)
 class Done(Answer):
-    """What was done, or would be done, by a plan."""
+    """What was done, or would be done, by a plan.
+
+    >>> import dr
+    >>> done = dr.unlock("root@us.example.net", dry_run=True, **reach)
+    >>> done.changed, done.run, done.outcome, done.report.verdict
+    (False, None, None, <Verdict.OK: 'ok'>)
+    """
 
     changed: bool
     """Whether there was, or with ``dry_run`` would be, anything to do."""
@@ -135,11 +112,10 @@ class Done(Answer):
 def apply_plan(plan: Plan | Mapping[str, Any], *, by: str | None = None, **reach: Unpack[Reach]) -> Done:
     """Do what a dry run has shown: the ``plan`` of its answer. A world that is no longer so is never overwritten.
 
-    >>> import dr, tempfile
-    >>> with tempfile.TemporaryDirectory() as directory:
-    ...     planned = dr.mirror("/usr/include/dr.h.d", directory, dry_run=True)
-    Traceback (most recent call last):
-    ...
-    dr.errors.NotFoundError: could not ...
+    >>> import dr, json
+    >>> planned = dr.mirror("/var/www/shop", "/mnt/backup/shop", dry_run=True)
+    >>> kept = planned.plan.to_json()
+    >>> dr.apply_plan(json.loads(kept), by="the nightly script", journal="journal.db").outcome
+    <Outcome.NEW: 'new'>
     """
     return Done.from_json(call("apply_plan", {"plan": plan, "by": by}, reach))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Mapping
 
 from . import _dr
-from .values import Answer, Severity, Values, Verdict, instant, plain
+from .values import Answer, Document, Severity, Values, Verdict, instant
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,7 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Subject(Answer):
-    """What a finding or an examination is about."""
+    """What a finding or an examination is about.
+
+    >>> import dr
+    >>> str(dr.Subject("host", "uk"))
+    'host uk'
+    """
 
     kind: str
     """``"host"``, ``"zone"``, ``"name server"``, ``"path"``, ..."""
@@ -28,7 +32,13 @@ class Subject(Answer):
 
 @dataclass(frozen=True)
 class Finding(Answer):
-    """One thing that is not as it should be."""
+    """One thing that is not as it should be.
+
+    >>> import dr
+    >>> finding = dr.check_zone("example.org", ["192.0.2.1", "192.0.2.3"]).findings[0]
+    >>> finding.code, finding.severity >= "error", str(finding.subject)
+    ('dns.record_set_differs', True, 'zone example.org')
+    """
 
     code: str
     """Which kind of finding: docs/findings.md. Codes are never renamed."""
@@ -48,7 +58,13 @@ class Finding(Answer):
 
 @dataclass(frozen=True)
 class Unexamined(Answer):
-    """Something that could not be looked at, and why."""
+    """Something that could not be looked at, and why.
+
+    >>> import dr
+    >>> missing = dr.Unexamined(dr.Subject("host", "us"), {"kind": "unreachable"})
+    >>> str(missing.subject), missing.why["kind"]
+    ('host us', 'unreachable')
+    """
 
     subject: Subject
     """What."""
@@ -58,45 +74,23 @@ class Unexamined(Answer):
     _made = {"subject": Subject.from_dict, "why": Values}
 
 
-class Report:
+class Report(Document):
     """The answer to "is it all right?". Printed, it is the page that the command shows.
 
     >>> import dr
-    >>> report = dr.check_zone("example.org", ["127.0.0.1:9"])
+    >>> report = dr.check_zone("example.org", ["192.0.2.1", "192.0.2.3"])
     >>> report.verdict, report.findings[0].code, report == dr.Report.from_json(report.to_json())
-    (<Verdict.FAILED: 'failed'>, 'dns.no_server_answers', True)
+    (<Verdict.FAILED: 'failed'>, 'dns.record_set_differs', True)
     """
 
-    __slots__ = ("_json", "_values")
+    __slots__ = ()
     __match_args__ = ("verdict", "findings")
 
-    _json: str
-    _values: Values
-
-    def __init__(self, text: str) -> None:
+    @staticmethod
+    def _checked(text: str) -> str:
         # Reading the verdict is what tells a report from any other JSON.
         _dr.verdict(text)
-        object.__setattr__(self, "_json", text)
-        object.__setattr__(self, "_values", Values(json.loads(text)))
-
-    @classmethod
-    def from_json(cls, text: str) -> Report:
-        """The report that ``to_json`` wrote."""
-        return cls(text)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Report:
-        """The report that ``to_dict`` wrote."""
-        return cls(json.dumps(plain(values)))
-
-    def to_json(self) -> str:
-        """As JSON (docs/schema/report.json)."""
-        return self._json
-
-    def to_dict(self) -> dict[str, Any]:
-        """As a dict of its own."""
-        value: dict[str, Any] = json.loads(self._json)
-        return value
+        return text
 
     @property
     def title(self) -> str:
@@ -131,10 +125,17 @@ class Report:
     @property
     def figures(self) -> Mapping[str, int]:
         """Counts, bytes, milliseconds; the unit is the last word of the name."""
-        return self._values.get("figures", Values())  # type: ignore[no-any-return]
+        figures: Mapping[str, int] = self._values.get("figures", Values())
+        return figures
 
     def text(self, *, color: bool = False, width: int = 80) -> str:
-        """The page that the command shows."""
+        """The page that the command shows.
+
+        >>> import dr
+        >>> page = dr.check_zone("example.org", ["192.0.2.1", "192.0.2.3"]).text(width=100)
+        >>> page.splitlines()[0]
+        'CRITICAL  zone example.org  dns.record_set_differs'
+        """
         return _dr.text(self._json, color, width)
 
     def __str__(self) -> str:
@@ -142,18 +143,3 @@ class Report:
 
     def __repr__(self) -> str:
         return f"<dr.Report {self.title!r}: {self.verdict}, {len(self._values['findings'])} findings>"
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("a report cannot be changed")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError("a report cannot be changed")
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Report) and self._values == other._values
-
-    def __hash__(self) -> int:
-        return hash(self._values)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Report, (self._json,))

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run(Answer):
-    """A run in the journal."""
+    """A run in the journal.
+
+    >>> import dr
+    >>> run = dr.Run.from_json('{"run": "0707070707070707", "title": "mirror", "at": "2026-11-22T03:00:00Z", "outcome": "stopped"}')
+    >>> run.outcome is dr.Outcome.STOPPED, run.at.tzname()
+    (True, 'UTC')
+    """
 
     run: str
     """What ``resume_run`` and ``undo_run`` take."""
@@ -34,7 +40,12 @@ class Run(Answer):
 
 @dataclass(frozen=True)
 class FailoverAudit(Answer):
-    """The moves that a journal tells of."""
+    """The moves that a journal tells of.
+
+    >>> import dr
+    >>> dr.FailoverAudit(moves=()).to_dict()
+    {'moves': []}
+    """
 
     moves: tuple[Values, ...]
     """Oldest first: ``by``, ``at``, ``sites``, ``title``, ``grounds`` (what the guards said, what was overridden, why), ``outcome``
@@ -57,13 +68,22 @@ def failover_audit(*, site: str | None = None, verify: bool = False, **reach: Un
 
 
 def failover_status(sites: Iterable[str] = (), **reach: Unpack[Reach]) -> Report:
-    """Could these sites of the ``estate``, or all of them, be moved now? Every guard that is in the way is a finding."""
-    return Report(call("failover_status", {"sites": sites}, reach))
+    """Could these sites of the ``estate``, or all of them, be moved now? Every guard that is in the way is a finding.
+
+    >>> import dr
+    >>> report = dr.failover_status(["shop"], estate=dr.Estate.from_file("dr.toml"), **reach)
+    >>> report.verdict
+    <Verdict.FAILED: 'failed'>
+    """
+    return Report.from_json(call("failover_status", {"sites": sites}, reach))
 
 
 def failover(
-    site: str,
+    site: str | None = None,
     *,
+    host: str | None = None,
+    group: str | None = None,
+    per_second: int | None = None,
     planned: bool = False,
     despite: Iterable[str] = (),
     why: str | None = None,
@@ -74,6 +94,8 @@ def failover(
 ) -> Done:
     """Move a site of the ``estate`` to its other host: tenure, fences, records, and the proof that every name server shows it.
 
+    Instead of a site, ``host`` moves everything that this host holds, and ``group`` what the estate's group says, in its order: one plan, of
+    which each site is a run; ``per_second`` are begun in a second at most.
     ``planned``: both hosts are well, so it is mirrored a last time first; without it nothing is asked of the old home. ``despite``
     names guards that are overridden, and takes a reason, ``why``; ``source`` the host that it is moved away from, if that is not its home in the estate.
     What guards refuse raises ``RefusedError``.
@@ -84,12 +106,20 @@ def failover(
     ...
     dr.errors.NotFoundError: could not plan the failover of shop: ...
     """
-    request = {"site": site, "planned": planned, "despite": despite, "why": why, "from": source, "dry_run": dry_run, "by": by}
+    many = {"host": host, "group": group, "per_second": per_second}
+    request = many | {"site": site, "planned": planned, "despite": despite, "why": why, "from": source, "dry_run": dry_run, "by": by}
     return Done.from_json(call("failover", request, reach))
 
 
 def failback(site: str, *, dry_run: bool = False, by: str | None = None, **reach: Unpack[Reach]) -> Done:
-    """Mirror in reverse, then bring a site back to the host that is its home in the ``estate``; it needs both hosts."""
+    """Mirror in reverse, then bring a site back to the host that is its home in the ``estate``; it needs both hosts.
+
+    >>> import dr
+    >>> dr.failback("shop", estate=dr.Estate.from_file("dr.toml"), **reach)
+    Traceback (most recent call last):
+    ...
+    dr.errors.RefusedError: could not plan to bring shop back: uk holds it already
+    """
     return Done.from_json(call("failback", {"site": site, "dry_run": dry_run, "by": by}, reach))
 
 
@@ -105,10 +135,23 @@ def list_runs(run: str | None = None, **reach: Unpack[Reach]) -> list[Run]:
 
 
 def resume_run(run: str, *, by: str | None = None, **reach: Unpack[Reach]) -> Done:
-    """Go on with a run that stopped or whose process died, in the direction it was going."""
+    """Go on with a run that stopped or whose process died, in the direction it was going.
+
+    >>> import dr
+    >>> for run in dr.list_runs(journal="journal.db"):
+    ...     if run.outcome in (None, dr.Outcome.STOPPED):
+    ...         print(dr.resume_run(run.run, by="the night shift", journal="journal.db").outcome)
+    """
     return Done.from_json(call("resume_run", {"run": run, "by": by}, reach))
 
 
 def undo_run(run: str, *, by: str | None = None, **reach: Unpack[Reach]) -> Done:
-    """Take a run back, whether it stopped, died or ended well: every step that was begun, in reverse order."""
+    """Take a run back, whether it stopped, died or ended well: every step that was begun, in reverse order.
+
+    >>> import dr
+    >>> dr.undo_run("0707070707070707", journal="journal.db")
+    Traceback (most recent call last):
+    ...
+    dr.errors.NotFoundError: could not ...
+    """
     return Done.from_json(call("undo_run", {"run": run, "by": by}, reach))

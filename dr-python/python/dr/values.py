@@ -51,6 +51,100 @@ class Values(Mapping[str, Any]):
         return hash(frozenset(self._values.items()))
 
 
+class Document(Mapping[str, Any]):
+    """What is known by its JSON, and by more than its fields: an ``Estate``, a ``Plan``, a ``Report``. It cannot be changed.
+
+    >>> import dr
+    >>> estate = dr.Estate(hosts={"uk": {"ssh": "root@uk.example.net"}})
+    >>> isinstance(estate, dr.Document), "hosts" in estate, len({estate, dr.Estate(estate)})
+    (True, True, 1)
+    """
+
+    __slots__ = ("_json", "_values")
+    _json: str
+    _values: Values
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._read(json.dumps(plain(values)))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The value that ``to_json`` wrote.
+
+        >>> import dr
+        >>> dr.Estate.from_json('{"hosts": {"uk": {"ssh": "root@uk.example.net"}}}')
+        <dr.Estate: 1 hosts, 0 sites, 0 zones>
+        """
+        return cls.__new__(cls)._read(text)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The value that ``to_dict`` wrote.
+
+        >>> import dr
+        >>> dr.Plan.from_dict({"title": "wait", "at": "2026-11-22T03:00:00Z", "on_failure": "stop", "steps": []})
+        <dr.Plan 'wait': 0 steps>
+        """
+        return cls.__new__(cls)._read(json.dumps(plain(values)))
+
+    def to_json(self) -> str:
+        """As JSON, in the shape that docs/schema describes.
+
+        >>> import dr
+        >>> report = dr.check_zone("example.org", ["192.0.2.1", "192.0.2.3"])
+        >>> dr.Report.from_json(report.to_json()) == report
+        True
+        """
+        return self._json
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a dict of its own, which may be changed.
+
+        >>> import dr
+        >>> mine = dr.Estate(hosts={"uk": {"ssh": "root@uk.example.net"}}).to_dict()
+        >>> mine["hosts"]["us"] = {"ssh": "root@us.example.net"}
+        >>> dr.Estate(mine)
+        <dr.Estate: 2 hosts, 0 sites, 0 zones>
+        """
+        values: dict[str, Any] = json.loads(self._json)
+        return values
+
+    @staticmethod
+    def _checked(text: str) -> str:
+        """The text as it is kept; raises if it is no such document."""
+        raise NotImplementedError
+
+    def _read(self, text: str) -> Self:
+        text = self._checked(text)
+        object.__setattr__(self, "_json", text)
+        object.__setattr__(self, "_values", Values(json.loads(text)))
+        return self
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._values == other._values
+
+    def __hash__(self) -> int:
+        return hash(self._values)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a {type(self).__name__} cannot be changed")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a {type(self).__name__} cannot be changed")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restored, (type(self), self._json))
+
+
 class _Word(str, Enum):
     """A word of a fixed few. It is that text, too: ``Outcome.NEW == "new"``."""
 
@@ -61,19 +155,44 @@ class _Word(str, Enum):
         return format(str(self.value), form)
 
 
-class Verdict(_Word):
-    """The shortest summary of a report."""
+class _Grade(_Word):
+    """A word of a fixed few that go from well to bad, and compare as that: ``Severity.ERROR > "warning"``."""
+
+    def __lt__(self, other: str) -> bool:
+        return self._rank() < type(self)(other)._rank()
+
+    def __le__(self, other: str) -> bool:
+        return self._rank() <= type(self)(other)._rank()
+
+    def __gt__(self, other: str) -> bool:
+        return self._rank() > type(self)(other)._rank()
+
+    def __ge__(self, other: str) -> bool:
+        return self._rank() >= type(self)(other)._rank()
+
+    def _rank(self) -> int:
+        return list(type(self)).index(self)
+
+
+class Verdict(_Grade):
+    """The shortest summary of a report.
+
+    >>> Verdict("ok") is Verdict.OK, Verdict.OK == "ok", Verdict.OK < Verdict.FAILED
+    (True, True, True)
+    """
 
     OK = "ok"
     DEGRADED = "degraded"
     FAILED = "failed"
 
 
-class Severity(_Word):
+class Severity(_Grade):
     """How bad a finding is.
 
     >>> Severity("error") is Severity.ERROR, Severity.ERROR == "error", f"{Severity.ERROR}"
     (True, True, 'error')
+    >>> max(Severity.ERROR, Severity.CRITICAL, Severity.INFO)
+    <Severity.CRITICAL: 'critical'>
     """
 
     INFO = "info"
@@ -84,7 +203,11 @@ class Severity(_Word):
 
 
 class Outcome(_Word):
-    """How a run ended."""
+    """How a run ended.
+
+    >>> Outcome("stopped") is Outcome.STOPPED, f"it {Outcome.STOPPED}"
+    (True, 'it stopped')
+    """
 
     NEW = "new"
     """The world is wholly as planned."""
@@ -97,14 +220,24 @@ class Outcome(_Word):
 
 
 class Answer:
-    """What an operation answered: frozen, comparable, and JSON when it is asked for."""
+    """What an operation answered: frozen, comparable, and JSON when it is asked for.
+
+    >>> import dr
+    >>> issubclass(dr.Mirrored, dr.Answer), dr.Subject("host", "uk") == dr.Subject("host", "uk")
+    (True, True)
+    """
 
     __slots__ = ()
     _made: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The value that ``to_dict`` wrote."""
+        """The value that ``to_dict`` wrote.
+
+        >>> import dr
+        >>> dr.Subject.from_dict({"kind": "host", "name": "uk"})
+        Subject(kind='host', name='uk')
+        """
         try:
             given = {name: cls._field(name, values[name]) for name in cls._names() if name in values}
             return cls(**given)
@@ -113,19 +246,34 @@ class Answer:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The value that ``to_json`` wrote."""
+        """The value that ``to_json`` wrote.
+
+        >>> import dr
+        >>> dr.Subject.from_json('{"kind": "host", "name": "uk"}').name
+        'uk'
+        """
         values = json.loads(text)
         if not isinstance(values, dict):
             raise ValueError(f"this is no {cls.__name__}: it is no object")
         return cls.from_dict(values)
 
     def to_dict(self) -> dict[str, Any]:
-        """As a dict of its own, of what JSON has."""
+        """As a dict of its own, of what JSON has.
+
+        >>> import dr
+        >>> dr.Subject("host", "uk").to_dict()
+        {'kind': 'host', 'name': 'uk'}
+        """
         values = ((name, plain(getattr(self, name))) for name in self._names())
         return {name: value for name, value in values if value is not None}
 
     def to_json(self) -> str:
-        """As JSON, in the shape that docs/schema describes."""
+        """As JSON, in the shape that docs/schema describes.
+
+        >>> import dr
+        >>> dr.Subject("host", "uk").to_json()
+        '{"kind": "host", "name": "uk"}'
+        """
         return json.dumps(self.to_dict())
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -141,7 +289,7 @@ class Answer:
         return None if value is None else make(value)
 
 
-def _restored(cls: type[Answer], text: str) -> Answer:
+def _restored(cls: type[Answer] | type[Document], text: str) -> Answer | Document:
     return cls.from_json(text)
 
 
@@ -161,11 +309,19 @@ class Event(Answer):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The event that ``to_dict`` wrote."""
+        """The event that ``to_dict`` wrote.
+
+        >>> Event.from_dict({"event": "note", "message": "no agreement yet"}).message
+        'no agreement yet'
+        """
         return cls(kind=values["event"], values=Values(values))
 
     def to_dict(self) -> dict[str, Any]:
-        """As a dict of its own."""
+        """As a dict of its own.
+
+        >>> Event.from_dict({"event": "note", "message": "no agreement yet"}).to_dict()
+        {'event': 'note', 'message': 'no agreement yet'}
+        """
         return {name: plain(value) for name, value in self.values.items()}
 
     @property
