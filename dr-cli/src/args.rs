@@ -11,11 +11,12 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use dr_core::estate::GroupId;
 use dr_core::failover::GuardName;
 use dr_core::{DnsName, HostId, Location, Period, Remote, Severity, SiteId, ZoneName};
 
 pub(crate) use discover::Discover;
-pub(crate) use dns::{DnsChange, DnsCheck, DnsDelete, DnsPromote, DnsSet, Zones};
+pub(crate) use dns::{DnsChange, DnsCheck, DnsDelete, DnsPromote, DnsSet, DnsTransfer, Zones};
 pub(crate) use hook::Hook;
 pub(crate) use keys::{AgentWords, Ca, KeyAllow, Keys, MirrorByWord, PermitWord, Signing};
 pub(crate) use many::{Many, Schedule};
@@ -332,6 +333,8 @@ pub(crate) enum Dns {
     Delete(DnsDelete),
     /// Let a secondary take the primary's place: checks, configuration for all servers, and who follows
     Promote(DnsPromote),
+    /// Print a zone as a name server has it, or what changed in it since a version
+    Transfer(DnsTransfer),
 }
 
 fn guard(text: &str) -> Result<GuardName, String> {
@@ -441,7 +444,17 @@ pub(crate) enum Failover {
 #[derive(Args, Debug)]
 pub(crate) struct FailoverPlan {
     /// The site
-    pub(crate) site: SiteId,
+    #[arg(required_unless_present_any = ["host", "group"])]
+    pub(crate) site: Option<SiteId>,
+    /// Everything that this host holds, as one plan: the host is lost
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["site", "group"])]
+    pub(crate) host: Option<HostId>,
+    /// Everything of this group of the estate, in its order
+    #[arg(long, value_name = "GROUP", conflicts_with = "site")]
+    pub(crate) group: Option<GroupId>,
+    /// Of many sites, begin no more than so many in a second: for name servers and providers that take no more
+    #[arg(long, value_name = "N")]
+    pub(crate) per_second: Option<u32>,
     /// The old home still answers: mirror once more first, and lose nothing
     #[arg(long)]
     pub(crate) planned: bool,

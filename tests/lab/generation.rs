@@ -48,6 +48,22 @@ pub fn sshd_takes(kind: &str) -> bool {
     lines.any(|line| line.split([' ', ',']).any(|one| one == name))
 }
 
+/// Whether it shuts out addresses from where nobody logs in (`PerSourcePenalties`, since OpenSSH 9.8).
+#[must_use]
+pub fn sshd_counts_strangers() -> bool {
+    static COUNTS: OnceLock<bool> = OnceLock::new();
+    *COUNTS.get_or_init(|| says("PerSourcePenalties no\n").is_some())
+}
+
+/// Whether it was built with PAM; otherwise `UsePAM` is understood, and without effect.
+#[must_use]
+pub fn sshd_has_pam() -> bool {
+    static PAM: OnceLock<bool> = OnceLock::new();
+    *PAM.get_or_init(|| {
+        says("UsePAM yes\n").is_some_and(|said| said.lines().any(|line| line == "usepam yes"))
+    })
+}
+
 /// A configuration as this generation can have it: what it cannot include stands there as a remark, on the same line.
 #[must_use]
 pub fn understood(configuration: &str) -> String {

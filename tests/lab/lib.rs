@@ -1,7 +1,7 @@
 //! The lab: the real servers dr is tested against, started from Debian's packages as plain child processes.
 //!
 //! Everything listens on 127.0.0.1 with a free high port, keeps its configuration and data in a temporary
-//! directory, needs neither root nor a network namespace, and is gone when its value is dropped, also when the
+//! directory, needs neither root nor a network namespace where nothing else is said, and is gone when its value is dropped, also when the
 //! test panics, and also when the test run itself is killed. A server that fails to start, and every server of a
 //! test that panics, leaves its logs and configuration in `target/lab-logs/`.
 //!
@@ -16,6 +16,7 @@
 //! | [`etcd`] | a store for coordinators, in the open or with TLS and passwords |
 //! | [`DnsLab`] | the primary and the five, following it |
 //! | [`dr`] | the `dr` command itself, as a program |
+//! | [`Net`] | places in network namespaces, whose lines can be cut (for root) |
 //! | [`Proxy`] | a line between two of them: delay, rate, cut and restore |
 //!
 //! What every server can do (be killed, frozen, restarted, asked for its log) is on [`Server`]. A program that is
@@ -40,6 +41,7 @@ pub mod knot;
 pub mod mail;
 #[path = "../model/mod.rs"]
 pub mod model;
+mod net;
 mod nginx;
 pub mod nsd;
 pub mod pdns;
@@ -59,7 +61,8 @@ pub use ask::{addresses, http_get, notify, soa_serial, wait_for};
 pub use command::dr;
 pub use configure::configure;
 pub use dns::DnsLab;
-pub use generation::{sshd_includes, sshd_takes, understood};
+pub use generation::{sshd_counts_strangers, sshd_has_pam, sshd_includes, sshd_takes, understood};
+pub use net::Net;
 pub use nginx::{Nginx, Site};
 pub use port::Port;
 pub use process::is_running;

@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicU16, Ordering};
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
 
-/// A port of 127.0.0.1, free for TCP and UDP, kept for this value's owner until it is dropped.
+/// A port of 127.0.0.1, or of the place that the thread is in ([`Net`](crate::Net)), free for TCP and UDP, kept for this value's owner until it is dropped.
 ///
 /// Kept by a lock on a file, so that several test programs running at the same time never choose the same one,
 /// and a server killed and restarted finds its port still its own.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
+    address: Ipv4Addr,
     _lock: File,
 }
 
@@ -41,7 +42,7 @@ impl Port {
             let lock =
                 OpenOptions::new().create(true).append(true).open(file).expect("a port's lock file opens");
             if lock.try_lock().is_ok() && is_free(number) {
-                return Self { number, _lock: lock };
+                return Self { number, address: crate::net::address(), _lock: lock };
             }
         }
         panic!("no free port between {FIRST} and {}", FIRST + COUNT);
@@ -53,10 +54,10 @@ impl Port {
         self.number
     }
 
-    /// The address with this port on 127.0.0.1.
+    /// The address with this port.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.number))
+        SocketAddr::from((self.address, self.number))
     }
 }
 

@@ -21,7 +21,7 @@ const DEATH: Duration = Duration::from_secs(30);
 /// a scoped thread earlier still; so one thread that lives as long as the program starts them all.
 pub(crate) fn spawn(program: &str) -> Spawn {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM", "--", program]);
+    command.args(["--pdeathsig", "TERM", "--"]).args(crate::net::prefix()).arg(program);
     Spawn(command)
 }
 

@@ -135,8 +135,8 @@ impl Sshd {
     /// Lines of a known_hosts file that pin all its host keys.
     #[must_use]
     pub fn known_hosts(&self) -> String {
-        let port = self.addr().port();
-        self.host_keys.iter().map(|key| format!("[127.0.0.1]:{port} {key}\n")).collect()
+        let (address, port) = (self.addr().ip(), self.addr().port());
+        self.host_keys.iter().map(|key| format!("[{address}]:{port} {key}\n")).collect()
     }
 
     /// The home directory of the user.
@@ -224,11 +224,11 @@ fn configuration(login: &Login, port: &Port, dir: &Path, home: &Path) -> String 
     }
     let _ = write!(
         configuration,
-        "ListenAddress 127.0.0.1:{}\nPidFile none\nUsePAM no\nUseDNS no\nLogLevel VERBOSE\n\
+        "ListenAddress {}\nPidFile none\nUsePAM no\nUseDNS no\nLogLevel VERBOSE\n\
          StrictModes {}\nPermitRootLogin yes\nPubkeyAuthentication yes\nPasswordAuthentication {}\n\
          KbdInteractiveAuthentication no\nChallengeResponseAuthentication no\nAuthorizedKeysFile {home}/.ssh/authorized_keys\nSetEnv HOME={home} XDG_STATE_HOME={home}/.local/state\n\
          PrintMotd no\nPrintLastLog no\nMaxStartups 200\nMaxSessions 100\n{sftp}",
-        port.number(),
+        port.addr(),
         yes_no(login.strict_modes),
         yes_no(login.password.is_some())
     );

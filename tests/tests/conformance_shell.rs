@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dr_cli::demo::embedded::{host, process::Service as _};
+use dr_core::mirror::Room;
 use dr_core::world::sim::SimWorld;
 use dr_core::world::ssh::{Access, Connector, SecretKey, SshShell};
 use dr_core::world::{Control, Login, Shell, Swap};
@@ -29,6 +30,17 @@ async fn conformance_shell<F: Future<Output = Account>>(make: impl Fn() -> F) {
     keys_are_proved(make().await).await;
     keys_are_asked_about(make().await).await;
     commands_run(make().await).await;
+    room_is_told(make().await).await;
+}
+
+/// A place that is not there yet has the room of the one above it.
+async fn room_is_told(Account { shell, remote, _keeps, .. }: Account) {
+    let paths = ["/", "not/there/yet", "/nor/there"].map(str::to_owned);
+    let rooms = shell.room(&remote, &paths).await.unwrap();
+    assert_eq!(rooms.len(), 3);
+    for room in rooms {
+        assert!(room.is_some_and(|room| room.bytes > 0), "{room:?}");
+    }
 }
 
 async fn files_are_compared_and_set(Account { shell, remote, _keeps, .. }: Account) {
@@ -168,9 +180,11 @@ async fn the_demo_s_own_host() {
 async fn in_memory() {
     conformance_shell(|| async {
         let sim = SimWorld::new();
+        let remote: Remote = "root@us.example.net".parse().unwrap();
+        sim.put_room(&remote, Room { bytes: 4096, inodes: None });
         Account {
             shell: sim.world().shell,
-            remote: "root@us.example.net".parse().unwrap(),
+            remote,
             key: SecretKey::generate("new").unwrap().public().to_string(),
             _keeps: Box::new(sim),
         }

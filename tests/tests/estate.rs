@@ -380,7 +380,8 @@ fn estates() -> impl Strategy<Value = Estate> {
         let notify = Notify { per_second: fall, delay: interval };
         let fail_on = Severity::Critical;
         watched(&mut estate, address, port)?;
-        let failover = FailoverPolicy { mode: Mode::Auto, times: Times { take: rto, ..Times::default() } };
+        let times = Times { take: rto, ..Times::default() };
+        let failover = FailoverPolicy { mode: Mode::Auto, times, free_bytes: rpo.as_secs() };
         estate.policy = Policy { rpo, rto, fail_on, severity, health, max_delete, mirrors, notify, failover };
         Some(estate)
     })

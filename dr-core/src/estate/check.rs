@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::failover::{CoordinatorKind, Mode, Terms};
+use super::group::Group;
 use super::mistake::{Path, nearest};
 use super::names::{DnsName, HostId, SiteId, ZoneName};
 use super::policy::Policy;
@@ -18,6 +19,7 @@ use crate::report::Code;
 /// Names that the estate declares, those of broken entries included: a reference to one is no second mistake.
 pub(super) struct Declared<'a> {
     pub(super) hosts: BTreeSet<&'a str>,
+    pub(super) sites: BTreeSet<&'a str>,
     pub(super) name_servers: BTreeSet<&'a str>,
     pub(super) tsig_keys: BTreeSet<&'a str>,
     pub(super) providers: BTreeSet<&'a str>,
@@ -27,6 +29,7 @@ impl<'a> Declared<'a> {
     pub(super) fn by(estate: &'a Estate) -> Self {
         Self {
             hosts: estate.hosts.keys().map(HostId::as_str).collect(),
+            sites: estate.sites.keys().map(SiteId::as_str).collect(),
             name_servers: estate.name_servers.keys().map(|name| name.as_str()).collect(),
             tsig_keys: estate.tsig_keys.keys().map(DnsName::as_str).collect(),
             providers: estate.providers.keys().map(|name| name.as_str()).collect(),
@@ -48,6 +51,9 @@ pub(super) fn check(estate: &Estate, declared: &Declared<'_>, notes: &mut Notes)
     for (apex, zone) in &estate.zones {
         check.zone(apex, zone, &root.key("zones").key(apex.as_str()));
     }
+    for (id, group) in &estate.groups {
+        check.group(group, &root.key("groups").key(id.as_str()));
+    }
     check.name_servers(&root.key("name_servers"));
     check.observers(&root.key("observers"));
     check.coordinator(&root.key("coordinator"));
@@ -56,6 +62,7 @@ pub(super) fn check(estate: &Estate, declared: &Declared<'_>, notes: &mut Notes)
 
 /// What can be referred to, and the table that declares it.
 const HOST: (&str, &str) = ("host", "hosts");
+const SITE: (&str, &str) = ("site", "sites");
 const NAME_SERVER: (&str, &str) = ("name server", "name_servers");
 const TSIG_KEY: (&str, &str) = ("TSIG key", "tsig_keys");
 const PROVIDER: (&str, &str) = ("provider", "providers");
@@ -133,6 +140,8 @@ impl Check<'_> {
             let place = path.key("trees").index(number);
             if tree.path.is_empty() || tree.standby_path().is_empty() {
                 self.wrong(place, "the path is empty");
+            } else if tree.path.contains('\0') || tree.standby_path().contains('\0') {
+                self.wrong(place, "a NUL stands in the path");
             } else if !seen.insert(&tree.path) {
                 self.wrong(place, format!("{} stands twice", tree.path.escape_debug()));
             }
@@ -218,6 +227,10 @@ impl Check<'_> {
             let keys = &self.declared.tsig_keys;
             self.reference(path.key("update_key"), TSIG_KEY, key.as_str(), keys);
         }
+        if let Some(key) = &zone.transfer_key {
+            let keys = &self.declared.tsig_keys;
+            self.reference(path.key("transfer_key"), TSIG_KEY, key.as_str(), keys);
+        }
         if let Some(provider) = &zone.provider {
             let providers = &self.declared.providers;
             self.reference(path.key("provider"), PROVIDER, provider.as_str(), providers);
@@ -269,6 +282,9 @@ impl Check<'_> {
         if i64::try_from(policy.max_delete.files).is_err() {
             self.wrong(path.key("max_delete").key("files"), "no file system holds that many files");
         }
+        if i64::try_from(policy.failover.free_bytes).is_err() {
+            self.wrong(path.key("failover").key("free_bytes"), "no disk is that large");
+        }
         for (key, period) in [("rpo", policy.rpo), ("rto", policy.rto)] {
             if period.as_duration().is_zero() {
                 self.wrong(path.key(key), "an objective of no time at all cannot be met");
@@ -295,6 +311,24 @@ impl Check<'_> {
             self.wrong(path.key("failover").key("times"), why);
         }
         self.health(policy, &path.key("health"));
+    }
+
+    /// Sites that are none, or that would be moved twice.
+    fn group(&mut self, group: &Group, path: &Path) {
+        let mut seen = BTreeSet::new();
+        for (number, wave) in group.waves.iter().enumerate() {
+            for (place, site) in wave.iter().enumerate() {
+                let place = path.key("waves").index(number).index(place);
+                if seen.insert(site) {
+                    self.reference(place, SITE, site.as_str(), &self.declared.sites);
+                } else {
+                    self.wrong(place, format!("{site} stands twice"));
+                }
+            }
+        }
+        if group.at_once == 0 {
+            self.wrong(path.key("at_once"), "none would ever be moved");
+        }
     }
 
     /// Observers that are one, or nowhere.

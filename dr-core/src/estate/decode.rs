@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::mistake::Path;
+use super::network::Whereabouts;
 use super::node::Node;
 use super::policy::{Health, MaxDelete, Mirrors, Notify, Policy};
 use super::read::{Notes, Read, Reader, text_as, word_of};
@@ -18,10 +19,12 @@ impl Read for Estate {
         let estate = Self {
             hosts: table.or("hosts", Default::default()),
             sites: table.or("sites", Default::default()),
+            groups: table.or("groups", Default::default()),
             zones: table.or("zones", Default::default()),
             name_servers: table.or("name_servers", Default::default()),
             tsig_keys: table.or("tsig_keys", Default::default()),
             providers: table.or("providers", Default::default()),
+            networks: table.or("networks", Default::default()),
             observers: table.or("observers", Default::default()),
             coordinator: table.optional("coordinator"),
             policy: table.or("policy", Policy::default()),
@@ -108,12 +111,23 @@ impl Read for Zone {
             standby_primary: table.optional("standby_primary"),
             servers,
             update_key: table.optional("update_key"),
+            transfer_key: table.optional("transfer_key"),
             provider: table.optional("provider"),
+            status: table.or("status", vec![]),
             records: table.or("records", vec![]),
             expect: table.or("expect", vec![]),
         };
         table.close();
         Some(zone)
+    }
+}
+
+impl Read for Whereabouts {
+    fn read(node: &Node, path: &Path, notes: &mut Notes) -> Option<Self> {
+        let mut table = Reader::open(node, path, notes)?;
+        let there = Self { place: table.optional("place"), asn: table.optional("asn") };
+        table.close();
+        Some(there)
     }
 }
 
@@ -197,6 +211,7 @@ impl Read for ApiKind {
                 ("desec", Self::Desec),
                 ("gandi", Self::Gandi),
                 ("hetzner", Self::Hetzner),
+                ("route53", Self::Route53),
             ],
         )
     }

@@ -37,13 +37,21 @@ pub enum Mode {
 /// use dr_core::estate::{FailoverPolicy, Mode};
 /// assert_eq!(FailoverPolicy::default().mode, Mode::Ask, "nothing moves by itself unless told so");
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FailoverPolicy {
     /// Who decides, where a site does not say otherwise.
     pub mode: Mode,
     /// The times of the leases.
     pub times: Times,
+    /// So many bytes must be free on a standby, where its trees are and where dr keeps its files.
+    pub free_bytes: u64,
+}
+
+impl Default for FailoverPolicy {
+    fn default() -> Self {
+        Self { mode: Mode::default(), times: Times::default(), free_bytes: 1 << 30 }
+    }
 }
 
 /// Where it is written down who holds a site. Best in a place that shares its fate with neither host.
@@ -280,7 +288,11 @@ impl Read for FailoverPolicy {
     fn read(node: &Node, path: &Path, notes: &mut Notes) -> Option<Self> {
         let mut table = Reader::open(node, path, notes)?;
         let usual = Self::default();
-        let policy = Self { mode: table.or("mode", usual.mode), times: table.or("times", usual.times) };
+        let policy = Self {
+            mode: table.or("mode", usual.mode),
+            times: table.or("times", usual.times),
+            free_bytes: table.or("free_bytes", usual.free_bytes),
+        };
         table.close();
         Some(policy)
     }

@@ -8,9 +8,11 @@ mod check;
 mod decode;
 pub mod discover;
 mod failover;
+mod group;
 mod host;
 mod mistake;
 mod names;
+mod network;
 mod node;
 mod panel;
 mod parse;
@@ -31,11 +33,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::time::Period;
 
 pub use failover::{Anchor, Coordinator, CoordinatorKind, FailoverPolicy, Mode, ObserverPost, Terms, Times};
+pub use group::Group;
 pub use host::Host;
 pub use mistake::{Mistake, Mistakes, Place};
 pub use names::{
-    Account, DnsName, Epoch, HostId, NameError, NameServerId, ObserverId, ProviderId, SiteId, ZoneName,
+    Account, DnsName, Epoch, GroupId, HostId, NameError, NameServerId, ObserverId, ProviderId, SiteId,
+    ZoneName,
 };
+pub use network::{Network, Whereabouts};
 pub use panel::{Due, Panel, Told};
 pub use policy::{Health, MaxDelete, Mirrors, Notify, Policy};
 pub use probe::{Certified, ProbeSpec};
@@ -58,6 +63,9 @@ pub struct Estate {
     pub hosts: BTreeMap<HostId, Host>,
     /// The websites.
     pub sites: BTreeMap<SiteId, Site>,
+    /// Sites that are moved together, in an order.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<GroupId, Group>,
     /// The DNS zones.
     pub zones: BTreeMap<ZoneName, Zone>,
     /// The name servers.
@@ -67,6 +75,9 @@ pub struct Estate {
     /// The providers whose APIs change zones.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub providers: BTreeMap<ProviderId, ApiProvider>,
+    /// What is known of networks: where they are, and whose.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub networks: BTreeMap<Network, Whereabouts>,
     /// From where sites are looked at.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub observers: BTreeMap<ObserverId, ObserverPost>,

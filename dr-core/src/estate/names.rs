@@ -89,6 +89,15 @@ name!(
     identifier
 );
 name!(
+    /// What the operator calls sites that are moved together: `shops`.
+    ///
+    /// ```
+    /// assert!("shops".parse::<dr_core::estate::GroupId>().is_ok());
+    /// ```
+    GroupId,
+    identifier
+);
+name!(
     /// What the operator calls a name server: `ns1`.
     ///
     /// ```

@@ -76,6 +76,7 @@ fn read(text: &str, tree: Result<Node, Unreadable>) -> Result<Estate, Mistakes> 
     let estate = Estate::read(&tree, &Path::default(), &mut notes).unwrap_or_default();
     let declared = Declared {
         hosts: tree.keys_below("hosts"),
+        sites: tree.keys_below("sites"),
         name_servers: tree.keys_below("name_servers"),
         tsig_keys: tree.keys_below("tsig_keys"),
         providers: tree.keys_below("providers"),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::mistake::{Path, nearest};
-use super::names::{DnsName, HostId, NameServerId, ObserverId, ProviderId, SiteId, ZoneName};
+use super::names::{DnsName, GroupId, HostId, NameServerId, ObserverId, ProviderId, SiteId, ZoneName};
 use super::node::{Node, Value};
 use super::record::RecordType;
 use super::remote::Remote;
@@ -228,7 +228,19 @@ macro_rules! texts {
         }
     )*};
 }
-texts!(HostId, SiteId, ObserverId, NameServerId, ProviderId, DnsName, ZoneName, Remote, RecordType, Period);
+texts!(
+    HostId,
+    SiteId,
+    GroupId,
+    ObserverId,
+    NameServerId,
+    ProviderId,
+    DnsName,
+    ZoneName,
+    Remote,
+    RecordType,
+    Period
+);
 
 impl Read for IpAddr {
     fn read(node: &Node, path: &Path, notes: &mut Notes) -> Option<Self> {

@@ -29,9 +29,15 @@ pub struct Zone {
     /// The TSIG key that may change it (a name under `[tsig_keys]`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update_key: Option<DnsName>,
+    /// The TSIG key that may transfer it (a name under `[tsig_keys]`): a check asks every server for the whole zone with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer_key: Option<DnsName>,
     /// The provider whose API changes it (a name under `[providers]`); dynamic updates to the primary if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderId>,
+    /// Names under which visitors are told what happens, in whatever zone: they must not be lost with the site.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub status: Vec<DnsName>,
     /// Record sets that must agree on every server, beside those at the apex, at `www` and those of the sites.
     #[serde(default)]
     pub records: Vec<RecordKey>,
@@ -50,7 +56,9 @@ impl Zone {
             standby_primary: None,
             servers,
             update_key: None,
+            transfer_key: None,
             provider: None,
+            status: vec![],
             records: vec![],
             expect: vec![],
         }
@@ -91,7 +99,8 @@ pub struct ApiProvider {
     /// Where it is, if not where its documentation says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// The file with the token on its first line, mode 0600.
+    /// The file with the token on its first line, mode 0600; for Route 53 `ACCESS_KEY_ID:SECRET_ACCESS_KEY`, and `:SESSION_TOKEN` if there
+    /// is one.
     pub token_file: PathBuf,
     /// Take changes that it can only make with a moment in which a name has nothing.
     #[serde(default)]
@@ -118,6 +127,8 @@ pub enum ApiKind {
     Gandi,
     /// Hetzner Cloud DNS.
     Hetzner,
+    /// Amazon Route 53.
+    Route53,
 }
 
 /// A TSIG key (RFC 8945). The secret itself stays in a file of its own that only its owner may read.

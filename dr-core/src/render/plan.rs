@@ -86,6 +86,15 @@ fn step(page: &mut String, number: usize, planned: &Planned, style: Style) {
         Step::ChangeZones(changes) => zones(page, changes, style),
         Step::AwaitAgreement(agreement) => await_agreement(page, agreement, style),
         Step::AwaitAgreements(all) => await_agreements(page, all, style),
+        Step::Moves(moves) => {
+            for plan in &moves.plans {
+                detail(
+                    page,
+                    &format!("{}: {}", clean(&plan.title), count_of(plan.steps.len() as u64, "step")),
+                    style,
+                );
+            }
+        }
         Step::RaiseEpoch(raise) => {
             let (from, to) =
                 (raise.from.as_ref().map_or_else(|| "nobody".to_owned(), tenure), tenure(&raise.to));
@@ -221,7 +230,12 @@ fn becomes(from: &Entry, to: &Entry) -> String {
 
 fn zone(page: &mut String, change: &ZoneChange, style: Style) {
     let signed = change.key.as_ref().map_or_else(|| "unsigned".to_owned(), |key| format!("signed by {key}"));
-    detail(page, &format!("in one message to {}, {signed}", change.primary), style);
+    let way = match &change.through {
+        // No API takes prerequisites.
+        Some(through) => format!("{through}; somebody else who writes in the same moment is overwritten"),
+        None => format!("in one message to {}, {signed}", change.primary),
+    };
+    detail(page, &clean(&way), style);
     for set in &change.require {
         detail(page, &format!("only if {}", clean(&set.to_string())), style);
     }

@@ -109,6 +109,21 @@ codes! {
     DNS_ONE_NETWORK = "dns.one_network", Warning,
         "All name servers are in one network, so one line or one provider takes them all",
         "Put one of them into another network, with another provider (RFC 2182 section 3.1)";
+    DNS_ONE_PLACE = "dns.one_place", Warning,
+        "All name servers are in one place, as the estate says, so one disaster takes them all",
+        "Put one of them into another place (RFC 2182 section 3.1)";
+    DNS_ONE_AS = "dns.one_as", Warning,
+        "All name servers are in one autonomous system, as the estate says, so one mistake in routing takes them all",
+        "Put one of them with another provider";
+    DNS_SERVERS_SHARE_FATE = "dns.servers_share_fate", Error,
+        "All name servers are lost together with the site, and with them what would send visitors to the standby",
+        "Put one of them where the site is not, better two; the standby's place is one";
+    DNS_STATUS_SHARES_FATE = "dns.status_shares_fate", Warning,
+        "The name under which visitors are told what happens is lost together with the site, or cannot be found when its zone cannot",
+        "Keep it in another zone, with another provider, in another place";
+    DNS_TRANSFER_FAILS = "dns.transfer_fails", Warning,
+        "The primary, or the server that is to take its place, does not give the zone to who signs with the transfer key",
+        "Compare the key's name, algorithm and secret, the clocks, and who may transfer there: the secondaries would fail likewise";
     DNS_NS_IS_ALIAS = "dns.ns_is_alias", Error,
         "A name server is named by an alias (CNAME), which many resolvers do not follow",
         "Name the host itself in the NS record (RFC 2181 section 10.3)";
@@ -188,8 +203,8 @@ codes! {
         "The MX records say both that there is no mail and where it goes",
         "Remove the record with the single dot, or all others (RFC 7505)";
     DNS_MAIL_SHARES_FATE = "dns.mail_shares_fate", Notice,
-        "Every mail exchange is on the host that the site moves away from: mail is lost together with it",
-        "Add a mail exchange on another host";
+        "Every mail exchange is on the address, in the place or in the network of the site: mail is lost together with it",
+        "Add a mail exchange elsewhere";
     DNS_SPF_BROKEN = "dns.spf_broken", Error,
         "The SPF record cannot be read, or there are two: receivers may refuse all mail",
         "Leave one record, and correct the term (RFC 7208)";
@@ -356,6 +371,9 @@ codes! {
     KEY_ORPHANED = "keys.orphaned", Notice,
         "A key is left over: its account has no shell to log in with, or it is expected and opens nothing",
         "Take its line out with dr keys revoke, or take it off the list of known keys";
+    KEY_OF_LOCKED_ACCOUNT = "keys.locked_account", Warning,
+        "An account is locked (usermod -L), and its keys open it all the same",
+        "Take its keys out (dr keys revoke), or end the account: chage -E 1, or nologin as its shell";
     KEY_CHANGED = "keys.changed", Notice,
         "Who can log in is not what it was at the last audit",
         "If nobody meant to change it, treat the host as broken into";
@@ -436,9 +454,24 @@ codes! {
     FAILOVER_NO_ADDRESS = "failover.no_address", Error,
         "A host has no address to put into DNS",
         "List the host's public addresses in the estate";
+    FAILOVER_LEFT_OUT = "failover.left_out", Error,
+        "A site of a host or a group that is moved cannot be moved with the others",
+        "Mend what stands in its way, or override it by name, and ask for the move again: what has moved already stays where it is";
     FAILOVER_HELD_DOWN = "failover.held_down", Notice,
         "The site was moved a short while ago, so it is not moved again without a person",
         "Look at why it was moved; then wait, or move it yourself with dr failover run";
+    FAILOVER_NO_ROOM = "failover.no_room", Error,
+        "The standby's disk is too full for a site that would write there from then on",
+        "Make room on that host, or lower policy.failover.free_bytes if so little will do";
+    FAILOVER_CERTIFICATE = "failover.certificate", Error,
+        "The standby has no good certificate for a name that the home serves with TLS: visitors would be warned off",
+        "Have certificates renewed on both hosts, or mirrored; for an authority of your own, name its file in a probe of the site";
+    FAILOVER_MAINTENANCE = "failover.maintenance", Notice,
+        "Somebody works on the site or has it frozen, so it is not moved meanwhile",
+        "Ask them; dr failover release or thaw on that host ends it";
+    FAILOVER_NO_WARRANT = "failover.no_warrant", Error,
+        "The site is to be moved without a person, and its observers and coordinator could not decide that",
+        "Do as the message says, or let a person decide: sites.NAME.failover = \"ask\"";
     FAILOVER_NO_QUORUM = "failover.no_quorum", Notice,
         "Too few observers see the site down for it to be moved without a person",
         "Nothing to do while the site is up; if it is down, look at the observers that are blind or silent";

@@ -204,7 +204,8 @@ mod tests {
         let zone: ZoneName = "example.org".parse().unwrap();
         let sets = vec![SetChange { key: old.key(), from: Some(old), to: Some(new.clone()) }];
         let primary = "192.0.2.53:53".parse().unwrap();
-        let change = ZoneChange { zone: zone.clone(), primary, key: None, require: vec![], sets };
+        let change =
+            ZoneChange { zone: zone.clone(), primary, key: None, through: None, require: vec![], sets };
         let expect = vec![(new.key(), Some(new))];
         let agree = |last: u8, resolvers| {
             Step::AwaitAgreement(Agreement {

@@ -68,7 +68,8 @@ impl Toolkit {
         let run = new_run()?;
         // Claimed before it exists, so that nobody can take it up in between.
         let claim = self.world.journal.claim(run).await?;
-        Drive::new(self, control, run, Machine::new(plan.clone(), by), vec![], claim).finish().await
+        let machine = Machine::new(plan.clone(), by);
+        Drive::new(&self.world, Hands::new(&self.shelf), control, run, machine, vec![], claim).finish().await
     }
 
     /// Goes on with a run that stopped or whose process died, in the direction it was going. A run that is over stays as it is.
@@ -136,11 +137,67 @@ impl Toolkit {
     }
 
     async fn take_up<'a>(&'a self, run: RunId, control: &'a Control) -> Result<Drive<'a>> {
-        let claim = self.world.journal.claim(run).await?;
-        let (plan, lines) = self.world.journal.load(run).await?;
-        let machine = Machine::replay(plan, &lines)?;
-        Ok(Drive::new(self, control, run, machine, lines, claim))
+        take_up(&self.world, Hands::new(&self.shelf), run, control).await
     }
+}
+
+async fn take_up<'a>(world: &'a World, hands: Hands, run: RunId, control: &'a Control) -> Result<Drive<'a>> {
+    let claim = world.journal.claim(run).await?;
+    let (plan, lines) = world.journal.load(run).await?;
+    let machine = Machine::replay(plan, &lines)?;
+    Ok(Drive::new(world, hands, control, run, machine, lines, claim))
+}
+
+/// A plan that is carried out as part of another.
+pub(super) struct Part<'a> {
+    pub(super) run: RunId,
+    pub(super) plan: &'a Plan,
+    pub(super) by: &'a str,
+    pub(super) is_begun: bool,
+    pub(super) back: bool,
+}
+
+/// Carries a plan out, goes on with it, or takes it back, as a run of its own. Of its steps the whole is told nothing, of what was found
+/// everything, and how it ended.
+pub(super) async fn carry_out_part(
+    world: &World,
+    hands: &Hands,
+    part: Part<'_>,
+    control: &Control,
+) -> Result<Outcome> {
+    let outer = control.clone();
+    let mut inner = Control::new(move |event: &Event| {
+        if matches!(event, Event::Found(_)) {
+            outer.emit(event);
+        }
+    });
+    inner.cancel = control.cancel.clone();
+    let hands = hands.another();
+    let mut drive = if part.is_begun {
+        take_up(world, hands, part.run, &inner).await?
+    } else {
+        let claim = world.journal.claim(part.run).await?;
+        let machine = Machine::new(part.plan.clone(), part.by);
+        Drive::new(world, hands, &inner, part.run, machine, vec![], claim)
+    };
+    let direction = drive.machine.direction();
+    if part.back && direction == Direction::Forward {
+        drive.record(Event::UndoBegun { why: part.by.to_owned() }).await?;
+    } else if part.is_begun && matches!(drive.machine.outcome(), None | Some(Outcome::Stopped)) {
+        drive.record(Event::Resumed { by: part.by.to_owned(), direction }).await?;
+    }
+    let applied = drive.finish().await?;
+    let word = match applied.outcome {
+        Outcome::New => "done",
+        Outcome::NewDegraded => "done, with something missing",
+        Outcome::Old => "taken back",
+        Outcome::Stopped => "stopped",
+    };
+    control.emit(&Event::Note { message: format!("{}: {word} (run {})", part.plan.title, part.run) });
+    for finding in applied.report.findings {
+        control.emit(&Event::Found(finding));
+    }
+    Ok(applied.outcome)
 }
 
 /// One process driving one run.
@@ -158,14 +215,14 @@ struct Drive<'a> {
 
 impl<'a> Drive<'a> {
     fn new(
-        toolkit: &'a Toolkit,
+        world: &'a World,
+        hands: Hands,
         control: &'a Control,
         run: RunId,
         machine: Machine,
         lines: Vec<Line>,
         claim: Box<dyn Claim>,
     ) -> Self {
-        let (world, hands) = (&toolkit.world, Hands::new(&toolkit.shelf));
         let clocks = world.clock.read();
         Self { world, hands, control, run, machine, lines, began: clocks, clocks, _claim: claim }
     }

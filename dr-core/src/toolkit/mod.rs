@@ -22,7 +22,7 @@ mod open;
 mod perform;
 mod seats;
 
-pub use agent::{AgentAsk, AgentPlaces, AgentSaid, AgentSettings, Party, SeatStatus, Told, ask_agent};
+pub use agent::{AgentPlaces, AgentSettings, Heard, Party, SeatStatus, Told};
 pub use apply::Applied;
 pub use background::{Background, guarded};
 pub use blocking::{blocking, quiesce};
@@ -30,14 +30,15 @@ pub use call::{
     AddAgentKey, AgentKeys, ApplyPlan, AskAboutKey, AuditKeys, AuditedKeys, BringBack, CertifiedKey,
     CertifyKey, ChangeRecords, CheckZone, Done, FailOver, FailoverStatus, GenerateKey, GeneratedKey,
     Generations, GoOn, HeldByAgent, HeldKeys, InstallCertificate, InstallKey, IssuedBy, IssuedCertificates,
-    ListRuns, LockDown, MirrorOnly, MirrorSites, MirrorTrees, Mirrored, OPERATIONS, Operation,
-    PromoteSecondary, RecordsChanged, RemoveAgentKey, RevokeKey, RollBack, RotateKey, Runs,
-    SecondaryPromoted, Shape, SshfpOf, SshfpRecords, ToolkitSettings, TrustHost, TrustedHost, Unlock,
-    WantedSet,
+    ListRuns, ListSeats, LockDown, MirrorOnly, MirrorSites, MirrorTrees, Mirrored, OPERATIONS, Operation,
+    OrderSeat, PromoteSecondary, RecordsChanged, RemoveAgentKey, RevokeKey, RollBack, RotateKey, Runs,
+    SeatHistory, SeatOrder, SeatOrdered, Seats, SeatsTold, SecondaryPromoted, Shape, SshfpOf, SshfpRecords,
+    ToolkitSettings, TransferZone, TrustHost, TrustedHost, Unlock, WantedSet, ZoneDifference,
+    ZoneTransferred, list_seats, order_seat, seat_history,
 };
 pub use discover::{Discover, Discovered};
 pub use dns::{ChangeOptions, ChangePlan, PromoteOptions, Promotion};
-pub use failover::{AuditFailover, FailoverAudit, FailoverOptions, Move, Watch};
+pub use failover::{AuditFailover, FailoverAudit, FailoverOptions, Move, Together, Watch};
 pub use hooks::{HooksWorkedOff, WorkOffHooks};
 pub use keys::{
     AuditOptions, CertifyOptions, HostKeys, InstallOptions, LockOptions, RevokeOptions, RotateOptions,

@@ -159,6 +159,11 @@ pub trait Provider: Send + Sync {
     fn abilities(&self, _zone: &ZoneName) -> Abilities {
         Abilities::RFC2136
     }
+    /// Whether it could make this change at all, whatever the zone has; nothing is asked of anybody. `Usage` or `Refused` says why not.
+    fn fits(&self, change: &ZoneChange) -> Result<()> {
+        let operation = format!("change {}", change.zone);
+        self.abilities(&change.zone).check(change, &operation)
+    }
     /// What the primary has now; TTL included. None where the record set does not exist.
     async fn read(
         &self,
@@ -474,6 +479,10 @@ pub trait Shell: Send + Sync {
     async fn offers(&self, remote: &Remote) -> Result<Vec<String>>;
     /// The public keys whose private halves are at hand, in the order in which they would be tried.
     async fn keys_at_hand(&self) -> Result<Vec<String>>;
+    /// What is free at each of these paths, or where it would be made; none where the host does not say.
+    async fn room(&self, _remote: &Remote, paths: &[String]) -> Result<Vec<Option<Room>>> {
+        Ok(vec![None; paths.len()])
+    }
 }
 
 /// A run in the journal.

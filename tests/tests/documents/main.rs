@@ -60,6 +60,29 @@ fn findings_are_listed() {
     check("docs/findings.md", &page);
 }
 
+/// Every test case of Zonemaster's specifications (2025.2) and every code of ours stands in the table, each by its whole name.
+#[test]
+fn the_table_of_dns_checks_is_whole() {
+    let page = std::fs::read_to_string(repository().join("docs/dns.md")).unwrap();
+    let counts = [
+        ("Basic", 3),
+        ("Address", 3),
+        ("Connectivity", 4),
+        ("Consistency", 6),
+        ("DNSSEC", 18),
+        ("Delegation", 7),
+        ("Nameserver", 15),
+        ("Syntax", 8),
+        ("Zone", 11),
+    ];
+    let cases =
+        counts.into_iter().flat_map(|(level, count)| (1..=count).map(move |n| format!("{level}{n:02}")));
+    let codes =
+        Code::all().filter(|code| code.name().starts_with("dns.")).map(|code| format!("`{}`", code.name()));
+    let missing: Vec<String> = cases.chain(codes).filter(|name| !page.contains(name.as_str())).collect();
+    assert!(missing.is_empty(), "docs/dns.md says nothing of {missing:?}");
+}
+
 #[test]
 fn schemas_are_current() {
     let mut schemas: BTreeMap<String, String> = [

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use dr_core::ErrorKind;
-use dr_core::toolkit::OPERATIONS;
+use dr_core::toolkit::{OPERATIONS, Operation};
 
 use super::{check, repository};
 
@@ -21,14 +21,15 @@ fn python() -> Vec<String> {
 
 #[test]
 fn every_operation_is_offered_everywhere() {
-    let (python, header) = (python(), read("dr-ffi/include/dr.h"));
+    let (python, header, uniffi) =
+        (python(), read("dr-ffi/include/dr.h"), read("dr-ffi/src/uni/operations.rs"));
     let mut page = String::from(
         "# Parity\n\n\
          Every operation, by its name in all languages. Requests and answers have the same JSON everywhere: `docs/schema`.\n\
          Each has a coroutine in Python beside its function (`dr.mirror_async`). In C any of them is called by `dr_call` or `dr_call_json`, and\n\
-         those that are named here have functions of their own beside that. This page is made from the table in `dr-core/src/toolkit/call/table.rs` and compared with all surfaces.\n\n\
-         | operation | request | answer | `dr` | Python | C | what it does |\n\
-         |---|---|---|---|---|---|---|\n",
+         those that are named here have functions of their own beside that. By uniffi (uniffi.md) each is a coroutine of `Toolkit`, in the style of the language. This page is made from the table in `dr-core/src/toolkit/call/table.rs` and compared with all surfaces.\n\n\
+         | operation | request | answer | `dr` | Python | C | uniffi | what it does |\n\
+         |---|---|---|---|---|---|---|---|\n",
     );
     for operation in OPERATIONS {
         let name = operation.name;
@@ -39,10 +40,15 @@ fn every_operation_is_offered_everywhere() {
                  DR_BLESS=1 python3 tests/python/twins.py write the coroutine and __init__.py"
             );
         }
+        for command in commands(operation) {
+            assert!(
+                command.is_empty() || dr_cli::knows(&command),
+                "{name}: there is no 'dr {command}'; the table in dr-core/src/toolkit/call/table.rs says so",
+            );
+        }
         assert!(
-            operation.command.is_empty() || dr_cli::knows(operation.command),
-            "{name}: there is no 'dr {}'; the table in dr-core/src/toolkit/call/table.rs says so",
-            operation.command
+            uniffi.contains(&format!("pub async fn {name}(")),
+            "{name}: uniffi has no method; DR_BLESS=1 cargo test -p dr-ffi --test uniffi writes it"
         );
         let command = match operation.command {
             "" => "".to_owned(),
@@ -52,7 +58,7 @@ fn every_operation_is_offered_everywhere() {
         let shape = |name: String| format!("[{name}](schema/{name}.json)");
         writeln!(
             page,
-            "| `{name}` | {} | {} | {command} | `dr.{name}` | {} | {} |",
+            "| `{name}` | {} | {} | {command} | `dr.{name}` | {} | `Toolkit.{name}` | {} |",
             shape(operation.request.name()),
             shape(operation.answer.name()),
             if own { format!("`dr_{name}`") } else { "JSON".to_owned() },
@@ -65,13 +71,20 @@ fn every_operation_is_offered_everywhere() {
          They are for a person at a terminal, or stand for several operations at once. What is neither belongs into the table.\n\n",
     );
     let named = |command: &String| {
-        OPERATIONS.iter().any(|operation| operation.command.split(" --").next() == Some(command.as_str()))
+        let mut all = OPERATIONS.iter().flat_map(commands);
+        all.any(|one| one.split(" --").next() == Some(command.as_str()))
     };
     for command in dr_cli::commands().iter().filter(|command| !named(command)) {
         writeln!(page, "- `dr {command}`").unwrap();
     }
     numbers(&mut page, &header);
     check("docs/PARITY.md", &page);
+}
+
+/// The commands of an operation: `failover hold/release` is two.
+fn commands(operation: &Operation) -> Vec<String> {
+    let (before, last) = operation.command.rsplit_once(' ').unwrap_or(("", operation.command));
+    last.split('/').map(|word| format!("{before} {word}").trim().to_owned()).collect()
 }
 
 /// One number space: exit code, C status, Python's `.code`, `code` in JSON.

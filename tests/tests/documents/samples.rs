@@ -89,6 +89,7 @@ pub(crate) fn failover_plan() -> Plan {
         zone: "example.org".parse().unwrap(),
         primary: "192.0.2.53:53".parse().unwrap(),
         key: Some("dr-update".parse().unwrap()),
+        through: None,
         require: vec![RecordSet::new(
             "_dr.example.org".parse().unwrap(),
             RecordType::TXT,

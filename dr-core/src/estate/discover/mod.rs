@@ -263,6 +263,8 @@ impl Found {
             "the path is not absolute; name it yourself"
         } else if path.split('/').any(|part| part == "..") {
             "the path leads upwards; name it yourself"
+        } else if path.contains('\0') {
+            "a NUL stands in the path"
         } else if trimmed == "/" {
             "it is the whole file system"
         } else if trimmed.starts_with("/usr/") && !trimmed.starts_with("/usr/local/") {

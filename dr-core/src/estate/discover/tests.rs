@@ -215,6 +215,13 @@ fn everything_is_bounded() {
     assert_eq!(draft(&[(Listing::Nginx, &format!("http {{ {shared} }}"))]).new.sites.len(), 1);
 }
 
+#[test]
+fn a_path_with_a_nul_is_left_out() {
+    let draft = draft(&[(Listing::Nginx, "http { server { server_name example.org; root /srv/sh\0op; } }")]);
+    assert_eq!(sites(&draft), ["example.org: example.org <-  @ "]);
+    assert!(left_out(&draft)[0].contains("a NUL stands in the path"), "{:?}", draft.left_out);
+}
+
 /// A fixture with a piece taken out, doubled or overwritten.
 fn mangled() -> impl Strategy<Value = String> {
     let fixture = prop::sample::select(vec![NGINX, APACHE, NAMED, HESTIA, VIRTUALMIN]);

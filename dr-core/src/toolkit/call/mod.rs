@@ -4,7 +4,9 @@ mod keys;
 mod promote;
 mod records;
 mod runs;
+mod seats;
 mod table;
+mod transfer;
 mod words;
 
 use std::path::PathBuf;
@@ -13,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{MirroredSites, Settings, Toolkit, WorkOffHooks, read_secret_file};
-use crate::dns::{Server, ZoneSpec, canonical_set};
+use crate::dns::{KnownNetwork, Server, ZoneSpec, canonical_set};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{Location, Remote, server_address};
 use crate::world::Control;
@@ -28,7 +30,12 @@ pub use keys::{
 pub use promote::{PromoteSecondary, SecondaryPromoted};
 pub use records::{ChangeRecords, RecordsChanged, WantedSet};
 pub use runs::{ApplyPlan, BringBack, FailOver, FailoverStatus, GoOn, ListRuns, Runs};
+pub use seats::{
+    ListSeats, OrderSeat, SeatHistory, SeatOrder, SeatOrdered, Seats, SeatsTold, list_seats, order_seat,
+    seat_history,
+};
 pub use table::{OPERATIONS, Operation, Shape};
+pub use transfer::{TransferZone, ZoneDifference, ZoneTransferred};
 pub use words::{
     CheckZone, Done, Generations, MirrorSites, MirrorTrees, Mirrored, RollBack, ToolkitSettings,
 };
@@ -90,6 +97,7 @@ impl Toolkit {
                 let by = asker(request.by.clone());
                 written(&self.work_off_hooks(&request, &by, control).await?)
             }
+            "transfer_zone" => written(&self.transfer_zone(&understood(&what(), request)?, control).await?),
             "mirror" => written(&self.mirror_trees(understood(&what(), request)?, control).await?),
             "mirror_sites" => written(&self.mirror_named(understood(&what(), request)?, control).await?),
             "verify_mirror" => {
@@ -114,8 +122,13 @@ impl Toolkit {
                 if let Some(answer) = self.call_runs(operation, request, control).await {
                     return answer;
                 }
+                if let Some(answer) = seats::call_seats(operation, request).await {
+                    return answer;
+                }
                 let known: Vec<&str> = OPERATIONS.iter().map(|operation| operation.name).collect();
-                let what = format!("call '{}'", operation.escape_debug());
+                // A name of a megabyte is not repeated.
+                let named: String = operation.chars().take(40).collect();
+                let what = format!("call '{}'", named.escape_debug());
                 Err(Error::new(ErrorKind::Usage, what, "there is no such operation")
                     .hint(format!("there are {}", known.join(", "))))
             }
@@ -146,6 +159,10 @@ impl Toolkit {
         if let Some(moving) = request.moving {
             spec.moving = moving;
         }
+        spec.transfer_key = request.transfer_key.or(spec.transfer_key);
+        spec.status.extend(request.status);
+        let known = request.networks.into_iter();
+        spec.networks.extend(known.map(|(network, whereabouts)| KnownNetwork { network, whereabouts }));
         spec.records.extend(request.records);
         for set in &request.expect {
             spec.expect.push(canonical_set(set, &operation)?);

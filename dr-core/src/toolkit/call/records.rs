@@ -57,6 +57,9 @@ pub struct ChangeRecords {
     /// Of many zones so many a second at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_second: Option<u32>,
+    /// Also write a random word into `_dr-change.ZONE TXT`, from which it is read whose change was made if nobody answers.
+    #[serde(default)]
+    pub mark: bool,
     /// Who asks, for the audit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
@@ -166,6 +169,7 @@ impl Toolkit {
             settle: request.settle,
             resolvers: resolvers.map_err(usage)?,
             per_second: request.per_second,
+            mark: request.mark,
         };
         let planned = self.plan_change(&wishes, &options, control).await?;
         let mut answer = RecordsChanged {
@@ -214,6 +218,34 @@ mod tests {
         let toolkit = Toolkit::new(sim.world(), Default::default());
         let answer = toolkit.call_json("change_records", &request.to_string(), &Control::silent()).await?;
         Ok(serde_json::from_str(&answer).unwrap())
+    }
+
+    /// Two who want the same: without a mark both are content, with marks each knows whose change it was.
+    #[tokio::test]
+    async fn a_mark_tells_whose_change_it_was() {
+        let sim = SimWorld::new();
+        let primary = SocketAddr::from(([192, 0, 2, 1], 53));
+        let zone: ZoneName = "a.test".parse().unwrap();
+        sim.put_zone(&zone, primary, &[], &[]);
+        let toolkit = Toolkit::new(sim.world(), Default::default());
+        let server = Server { name: "ns1".to_owned(), address: primary };
+        let spec = ZoneSpec { primary: Some(primary), ..ZoneSpec::new(zone, vec![server]) };
+        let planned = async |data: &str, mark| {
+            let set = RecordSet::new("www.a.test".parse().unwrap(), RecordType::A, 60, [data]);
+            let options = ChangeOptions { mark, ..ChangeOptions::default() };
+            let wishes = [(spec.clone(), vec![Wish::Have(set)])];
+            toolkit.plan_change(&wishes, &options, &Control::silent()).await.unwrap().plan
+        };
+        let applied =
+            async |plan: &Plan| toolkit.apply(plan, "ann", &Control::silent()).await.unwrap().outcome;
+        for (data, mark, second) in
+            [("192.0.2.10", false, Outcome::New), ("192.0.2.11", true, Outcome::Stopped)]
+        {
+            let (ours, theirs) = (planned(data, mark).await, planned(data, mark).await);
+            assert_eq!(ours.title, "change www.a.test A in a.test", "the mark is no news");
+            assert_eq!(applied(&theirs).await, Outcome::New);
+            assert_eq!(applied(&ours).await, second);
+        }
     }
 
     #[tokio::test]

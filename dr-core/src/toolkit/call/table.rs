@@ -8,9 +8,9 @@ use super::{
     AddAgentKey, AgentKeys, ApplyPlan, AskAboutKey, AuditKeys, AuditedKeys, BringBack, CertifiedKey,
     CertifyKey, ChangeRecords, CheckZone, Done, FailOver, FailoverStatus, GenerateKey, GeneratedKey,
     Generations, GoOn, HeldKeys, InstallCertificate, InstallKey, IssuedBy, IssuedCertificates, ListRuns,
-    LockDown, MirrorSites, MirrorTrees, Mirrored, PromoteSecondary, RecordsChanged, RemoveAgentKey,
-    RevokeKey, RollBack, RotateKey, Runs, SecondaryPromoted, SshfpOf, SshfpRecords, TrustHost, TrustedHost,
-    Unlock,
+    ListSeats, LockDown, MirrorSites, MirrorTrees, Mirrored, OrderSeat, PromoteSecondary, RecordsChanged,
+    RemoveAgentKey, RevokeKey, RollBack, RotateKey, Runs, SeatHistory, SeatOrdered, Seats, SeatsTold,
+    SecondaryPromoted, SshfpOf, SshfpRecords, TransferZone, TrustHost, TrustedHost, Unlock, ZoneTransferred,
 };
 use crate::mirror::Generation;
 use crate::report::Report;
@@ -30,7 +30,7 @@ use crate::toolkit::{
 pub struct Operation {
     /// Its name in all languages.
     pub name: &'static str,
-    /// What `dr` calls it.
+    /// What `dr` calls it; where it is several commands, their last words with a slash in between.
     pub command: &'static str,
     /// What it does.
     pub summary: &'static str,
@@ -111,6 +111,11 @@ pub const OPERATIONS: &[Operation] = &[
         "promote_secondary",
         "dns promote",
         "let a secondary name server take the primary's place: checks, configuration, and who follows",
+    ),
+    row::<TransferZone, ZoneTransferred>(
+        "transfer_zone",
+        "dns transfer",
+        "a zone as a name server has it, or what changed in it since a version",
     ),
     row::<Discover, Discovered>(
         "discover",
@@ -208,6 +213,21 @@ pub const OPERATIONS: &[Operation] = &[
     ),
     row::<FailOver, Done>("failover", "failover run", "move a site to its other host, records and all"),
     row::<BringBack, Done>("failback", "failover back", "mirror in reverse, then bring a site home again"),
+    row::<ListSeats, Seats>(
+        "list_seats",
+        "failover seats",
+        "how the seats are that the agent of this host keeps: where each stands and why, who votes what",
+    ),
+    row::<OrderSeat, SeatOrdered>(
+        "order_seat",
+        "failover hold/release/ack/approve/hand-over/give-up/freeze/thaw/drill",
+        "say something to a seat of the agent of this host",
+    ),
+    row::<SeatHistory, SeatsTold>(
+        "seat_history",
+        "failover history",
+        "what the agent of this host told lately",
+    ),
     row::<ApplyPlan, Done>(
         "apply_plan",
         "",

@@ -8,7 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::dns::Depth;
-use crate::estate::{DnsName, MaxDelete, RecordKey, RecordSet, Remote, SiteId, ZoneName};
+use crate::estate::{
+    DnsName, MaxDelete, Network, RecordKey, RecordSet, Remote, SiteId, Whereabouts, ZoneName,
+};
 use crate::mirror::{Compress, Fsync, Generation, Options, Owners, Side, Summary, Verdict};
 use crate::plan::Plan;
 use crate::report::Report;
@@ -90,6 +92,15 @@ pub struct CheckZone {
     /// Certification authorities that CAA records must let issue, as `letsencrypt.org`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub issuers: Vec<String>,
+    /// The name of the TSIG key with which the whole zone is asked for too; the estate's for the zone if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer_key: Option<DnsName>,
+    /// Names under which visitors are told what happens: they must not be lost with the site.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub status: Vec<DnsName>,
+    /// What is known of networks, beside what the estate says: where name servers, mail exchanges and sites are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub networks: BTreeMap<Network, Whereabouts>,
 }
 
 /// The request of `mirror`.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::dns::{Agreement, SetChange, ZoneChange};
+use crate::dns::{Agreement, Agreements, SetChange, ZoneChange, ZoneChanges};
 use crate::estate::{
     Epoch, Estate, HostId, Location, ProbeSpec, RecordKey, RecordSet, RecordType, Remote, SiteId, ZoneName,
 };
@@ -28,6 +28,8 @@ pub(super) enum Part {
         new: HostId,
     },
     Records {
+        zone: ZoneName,
+        key: RecordKey,
         old: Option<RecordSet>,
         new: Option<RecordSet>,
     },
@@ -130,8 +132,8 @@ impl Part {
                 let now = world.tenure(&site()).map(|tenure| tenure.home);
                 (now.as_ref() == Some(old), now.as_ref() == Some(new))
             }
-            Self::Records { old, new } => {
-                let now = world.records(&zone(), &key());
+            Self::Records { zone, key, old, new } => {
+                let now = world.records(zone, key);
                 (now == *old, now == *new)
             }
             // A mirror is not taken back, so on the way every page is whole, old or new.
@@ -158,7 +160,10 @@ impl Part {
                 world.put_file(remote, &role_path(), &told);
             }
             Self::Home { .. } => world.put_tenure(&site(), tenure(99, "nl")),
-            Self::Records { .. } => world.put_records(&zone(), &key(), Some(address("203.0.113.99"))),
+            Self::Records { zone, key, .. } => {
+                let theirs = RecordSet::new(key.owner.clone(), key.rtype, 60, ["203.0.113.99"]);
+                world.put_records(zone, key, Some(theirs));
+            }
             Self::Tree { .. } => world.put_page(&tree("us"), &page("index.html"), b"theirs"),
         }
     }
@@ -196,8 +201,65 @@ fn raise() -> (Step, Part) {
 fn records() -> (Step, Part) {
     let (old, new) = (Some(address("192.0.2.10")), Some(address("198.51.100.10")));
     let set = SetChange { key: key(), from: old.clone(), to: new.clone() };
-    let change = ZoneChange { zone: zone(), primary: server(1), key: None, require: vec![], sets: vec![set] };
-    (Step::ChangeZone(change), Part::Records { old, new })
+    let change = ZoneChange {
+        zone: zone(),
+        primary: server(1),
+        key: None,
+        through: None,
+        require: vec![],
+        sets: vec![set],
+    };
+    (Step::ChangeZone(change), Part::Records { zone: zone(), key: key(), old, new })
+}
+
+/// Many zones in one step, each with a mark beside what changes.
+fn of_many(name: &str) -> (ZoneName, ZoneChange, [Part; 2]) {
+    let zone: ZoneName = format!("{name}.test").parse().unwrap();
+    let owner = |first: &str| format!("{first}.{zone}").parse().unwrap();
+    let www = |data: &str| Some(RecordSet::new(owner("www"), RecordType::A, 60, [data]));
+    let mark = RecordSet::new(owner("_dr-change"), RecordType::TXT, 60, ["\"change=ours\""]);
+    let (old, new) = (www("192.0.2.10"), www("198.51.100.10"));
+    let key = RecordKey::new(owner("www"), RecordType::A);
+    let sets = vec![
+        SetChange { key: key.clone(), from: old.clone(), to: new.clone() },
+        SetChange { key: mark.key(), from: None, to: Some(mark.clone()) },
+    ];
+    let change = ZoneChange {
+        zone: zone.clone(),
+        primary: server(1),
+        key: None,
+        through: None,
+        require: vec![],
+        sets,
+    };
+    let moved = Part::Records { zone: zone.clone(), key, old, new };
+    let marked = Part::Records { zone: zone.clone(), key: mark.key(), old: None, new: Some(mark) };
+    (zone, change, [moved, marked])
+}
+
+/// Many zones, and then the wait until every server shows all of them.
+pub(super) fn zones() -> Case {
+    let world = world();
+    let (mut changes, mut agreed, mut parts) = (vec![], vec![], vec![]);
+    for name in ["a", "b", "c"] {
+        let (zone, change, of_zone) = of_many(name);
+        let set = change.sets[0].from.clone().unwrap();
+        world.put_zone(&zone, server(1), &[(server(2), Duration::ZERO)], &[set]);
+        let expect = change.sets.iter().map(|set| (set.key.clone(), set.to.clone())).collect();
+        let (servers, within) = (vec![server(1), server(2)], Period::from_secs(30));
+        agreed.push(Agreement { zone, servers, expect, within, resolvers: false });
+        changes.push(change);
+        parts.extend(of_zone);
+    }
+    let all = Agreements { zones: agreed, within: Period::from_secs(30) };
+    let steps = vec![
+        Planned::needed(
+            "change 3 zones",
+            Step::ChangeZones(ZoneChanges { zones: changes, per_second: None }),
+        ),
+        Planned::needed("every server shows it", Step::AwaitAgreements(all)),
+    ];
+    Case { name: "zones", world, plan: plan("many zones", OnFailure::Stop, steps), parts, wanted: vec![] }
 }
 
 fn agreement() -> Step {

@@ -71,6 +71,11 @@ fn every_fault_and_crash_of_a_mirror_leaves_whole_pages_and_the_epoch_old_or_new
 }
 
 #[test]
+fn every_fault_and_crash_in_the_middle_of_many_zones_ends_old_or_new() {
+    check(&cases::zones(), &[ALL, CRASHES]);
+}
+
+#[test]
 fn every_double_fault_of_a_small_plan_ends_old_or_new() {
     check(&cases::small(OnFailure::Stop), &[ALL, ALL]);
     check(&cases::small(OnFailure::Undo), &[ALL, ALL]);
@@ -99,7 +104,9 @@ fn every_lost_reply_and_then_every_fault_in_the_same_life_ends_old_or_new() {
 #[test]
 fn what_others_change_meanwhile_is_never_overwritten() {
     let mut schedules = 0;
-    for case in [cases::failover(OnFailure::Stop), cases::failover(OnFailure::Undo), cases::found()] {
+    for case in
+        [cases::failover(OnFailure::Stop), cases::failover(OnFailure::Undo), cases::found(), cases::zones()]
+    {
         let quiet = case.world.fork();
         block_on(live(&case, &quiet, Begin::Apply));
         for part in case.parts.iter().chain(&case.wanted) {

@@ -165,6 +165,11 @@ impl Hands {
         Self { shelf: shelf.clone(), told: AtomicBool::new(false), done: Mutex::default() }
     }
 
+    /// For a run beside this one.
+    pub(in crate::toolkit) fn another(&self) -> Self {
+        Self::new(&self.shelf)
+    }
+
     pub(super) fn tell(&self, is_told: bool) {
         self.told.store(is_told, Ordering::Relaxed);
     }

@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{Location, Remote};
 use crate::keys::Software;
-use crate::mirror::{Change, Entry, Filter, Kind, Options, RelPath, Snapshot};
+use crate::mirror::{Change, Entry, Filter, Kind, Options, RelPath, Room, Snapshot};
 use crate::world::endpoints::from_content;
 use crate::world::{
     Carries, Content, Control, Endpoint, Endpoints, HostKeyShown, Login, Output, Shell, Swap,
@@ -22,6 +22,8 @@ use crate::world::{
 pub(super) struct Host {
     pub(super) files: BTreeMap<String, Vec<u8>>,
     pub(super) commands: BTreeMap<String, Output>,
+    /// What is free anywhere on it.
+    pub(super) room: Option<Room>,
 }
 
 #[derive(Clone)]
@@ -81,6 +83,12 @@ impl Shell for Process {
             state.host(remote).files.get(&absolute(remote, path)).cloned()
         });
         seen(read.await, name)
+    }
+
+    async fn room(&self, remote: &Remote, paths: &[String]) -> Result<Vec<Option<Room>>> {
+        let name = format!("look what is free on {}", remote.host);
+        let room = self.call(name.clone(), &remote.host, |state| state.host(remote).room);
+        seen(room.await, name).map(|room| vec![room; paths.len()])
     }
 
     async fn replace_file(&self, remote: &Remote, path: &str, swap: Swap<'_>) -> Result<()> {

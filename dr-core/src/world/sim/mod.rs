@@ -29,7 +29,7 @@ use super::{Output, World};
 use crate::digest::Digest;
 use crate::estate::{Location, RecordKey, RecordSet, Remote, SiteId, ZoneName};
 use crate::failover::{Holding, Lease, Sight, Tenure};
-use crate::mirror::RelPath;
+use crate::mirror::{RelPath, Room};
 use crate::time::{Tick, Timestamp};
 
 /// A world in memory. Clones are the same world.
@@ -167,6 +167,11 @@ impl SimWorld {
     #[must_use]
     pub fn file(&self, remote: &Remote, path: &str) -> Option<Vec<u8>> {
         self.state().host(remote).files.get(&hosts::absolute(remote, path)).cloned()
+    }
+
+    /// What a host says is free on it, everywhere; without this it does not say.
+    pub fn put_room(&self, remote: &Remote, room: Room) {
+        self.state().host(remote).room = Some(room);
     }
 
     /// What a host says to a command line.

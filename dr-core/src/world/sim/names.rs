@@ -143,7 +143,7 @@ impl Resolver for Process {
         let rcode = match probe {
             Probe::EdnsVersion => "BADVERS",
             Probe::Missing => "NXDOMAIN",
-            Probe::Stranger | Probe::Version | Probe::Transfer => "REFUSED",
+            Probe::Stranger | Probe::Version | Probe::Transfer | Probe::SignedTransfer => "REFUSED",
             _ if set.is_none() => "REFUSED",
             _ => "NOERROR",
         };
