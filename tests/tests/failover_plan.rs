@@ -240,7 +240,7 @@ async fn there_and_back_again() {
 }
 
 #[tokio::test]
-async fn a_guard_in_the_way_is_named_and_only_by_name_overridden() {
+async fn a_guard_in_the_way_is_named() {
     type Spoil = fn(&SimWorld);
     let cases: &[(Spoil, GuardName)] = &[
         (|sim| mirrored(sim, 0), GuardName::MirrorFresh),
@@ -285,6 +285,10 @@ async fn a_guard_in_the_way_is_named_and_only_by_name_overridden() {
         let report = toolkit(&sim).failover_status(&shop(), &Control::silent()).await.unwrap();
         assert!(codes(&report).iter().any(|code| code.starts_with("failover.")), "{report:?}");
     }
+}
+
+#[tokio::test]
+async fn a_guard_is_overridden_only_by_name_and_with_a_reason_that_is_kept() {
     let sim = world();
     mirrored(&sim, 0);
     sim.advance(Duration::from_secs(30 * 3600));
