@@ -49,7 +49,7 @@ def threads() -> int:
     return sum(is_ours(name) for name in Path("/proc/self/task").glob("*/comm"))
 
 
-class Heard(dr.Listener):
+class Collector(dr.Listener):
     def __init__(self, throws=None):
         self.events, self.where, self.throws = [], set(), throws
 
@@ -89,7 +89,7 @@ async def a_mirror_with_its_own_types():
         Path(source, "ünï").write_text("one")
         toolkit = dr.Toolkit(dr.ToolkitSettings(journal=f"{place}/journal.db"))
         words = dict(source=source, target=target, fsync=dr.Fsync.ONCE, compress=dr.Compress.AUTO)
-        listener = Heard()
+        listener = Collector()
         planned = await toolkit.mirror(dr.MirrorTrees(**words, dry_run=True))
         assert planned.changed and planned.summary.created == 2 and not Path(target).exists()
         done = await toolkit.apply_plan(dr.ApplyPlan(plan=planned.plan, by="ann"), listener)
@@ -151,12 +151,12 @@ async def calls_are_stopped_by_all_means():
         with tempfile.TemporaryDirectory() as place:
             own = dr.Toolkit(dr.ToolkitSettings(journal=f"{place}/journal.db"))
             plan = {"title": "wait", "at": "2026-11-22T03:00:00Z", "on_failure": "stop", "steps": [PAUSE]}
-            listener = Heard(throws)
+            listener = Collector(throws)
             error = await failed(own.apply_plan(dr.ApplyPlan(plan=json.dumps(plan)), listener))
             assert error.kind == dr.ErrorKind.CANCELLED and said in error.reason, error
             assert len(listener.events) == 1, "nothing more is told to whoever wants no more"
     # By the task, and by a time limit: the work ends, and nobody is told anything any more.
-    listener = Heard()
+    listener = Collector()
     task = asyncio.ensure_future(toolkit.check_zone(request, listener))
     await asyncio.sleep(0.1)
     task.cancel()

@@ -36,7 +36,7 @@ def settled
   Timeout.timeout(20) { sleep 0.01 until yield }
 end
 
-class Heard < Listener
+class Collector < Listener
   attr_reader :events
 
   def initialize(throws = nil)
@@ -64,7 +64,7 @@ check "a mirror with its own types" do
     end
     planned = toolkit.mirror(request.call(true))
     holds planned.changed && planned.summary.created == 2 && !File.exist?("#{place}/copy")
-    listener = Heard.new
+    listener = Collector.new
     done = toolkit.apply_plan(ApplyPlan.new(plan: planned.plan, by: "ann"), listener)
     holds done.outcome == Outcome::NEW && File.read("#{place}/copy/ünï") == "one"
     holds listener.events.first.plan_recorded? && listener.events.first.by == "ann"
@@ -113,7 +113,7 @@ check "calls are stopped by all means" do
   [[Stop::Asked.new, "asked"], [RuntimeError.new("enough"), "enough"]].each do |throws, said|
     Dir.mktmpdir do |place|
       own = Toolkit.new(ToolkitSettings.new(journal: "#{place}/journal.db"))
-      listener = Heard.new(throws)
+      listener = Collector.new(throws)
       error = failed { own.apply_plan(ApplyPlan.new(plan: JSON.generate(plan)), listener) }
       holds error.kind == ErrorKind::CANCELLED && error.reason.include?(said), error.to_s
       holds listener.events.length == 1, "more was told to whoever wants no more"
