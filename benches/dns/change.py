@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import socket
 import statistics
@@ -133,19 +134,28 @@ class Looker(threading.Thread):
             pass
 
 
+def seconds(said: str) -> float:
+    """Of a time such as 4m 20s."""
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"([0-9.]+)(ms|h|m|s)", said))
+
+
 def by_dr(words: argparse.Namespace, dir: Path, servers: dict[str, str], to: tuple[str, ...], applied: Callable[[], None]) -> Figures:
     """One change of all zones; when each step was done, from the beginning."""
     named = [word for name, address in servers.items() for word in ("--server", f"{name}={address}")]
     key = ["--key", KEY, "--key-file", str(dir / "key")]
     mark = ["--mark"] if words.mark else []
     command = [words.dr, "dns", "set", f"@{dir / 'zones'}", "www.@", "A", *to, *named, *key, *mark, "--json", "--within", "30m"]
-    begun, done, planned = time.monotonic(), {}, 0.0
+    begun, done, planned, predicted = time.monotonic(), {}, 0.0, 0.0
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     report = None
     for line in process.stdout:
         said = json.loads(line)
         event = said.get("event", {})
+        prediction = said.get("result", {}).get("prediction")
+        if prediction:
+            predicted = seconds(prediction["apply"]) + seconds(prediction["spread"])
         if event.get("event") == "step_begun":
             planned = planned or time.monotonic() - begun
         if event.get("event") == "step_done":
@@ -158,6 +168,7 @@ def by_dr(words: argparse.Namespace, dir: Path, servers: dict[str, str], to: tup
     if process.returncode != 0:
         sys.exit(f"dr ended with {process.returncode}: {report}")
     return {
+        "predicted_s": predicted,
         "planned_s": planned,
         "applied_s": done[0],
         "verified_s": max(done.values()),
@@ -240,14 +251,15 @@ def wrong(seen: Counter[str]) -> int:
 def show(words: argparse.Namespace, results: dict[str, Figures], seen: dict[str, Counter[str]]) -> None:
     print(f"\n{words.zones} zones, www from one address to two and back; median of {words.runs} changes; times from the program's start; {version('dig')}\n")
     print(
-        "| servers, by | planned | applied on the primary | changes a second | verified by dr on all | seen on all | CPU | memory | answers seen meanwhile "
-        "| empty, mixed or none |\n|---|---|---|---|---|---|---|---|---|---|"
+        "| servers, by | predicted | planned | applied on the primary | changes a second | verified by dr on all | seen on all | CPU | memory | answers seen meanwhile "
+        "| empty, mixed or none |\n|---|---|---|---|---|---|---|---|---|---|---|"
     )
     for what, of in results.items():
         verified = f"{of['verified_s']:.1f} s" if "verified_s" in of else "not"
+        predicted = f"{of['predicted_s']:.1f} s" if "predicted_s" in of else "not"
         fine = seen[what]["old"] + seen[what]["new"]
         print(
-            f"| {what} | {of['planned_s']:.1f} s | {of['applied_s']:.1f} s | {of['changes_per_s']:.0f} | {verified} | {of['seen_s']:.1f} s "
+            f"| {what} | {predicted} | {of['planned_s']:.1f} s | {of['applied_s']:.1f} s | {of['changes_per_s']:.0f} | {verified} | {of['seen_s']:.1f} s "
             f"| {of['cpu_s']:.2f} s | {of['memory_mb']:.0f} MB | {fine} | {wrong(seen[what])} |"
         )
 
