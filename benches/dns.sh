@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Measures checks of many zones on six name servers beside dig and dnspython, and prints a table for RESULTS.md:
-#   benches/dns.sh [--zones N] [--runs N] [--dr PROGRAM] [--json FILE]
-# Measures changes of many zones at BIND with its secondaries, Knot and PowerDNS, every server being asked all the while what it shows:
+# Measures checks of many zones on six name servers beside dig, dnsperf, sendmmsg alone, dnspython, dnsviz and Zonemaster-Engine, then the same
+# with one of the six silent, and prints tables for RESULTS.md:
+#   benches/dns.sh [--zones N] [--runs N] [--peers raw,dig,dnsperf,dnspython,dnsviz,zonemaster] [--few N] [--dr PROGRAM] [--json FILE]
+# Measures changes of many zones at BIND with its secondaries, Knot and PowerDNS beside nsupdate, every server being asked all the while what
+# it shows:
 #   benches/dns.sh change [--zones N] [--runs N] [--kinds bind,bind-defaults,knot,powerdns] [--mark] [--dr PROGRAM] [--json FILE]
-# The servers run on this machine (tests/lab): it needs what ./test needs, dnsutils (dig) and python3-dnspython; peers that are not
-# installed are said to be absent.
+# The servers run on this machine (tests/lab): it needs what ./test needs, a C compiler, and for the peers
+#   apt-get install bind9-dnsutils dnsperf python3-dnspython dnsviz zonemaster-cli
+# Those that are not installed are said to be absent. Nothing else is fetched.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

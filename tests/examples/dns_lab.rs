@@ -1,7 +1,8 @@
 //! Name servers for measurements: `dns_lab ZONES [KIND]` starts them with so many zones, prints `NAME=ADDRESS` of each in one line, and then
 //! does what it is told a line at a time (`freeze nsd`, `thaw nsd`, `key FILE` writes the secret that may change them), with `done` as the
-//! answer. It ends with its input. KIND is `six` (as if it were not said), `six-defaults` (as BIND tells its secondaries when nobody tunes it),
-//! `knot` or `powerdns` (a primary alone).
+//! answer. It ends with its input. KIND is `six` (as if it were not said), `six-apart` (the zones say that each of their name servers has an
+//! address of its own, 127.0.0.11 to 127.0.0.16, for programs that ask an address once), `six-defaults` (as BIND tells its secondaries when
+//! nobody tunes it), `knot` or `powerdns` (a primary alone).
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "a program")]
 
 use std::io::{BufRead, Write};
@@ -32,14 +33,18 @@ fn main() {
     let mut words = std::env::args().skip(1);
     let count: usize = words.next().and_then(|count| count.parse().ok()).unwrap_or(10);
     let kind = words.next().unwrap_or_else(|| "six".to_owned());
-    let alone = |zone: Zone| if kind.starts_with("six") { zone } else { zone.name_servers(1) };
-    let zones: Vec<Zone> = (0..count).map(|number| alone(Zone::new(&format!("z{number}.test")))).collect();
+    let of_kind = |zone: Zone| match kind.as_str() {
+        "six-apart" => zone.apart(),
+        "knot" | "powerdns" => zone.name_servers(1),
+        _ => zone,
+    };
+    let zones: Vec<Zone> = (0..count).map(|number| of_kind(Zone::new(&format!("z{number}.test")))).collect();
     let lab = match kind.as_str() {
-        "six" => Lab::Six(DnsLab::start(&zones)),
+        "six" | "six-apart" => Lab::Six(DnsLab::start(&zones)),
         "six-defaults" => Lab::Six(DnsLab::with_notify(&zones, Notify::Stock)),
         "knot" => Lab::One(knot::primary(Port::free(), &zones)),
         "powerdns" => Lab::One(pdns::primary(Port::free(), &zones)),
-        other => return say(&format!("{other} is none of six, six-defaults, knot, powerdns")),
+        other => return say(&format!("{other} is none of six, six-apart, six-defaults, knot, powerdns")),
     };
     let named: Vec<String> =
         lab.servers().iter().map(|server| format!("{}={}", server.name(), server.addr())).collect();

@@ -29,6 +29,7 @@ pub struct Zone {
     web: Ipv4Addr,
     ttl_seconds: u32,
     name_servers: u8,
+    apart: bool,
     lines: String,
 }
 
@@ -47,6 +48,7 @@ impl Zone {
             web: Ipv4Addr::new(192, 0, 2, 10),
             ttl_seconds: 300,
             name_servers: 6,
+            apart: false,
             lines: String::new(),
         }
     }
@@ -69,6 +71,12 @@ impl Zone {
         Self { name_servers, ..self }
     }
 
+    /// Its name servers have addresses of their own, `ns1` 127.0.0.11 and so on, for programs that ask no address twice.
+    #[must_use]
+    pub fn apart(self) -> Self {
+        Self { apart: true, ..self }
+    }
+
     /// One more line of a zone file.
     #[must_use]
     pub fn line(mut self, line: &str) -> Self {
@@ -86,7 +94,7 @@ impl Zone {
     /// The zone file (RFC 1035, section 5).
     #[must_use]
     pub fn text(&self) -> String {
-        let Self { name, web, ttl_seconds: ttl, name_servers, lines } = self;
+        let Self { name, web, ttl_seconds: ttl, name_servers, apart, lines } = self;
         let mut text = format!(
             "$ORIGIN {name}.\n$TTL {ttl}\n\
              @ {ttl} IN SOA ns1 hostmaster 1 3600 900 1209600 300\n\
@@ -99,7 +107,8 @@ impl Zone {
              mx2 {ttl} IN A 198.51.100.10\n"
         );
         for server in 1..=*name_servers {
-            let _ = write!(text, "@ 3600 IN NS ns{server}\nns{server} 3600 IN A 127.0.0.1\n");
+            let address = if *apart { 10 + server } else { 1 };
+            let _ = write!(text, "@ 3600 IN NS ns{server}\nns{server} 3600 IN A 127.0.0.{address}\n");
         }
         text + lines
     }
