@@ -43,6 +43,15 @@ pub(super) struct Seen {
     pub(super) ready: Ready,
 }
 
+/// What was seen of a site that has been taken.
+pub(super) struct Taken {
+    pub(super) at: Timestamp,
+    pub(super) tenure: Option<Tenure>,
+    pub(super) to: Side,
+    pub(super) from: Side,
+    pub(super) zones: Vec<Result<ZoneNow>>,
+}
+
 /// One host of the site.
 pub(super) struct Party {
     pub(super) id: HostId,
@@ -99,22 +108,42 @@ impl Toolkit {
                 Error::new(ErrorKind::Refused, operation, why).hint("correct the site's hosts in the estate")
             );
         }
-        let (zones, zoneless) = self.zones_of(site);
-        let tenure_place = self.world.coordinator.place_in_dns(id);
-        let zones = join_all(zones.into_iter().map(|(apex, names)| {
-            let owner =
-                tenure_place.as_ref().filter(|(zone, _)| zone == apex).map(|(_, owner)| owner.clone());
-            self.zone_now(apex, names, owner)
-        }));
         let (home, other, last_mirror, zones, ready) = tokio::join!(
             self.party(id, site, home, true, operation),
             self.party(id, site, other, false, operation),
             self.last_mirror(id, other, operation),
-            zones,
+            self.zones_now(id, site),
             self.ready(id, site, home, other)
         );
-        let (home, other) = (home?, other?);
+        let (home, other, (zones, zoneless)) = (home?, other?, zones);
         Ok(Seen { at, tenure, home, other, last_mirror, zones, zoneless, ready })
+    }
+
+    /// What is left to know of a site that `me` has taken. What says whether it may be taken is not looked at again, and whom it was
+    /// taken from may be gone: nothing waits for that.
+    pub(super) async fn gather_taken(&self, id: &SiteId, me: &HostId, operation: &str) -> Result<Taken> {
+        let site = self.site(id, operation)?;
+        let at = self.world.clock.read().wall;
+        let from = if *me == site.home { &site.standby } else { &site.home };
+        let (tenure, to, from, (zones, _)) = tokio::join!(
+            self.world.coordinator.read(id),
+            self.party(id, site, me, false, operation),
+            self.party(id, site, from, true, operation),
+            self.zones_now(id, site)
+        );
+        Ok(Taken { at, tenure: tenure?, to: to?.side(), from: from?.side(), zones })
+    }
+
+    /// Every zone that names of the site are in, and those names that are in none.
+    async fn zones_now(&self, id: &SiteId, site: &Site) -> (Vec<Result<ZoneNow>>, Vec<DnsName>) {
+        let (zones, zoneless) = self.zones_of(site);
+        let tenure_place = self.world.coordinator.place_in_dns(id);
+        let zones = zones.into_iter().map(|(apex, names)| {
+            let owner =
+                tenure_place.as_ref().filter(|(zone, _)| zone == apex).map(|(_, owner)| owner.clone());
+            self.zone_now(apex, names, owner)
+        });
+        (join_all(zones).await, zoneless)
     }
 
     fn host(&self, id: &HostId, operation: &str) -> Result<&Host> {

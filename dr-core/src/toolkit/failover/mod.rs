@@ -19,7 +19,7 @@ pub(super) use many::{act_moves, observe_moves};
 pub(super) use steps::*;
 pub use watch::Watch;
 
-use self::gather::{Party, Seen};
+use self::gather::{Party, Seen, Taken};
 use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{Epoch, HostId, RecordType, SiteId};
@@ -193,8 +193,8 @@ impl Toolkit {
         control: &Control,
     ) -> Result<Plan> {
         let operation = format!("plan to bring the visitors of {site} to {me}");
-        let seen = control.run(&operation, self.gather(site, &operation)).await?;
-        let tenure = seen.tenure?;
+        let Taken { at, tenure, to, from, zones } =
+            control.run(&operation, self.gather_taken(site, me, &operation)).await?;
         if tenure.as_ref().is_none_or(|tenure| tenure.home != *me || tenure.epoch != epoch) {
             let held = tenure.map_or_else(
                 || "nobody holds it".to_owned(),
@@ -204,13 +204,13 @@ impl Toolkit {
             return Err(Error::new(ErrorKind::Refused, operation, why).hint("ask the coordinator again"));
         }
         // Without a zone the rest of the site can be moved, but no visitor comes: the seat tries again.
-        let zones = seen.zones.into_iter().collect::<Result<_>>()?;
+        let zones = zones.into_iter().collect::<Result<_>>()?;
         let mut plan = failover_plan(&FailoverFacts {
-            at: seen.at,
+            at,
             site: site.clone(),
             occasion: Occasion::Taken,
-            from: seen.other.side(),
-            to: seen.home.side(),
+            from,
+            to,
             tenure,
             nonce: String::new(),
             probes: probes(self.site(site, &operation)?),
