@@ -20,7 +20,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Callable
 
-from lab import Lab
+from lab import Lab, Memory
 from peers import version
 
 OLD, NEW = ("192.0.2.10",), ("198.51.100.1", "198.51.100.2")
@@ -149,6 +149,7 @@ def by_dr(words: argparse.Namespace, dir: Path, servers: dict[str, str], to: tup
     begun, done, planned, predicted = time.monotonic(), {}, 0.0, 0.0
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
+    memory = Memory([process])
     report = None
     for line in process.stdout:
         said = json.loads(line)
@@ -174,7 +175,7 @@ def by_dr(words: argparse.Namespace, dir: Path, servers: dict[str, str], to: tup
         "verified_s": max(done.values()),
         "changes_per_s": words.zones / (done[0] - planned),
         "cpu_s": used.ru_utime + used.ru_stime,
-        "memory_mb": used.ru_maxrss / 1024,
+        "memory_mb": memory.end(),
     }
 
 
@@ -192,6 +193,7 @@ def by_nsupdate(words: argparse.Namespace, dir: Path, servers: dict[str, str], t
     command = ["nsupdate", "-v", "-k", str(dir / "nsupdate.key"), str(dir / "changes")]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
+    memory = Memory([process])
     said = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -204,7 +206,7 @@ def by_nsupdate(words: argparse.Namespace, dir: Path, servers: dict[str, str], t
         "applied_s": whole,
         "changes_per_s": words.zones / whole,
         "cpu_s": used.ru_utime + used.ru_stime,
-        "memory_mb": used.ru_maxrss / 1024,
+        "memory_mb": memory.end(),
     }
 
 

@@ -6,6 +6,7 @@ import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Callable
@@ -41,6 +42,29 @@ class Lab:
         self.close()
 
 
+class Memory(threading.Thread):
+    """The most that any of these processes held in memory, in MB. What wait4 says begins with what their parent held when they were forked."""
+
+    def __init__(self, processes: list[subprocess.Popen]) -> None:
+        super().__init__(daemon=True)
+        self.files, self.peak, self.over = [Path(f"/proc/{process.pid}/status") for process in processes], 0, threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self.over.wait(0.01):
+            for file in self.files:
+                try:
+                    lines = file.read_text().splitlines()
+                except OSError:
+                    continue
+                self.peak = max([self.peak, *(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))])
+
+    def end(self) -> float:
+        self.over.set()
+        self.join()
+        return self.peak / 1024
+
+
 def timed(commands: list[list[str]], outputs: list[Path], fine: tuple[int, ...] = (0,)) -> dict[str, float]:
     """Runs them side by side; wall and processor time of all, the memory of the largest."""
     begun = time.monotonic()
@@ -48,7 +72,7 @@ def timed(commands: list[list[str]], outputs: list[Path], fine: tuple[int, ...] 
     for command, output in zip(commands, outputs):
         with output.open("wb") as file, output.with_suffix(".log").open("wb") as log:
             running.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=log))
-    cpu, memory = 0.0, 0
+    cpu, memory = 0.0, Memory(running)
     for process, output in zip(running, outputs):
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -56,8 +80,7 @@ def timed(commands: list[list[str]], outputs: list[Path], fine: tuple[int, ...] 
             said = output.with_suffix(".log").read_text(errors="replace")[-2000:]
             sys.exit(f"{process.args} ended with {process.returncode}\n{said}")
         cpu += used.ru_utime + used.ru_stime
-        memory = max(memory, used.ru_maxrss)
-    return {"wall_s": time.monotonic() - begun, "cpu_s": cpu, "memory_mb": memory / 1024}
+    return {"wall_s": time.monotonic() - begun, "cpu_s": cpu, "memory_mb": memory.end()}
 
 
 def repeat(runs: int, measure: Callable[[], dict[str, float]]) -> dict[str, float]:

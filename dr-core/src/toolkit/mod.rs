@@ -48,6 +48,8 @@ pub use mirror::{MirrorPlan, MirrorWatch, MirroredSite, MirroredSites, Round, Wa
 pub use open::{Settings, now, read_secret_file};
 pub use seats::{Deeds, Driver, News, SeatHandle, Shown};
 
+use std::sync::Arc;
+
 use crate::estate::Estate;
 use crate::world::World;
 
@@ -65,7 +67,7 @@ pub struct Toolkit {
     /// Everything outside.
     pub world: World,
     /// What the operator owns; empty for a script that passes what it has in hand.
-    pub estate: Estate,
+    pub estate: Arc<Estate>,
     /// Ends of mirrors that are planned and not applied yet.
     shelf: mirror::Shelf,
     /// What seals the records of mirrors.
@@ -75,8 +77,8 @@ pub struct Toolkit {
 impl Toolkit {
     /// The verbs over this world and this estate.
     #[must_use]
-    pub fn new(world: World, estate: Estate) -> Self {
-        Self { world, estate, shelf: mirror::Shelf::default(), seal: None }
+    pub fn new(world: World, estate: impl Into<Arc<Estate>>) -> Self {
+        Self { world, estate: estate.into(), shelf: mirror::Shelf::default(), seal: None }
     }
 
     /// The same with a secret that seals the record of each mirror on the host that received it: a record without its seal does not
