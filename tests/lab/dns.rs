@@ -15,6 +15,8 @@ use crate::{knot, nsd, pdns, soa_serial, yadifa};
 /// Time the secondaries have to follow, on a machine busy with other tests.
 const AGREE: Duration = Duration::from_secs(60);
 const FETCH: Duration = Duration::from_secs(20);
+/// And so much more for each zone.
+const FETCH_ONE: Duration = Duration::from_millis(50);
 
 /// A BIND primary, and BIND, NSD, Knot DNS, PowerDNS and YADIFA following it.
 pub struct DnsLab {
@@ -113,7 +115,8 @@ pub(crate) fn start(
 pub(crate) fn remind(server: SocketAddr, zones: &[&str]) {
     let mut missing = zones.to_vec();
     let mut reminded = Instant::now();
-    poll(FETCH, || {
+    let many = u32::try_from(zones.len()).unwrap_or(u32::MAX);
+    poll(FETCH + FETCH_ONE.saturating_mul(many), || {
         missing.retain(|zone| soa_serial(server, zone).is_err());
         if reminded.elapsed() > Duration::from_secs(1) {
             missing.iter().for_each(|zone| notify(server, zone));

@@ -109,6 +109,18 @@ impl TsigSigner {
         Ok(Self { name, algorithm, secret: secret.clone() })
     }
 
+    /// How many octets a signature adds to a message (RFC 8945 section 4.2), which is known without the secret.
+    pub(crate) fn added_octets(name: &DnsName, algorithm: TsigAlgorithm) -> Result<usize, String> {
+        const TIMES_AND_NUMBERS: usize = 10 + 6 + 2 + 2 + 2 + 2 + 2;
+        let mac = match algorithm {
+            TsigAlgorithm::HmacSha256 => 32,
+            TsigAlgorithm::HmacSha384 => 48,
+            TsigAlgorithm::HmacSha512 => 64,
+        };
+        let name = super::rdata::name_to_wire(name.as_str())?;
+        Ok(name.len() + algorithm_name(algorithm).len() + TIMES_AND_NUMBERS + mac)
+    }
+
     /// Signs a message that has no signature yet, at this time in seconds since 1970. The error says that it does not fit.
     pub fn sign(&self, message: &[u8], now: u64) -> Result<Signed, String> {
         let mut mac = self.mac();

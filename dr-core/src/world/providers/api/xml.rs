@@ -57,6 +57,9 @@ pub(super) fn parse(text: &str) -> Result<Element, String> {
         if tag.starts_with('!') {
             return Err("it has a document type, or data that are not to be read".to_owned());
         }
+        if ends_in_a_value(tag) {
+            return Err("a value has no end before its tag has".to_owned());
+        }
         if let Some(name) = tag.strip_prefix('/') {
             let closed = open.pop().filter(|element| element.name == local(name.trim()));
             close(&mut open, &mut whole, closed.ok_or("its elements are not nested")?)?;
@@ -66,10 +69,11 @@ pub(super) fn parse(text: &str) -> Result<Element, String> {
         if open.len() >= DEEPEST || count > MOST {
             return Err("it has more elements than an answer can have".to_owned());
         }
-        let is_empty = tag.ends_with('/');
-        let name = tag.trim_end_matches('/').split_whitespace().next().ok_or("a tag has no name")?;
-        let element = Element { name: local(name).to_owned(), ..Element::default() };
-        if is_empty {
+        let empty = tag.strip_suffix('/');
+        let name = empty.unwrap_or(tag).split_whitespace().next().map(local).filter(|name| is_name(name));
+        let name = name.ok_or("a tag has no name")?.to_owned();
+        let element = Element { name, ..Element::default() };
+        if empty.is_some() {
             close(&mut open, &mut whole, element)?;
         } else {
             open.push(element);
@@ -92,6 +96,22 @@ fn close(open: &mut [Element], whole: &mut Option<Element>, element: Element) ->
 
 fn local(name: &str) -> &str {
     name.rsplit_once(':').map_or(name, |(_, local)| local)
+}
+
+/// Whether the mark that ends a tag stood within quotation marks.
+fn ends_in_a_value(tag: &str) -> bool {
+    let open = tag.chars().fold(None, |open, c| match (open, c) {
+        (None, '"' | '\'') => Some(c),
+        (Some(mark), c) if mark == c => None,
+        _ => open,
+    });
+    open.is_some()
+}
+
+/// A name, so far as the answers have such: nothing in it that would mean something else when it is written.
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }
 
 /// Text as it is meant.
@@ -134,7 +154,7 @@ mod tests {
 
     #[test]
     fn elements_and_text() {
-        let text = "<?xml version=\"1.0\"?>\n<a xmlns=\"x\"><!-- <b> --><list><ns:b k='v'>1 &amp; &#x32;</ns:b><b/></list></a>\n";
+        let text = "<?xml version=\"1.0\"?>\n<a xmlns=\"x\"><!-- <b> --><list><ns:b k='v' l=\"it's\">1 &amp; &#x32;</ns:b><b/></list></a>\n";
         let whole = parse(text).unwrap();
         assert_eq!((whole.name.as_str(), whole.list("list").len()), ("a", 2));
         assert_eq!(whole.at(&["list", "b"]), Some("1 & 2"));
@@ -155,16 +175,63 @@ mod tests {
             "<!DOCTYPE a><a/>",
             "<a><![CDATA[x]]></a>",
             "<!-- ",
+            "<a:/>",
+            "<a:!b/>",
+            "<a/ b></a/>",
+            "<a k='>'/>",
             &deep,
         ] {
             assert!(parse(bad).is_err(), "{bad:.20}");
         }
     }
 
+    /// An element as an answer may have it: with a prefix, attributes, comments, and text in pieces.
+    fn write(element: &Element, noise: &mut impl Iterator<Item = bool>) -> String {
+        let mut maybe = |text: &'static str| if noise.next().unwrap_or_default() { text } else { "" };
+        let (prefix, attribute) = (maybe("ns:"), maybe(" xmlns=\"a/b\" k='x'"));
+        let Element { name, text, children } = element;
+        let split = text.char_indices().nth(text.chars().count() / 2).map_or(0, |(at, _)| at);
+        let (first, last) = text.split_at(split);
+        let mut whole = format!("<{prefix}{name}{attribute}>{}{}", escaped(first), maybe("<!-- <a> & -->"));
+        children.iter().for_each(|child| whole += &write(child, noise));
+        whole + &format!("{}</{prefix}{name}>", escaped(last))
+    }
+
+    fn element() -> impl Strategy<Value = Element> {
+        let leaf = ("[a-zA-Z_][a-z0-9._-]{0,6}", "\\PC{0,12}").prop_map(|(name, text)| Element {
+            name,
+            text,
+            children: vec![],
+        });
+        leaf.prop_recursive(6, 40, 5, |below| {
+            let list = prop::collection::vec(below, 0..5);
+            ("[A-Z][a-z]{0,6}", "[ \n]{0,3}", list).prop_map(|(name, text, children)| Element {
+                name,
+                text,
+                children,
+            })
+        })
+    }
+
     proptest! {
         #[test]
-        fn no_text_panics(text in "[<>/a-c&;#x0-9! \\-]{0,200}") {
-            let _ = parse(&text);
+        fn no_text_panics_and_what_is_read_is_read_again(
+            pieces in prop::collection::vec("<a>|</a>|<b:c/>|<b>|</b>|&amp;|&#x?[0-9]{1,3};|[<>/a-c&;#x'\"! \\-]{0,6}", 0..24),
+            outside in any::<bool>(),
+        ) {
+            let text = if outside { format!("<a>{}</a>", pieces.concat()) } else { pieces.concat() };
+            if let Ok(read) = parse(&text) {
+                prop_assert_eq!(parse(&write(&read, &mut std::iter::empty())), Ok(read));
+            }
+        }
+
+        #[test]
+        fn an_element_is_read_as_it_was_written(
+            element in element(),
+            noise in prop::collection::vec(any::<bool>(), 0..200),
+        ) {
+            let text = format!("\u{feff}<?xml version=\"1.0\"?>\n{}\n", write(&element, &mut noise.into_iter()));
+            prop_assert_eq!(parse(&text), Ok(element));
         }
 
         #[test]

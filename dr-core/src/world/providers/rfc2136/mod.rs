@@ -69,6 +69,13 @@ impl Rfc2136 {
         })
     }
 
+    /// The octets of its signature. A key whose secret is elsewhere is taken for one of the longest: a plan may be made where it is not applied.
+    fn signature(&self, key: Option<&DnsName>) -> std::result::Result<usize, String> {
+        let Some(name) = key else { return Ok(0) };
+        let algorithm = self.keys.get(name).map_or(TsigAlgorithm::HmacSha512, |(algorithm, _)| *algorithm);
+        TsigSigner::added_octets(name, algorithm)
+    }
+
     /// Sends the message once and reads the answer to it.
     async fn exchange(&self, change: &ZoneChange, message: Message, operation: &str) -> Result<Verdict> {
         let signer = self.signer(change.key.as_ref(), operation)?;
@@ -136,7 +143,8 @@ impl Provider for Rfc2136 {
         let operation = format!("change {} on {}", change.zone, change.primary);
         self.abilities(&change.zone).check(change, &operation)?;
         let message = update::change(change, 0).map_err(|why| usage(&operation, why))?;
-        seal::seal(&message, None, 0)
+        self.signature(change.key.as_ref())
+            .and_then(|signature| seal::octets(&message, signature))
             .map(|_| ())
             .map_err(|why| usage(&operation, why).hint("make the change in several smaller ones"))
     }

@@ -12,6 +12,7 @@ use crate::dns::{SetChange, Signed, TsigSigner, ZoneChange};
 use crate::error::ErrorKind;
 use crate::estate::{RecordKey, RecordSet, RecordType, TsigAlgorithm};
 use crate::secret::Secret;
+use crate::world::Provider;
 
 const NOW: u64 = 1_795_000_000;
 const SECRET: &str = "c2VjcmV0cyBvZiB0aGUgbGFiIHByb3RlY3Qgbm90aGk=";
@@ -200,6 +201,45 @@ fn a_change_that_makes_no_sense_is_not_sent() {
         seal(&message, Some(&signer(TsigAlgorithm::HmacSha256, SECRET).1), NOW)
             .is_err_and(|why| why.contains("65,535"))
     );
+}
+
+/// A change of so many long records and two that are short, and get longer by one octet with each of `more`.
+fn of_length(records: usize, more: usize) -> ZoneChange {
+    let (rtype, owner) = (RecordType::TXT, "www.example.org".parse().unwrap());
+    let text = |number: usize, length: usize| format!("\"{number:03}{}\"", "x".repeat(length));
+    let mut set = RecordSet::new(owner, rtype, 60, (0..records).map(|number| text(number, 250)));
+    set.rdata.extend([text(998, more.min(250)), text(999, more.saturating_sub(250))]);
+    change(None, Some(set))
+}
+
+#[test]
+fn what_does_not_fit_with_its_signature_is_refused_at_planning() {
+    for algorithm in [TsigAlgorithm::HmacSha256, TsigAlgorithm::HmacSha384, TsigAlgorithm::HmacSha512] {
+        let signer = signer(algorithm, SECRET).1;
+        let secret = Secret::new(SECRET.to_owned());
+        let provider =
+            super::Rfc2136::new(BTreeMap::from([("update-key".parse().unwrap(), (algorithm, secret))]));
+        let sealed = |change: &ZoneChange| seal(&update::change(change, 7).unwrap(), Some(&signer), NOW);
+        let records = (1..500).take_while(|records| sealed(&of_length(*records, 0)).is_ok()).last().unwrap();
+        let lengths: Vec<usize> = (0..500)
+            .map_while(|more| {
+                let change = of_length(records, more);
+                let sealed = sealed(&change).ok();
+                assert_eq!(provider.fits(&change).is_ok(), sealed.is_some(), "{more} more");
+                sealed.map(|sent| sent.signed.octets.len())
+            })
+            .collect();
+        assert_eq!(lengths.last(), Some(&65_535), "{algorithm:?}: the longest that was sealed");
+        let longer = of_length(records, lengths.len());
+        let why = provider.fits(&longer).unwrap_err();
+        assert_eq!(why.kind(), ErrorKind::Usage);
+        assert!(why.to_string().contains("65,535") && sealed(&longer).is_err(), "{why}");
+        // Without a key there is room for it; without the secret it is not known how much.
+        assert!(provider.fits(&ZoneChange { key: None, ..longer }).is_ok());
+        let elsewhere = super::Rfc2136::new(BTreeMap::new());
+        let longest = of_length(records, lengths.len() - 1);
+        assert_eq!(elsewhere.fits(&longest).is_ok(), algorithm == TsigAlgorithm::HmacSha512);
+    }
 }
 
 #[test]
