@@ -267,6 +267,7 @@ impl Model for Failover {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
+        type Holds = fn(&Failover, &World) -> bool;
         let Bounds { takes, handovers, .. } = self.bounds;
         let always = [
             Property::always("nothing is violated", |_: &Self, world: &World| world.wrong.is_none()),
@@ -275,7 +276,7 @@ impl Model for Failover {
             }),
         ];
         // What these bounds leave room for must be found.
-        let sometimes: [(bool, &'static str, fn(&Self, &World) -> bool); 4] = [
+        let sometimes: [(bool, &'static str, Holds); 4] = [
             (takes > 0, "a takeover that serves", |_, world| world.hosts[1].serving() && !world.handed_over),
             (handovers > 0, "a handover that serves", |_, world| {
                 world.hosts[1].serving() && world.handed_over

@@ -77,8 +77,8 @@ pub struct Toolkit {
 impl Toolkit {
     /// The verbs over this world and this estate.
     #[must_use]
-    pub fn new(world: World, estate: impl Into<Arc<Estate>>) -> Self {
-        Self { world, estate: estate.into(), shelf: mirror::Shelf::default(), seal: None }
+    pub fn new(world: World, estate: Estate) -> Self {
+        Self { world, estate: Arc::new(estate), shelf: mirror::Shelf::default(), seal: None }
     }
 
     /// The same with a secret that seals the record of each mirror on the host that received it: a record without its seal does not
