@@ -3,6 +3,7 @@
 mod audit;
 mod gather;
 mod many;
+mod memo;
 mod ready;
 mod steps;
 mod transfers;
