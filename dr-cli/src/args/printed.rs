@@ -28,14 +28,14 @@ fn typed(text: &str) -> Vec<String> {
     found
 }
 
-/// The words of a line as a shell would read them, up to a comment.
+/// The words of a line as a shell would read them, up to a comment or a file that it goes to.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (vec![], String::new(), None);
     for c in line.chars() {
         match (c, quote) {
             ('"' | '\'', None) => quote = Some(c),
             (c, Some(open)) if c == open => quote = None,
-            ('#', None) if word.is_empty() => break,
+            ('#' | '>', None) if word.is_empty() => break,
             (' ', None) => words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty())),
             (c, _) => word.push(c),
         }

@@ -157,6 +157,11 @@ impl<'a> About<'a> {
         self.estate.sites.iter().next()
     }
 
+    /// Its name, for a command that is about any site.
+    fn any_site(&self) -> String {
+        self.example().map_or_else(|| "SITE".to_owned(), |(id, _)| id.to_string())
+    }
+
     /// Whether agents keep sites here: those whose services they start and stop.
     fn has_agents(&self) -> bool {
         self.estate.sites.values().any(kept)

@@ -47,7 +47,8 @@ fn what_is_to_be_typed_by_hand_moves_the_site() {
     stage.uk.nginx.restart();
     stage.uk.sshd.restart();
     std::fs::write(stage.us.root.path().join("order.html"), "one teapot").unwrap();
-    desk.exits(10, &["mirror", "--site", "shop"]).has(&["us"]);
+    let mirrored = desk.dr(&["mirror", "--site", "shop"]);
+    assert_eq!(stage.page(&stage.us, "/order.html"), "one teapot", "{mirrored}");
     desk.exits(0, &["failover", "back", "shop", "--yes"]);
     assert!(stage.says(stage.uk.at));
     assert_eq!(stage.page(&stage.uk, "/order.html"), "one teapot");

@@ -24,15 +24,26 @@ pub(super) fn reconstitution(page: &mut Page, about: &About<'_>) {
     quarantine(page, about);
     go_back(page, about);
     page.say("It is over when all of this is so:");
-    page.items([
-        "☐ every site is at home: `dr failover status`",
-        "☐ `dr check` finds no error, and every site was mirrored once since",
-        "☐ guards that were overridden are looked at: `dr failover audit --verify`",
-        "☐ moves without a person are acknowledged: `dr failover ack` with the name of the site, on its home",
-        "☐ TTLs, schedules and the estate are as before; keys that were lent are taken back",
-        "☐ everybody was told (section 5), and a day is set for looking back: what was seen when, what was missing here",
-        "☐ this memo is printed anew",
-    ]);
+    let mut so = vec![
+        "☐ every site is at home: `dr failover status`".to_owned(),
+        "☐ `dr check` finds no error, and every site was mirrored once since".to_owned(),
+        "☐ guards that were overridden are looked at: `dr failover audit --verify`".to_owned(),
+    ];
+    if about.has_agents() {
+        let site = about.any_site();
+        so.push(format!(
+            "☐ moves without a person are acknowledged, each on its home: `dr failover ack {site}`"
+        ));
+    }
+    so.extend(
+        [
+            "☐ TTLs, schedules and the estate are as before; keys that were lent are taken back",
+            "☐ everybody was told (section 5), and a day is set for looking back: what was seen when, what was missing here",
+            "☐ this memo is printed anew",
+        ]
+        .map(str::to_owned),
+    );
+    page.items(so);
 }
 
 fn quarantine(page: &mut Page, about: &About<'_>) {

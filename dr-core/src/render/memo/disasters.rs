@@ -81,14 +81,21 @@ fn stop_mirrors(page: &mut Page, about: &About<'_>) {
             site.home, site.standby
         ));
     }
+    let thawed = if about.has_agents() {
+        format!(", and `dr failover thaw {}`", about.any_site())
+    } else {
+        String::new()
+    };
+    let undo = format!("when everything is good again: `systemctl start`{thawed}");
     page.step(Step {
         title: "Stop every mirror",
         who: ON_CALL,
         time: "2 min",
         typed,
-        expect: "nothing is printed. Where cron mirrors, take its lines out; `--watch` is ended with Ctrl-C".to_owned(),
+        expect: "nothing is printed. Where cron mirrors, take its lines out; `--watch` is ended with Ctrl-C"
+            .to_owned(),
         verify: "`dr log`: no mirror is `unfinished`".to_owned(),
-        undo: "`systemctl start`, and `dr failover thaw` with the name of the site, when everything is good again".to_owned(),
+        undo,
     });
 }
 
@@ -233,10 +240,12 @@ fn secrets(page: &mut Page, about: &About<'_>) {
         undo: "none".to_owned(),
     });
     if about.has_agents() {
-        page.say(
-            "The key of an agent (`key` in `/etc/dr/agent.json`): `dr failover freeze` its sites, make a new key, write its public \
-             half into `agent_keys` of the host or `keys` of the observer in every copy of the estate, restart all agents, thaw.",
-        );
+        page.say(format!(
+            "The key of an agent (`key` in `/etc/dr/agent.json`): freeze its sites (`dr failover freeze {}`), make a new key, write \
+             its public half into `agent_keys` of the host or `keys` of the observer in every copy of the estate, restart all \
+             agents, thaw.",
+            about.any_site()
+        ));
     }
 }
 
@@ -336,7 +345,7 @@ pub(super) fn frozen(page: &mut Page, about: &About<'_>) {
             .collect(),
         expect: "`frozen`; after that time whoever is not sure to hold the site has stopped".to_owned(),
         verify: "`dr failover seats`, on both hosts".to_owned(),
-        undo: "`dr failover thaw` with the name of the site".to_owned(),
+        undo: format!("`dr failover thaw {id}`"),
     });
     page.step(Step {
         title: "Write down who holds it",

@@ -169,7 +169,7 @@ fn partitioned(page: &mut Page, about: &About<'_>) {
                 about.estate.policy.failover.times.hold
             ),
             verify: "`dr failover seats`, on both hosts".to_owned(),
-            undo: "`dr failover release` with the name of the site".to_owned(),
+            undo: format!("`dr failover release {}`", about.any_site()),
         });
     }
     page.step(Step {
@@ -216,10 +216,10 @@ fn primary_lost(page: &mut Page, about: &About<'_>) {
     let successors: Vec<(&ZoneName, &Zone)> =
         zones.iter().copied().filter(|(_, zone)| zone.standby_primary.is_some()).collect();
     if successors.is_empty() {
-        page.say(
+        page.say(format!(
             "No zone of the estate says which server takes the primary's place (`standby_primary`). Choose the one with the \
-             highest serial in `dr dns check`, and name it behind the zone.",
-        );
+             highest serial in `dr dns check {apex}`, and name it behind the zone."
+        ));
     }
     let named = |zone: &Zone| {
         zone.standby_primary.as_ref().or_else(|| zone.servers.iter().find(|id| **id != zone.primary)).cloned()
@@ -268,7 +268,7 @@ fn registrar(page: &mut Page, about: &About<'_>) {
         who: ON_CALL,
         time: "5 min",
         typed: zones.iter().flat_map(|apex| [format!("dig +trace {apex} NS | tail -n 20"), format!("dr dns check {apex}")]).collect(),
-        expect: "the NS records of the parent are those of section 2, and `dr dns check` finds the same".to_owned(),
+        expect: "the NS records of the parent are those of section 2, and the check finds the same".to_owned(),
         verify: "`whois`: the day of expiry, the registrar, the status (`clientHold` and `redemptionPeriod` mean unpaid)".to_owned(),
         undo: "nothing was changed".to_owned(),
     });

@@ -27,6 +27,7 @@ fn facts() -> MemoFacts {
         took: Some(Period::from_secs(84)),
         records_after: Some(Period::from_secs(19)),
         copy_age: Some(Period::from_secs(3 * 3600)),
+        mirrored_first: false,
         despite: vec![GuardName::Disk],
     };
     MemoFacts { check: Some(report), moves: vec![moved], ..MemoFacts::default() }
