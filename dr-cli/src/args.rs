@@ -5,6 +5,8 @@ mod dns;
 mod hook;
 mod keys;
 mod many;
+#[cfg(test)]
+mod printed;
 mod seats;
 
 use std::net::IpAddr;
@@ -144,8 +146,8 @@ pub(crate) enum Command {
     /// Hooks of hosting panels: note what a panel tells, and work it off later
     #[command(subcommand)]
     Hook(Hook),
-    /// Print the recovery memo: who decides, what to type, what is where
-    Memo,
+    /// Print the recovery memo: who decides, what to type, what is where, a runbook for each disaster
+    Memo(Memo),
     /// Watch the whole promise once, on this machine alone: mirror, check, disaster, failover, failback
     Demo(Demo),
     /// The far end of a mirror; dr starts it itself, over SSH. For a key that may do nothing else:
@@ -470,6 +472,17 @@ pub(crate) struct FailoverPlan {
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,
+}
+
+/// `dr memo`.
+#[derive(Args, Debug)]
+pub(crate) struct Memo {
+    /// For a browser and a printer: one file that needs no other
+    #[arg(long)]
+    pub(crate) html: bool,
+    /// Look at everything first, as dr check does, and write down what is wrong
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 /// `dr demo`.

@@ -84,6 +84,13 @@ pub(crate) fn toolkit_with(
     Toolkit::open(Settings { estate, journal, access, tsig_keys, agents: agents(common) })
 }
 
+/// A toolkit for what needs no secret: what was done is told, and services are looked at, also where one is lost.
+pub(crate) fn without_secrets(common: &Common, estate: &Estate) -> Result<Toolkit> {
+    let mut policy = estate.policy.clone();
+    policy.mirrors.seal_file = None;
+    toolkit(common, Estate { policy, ..Estate::default() })
+}
+
 /// Keys and known hosts as they were named, or as the user usually has them.
 fn usual_access(common: &Common) -> Access {
     let home = std::env::var_os("HOME").map(PathBuf::from);

@@ -155,6 +155,8 @@ fn mistakes_between_the_parts_are_found_with_place_and_suggestion() {
         "update_key = \"dr\"",
         &["20:14: zones.\"example.org\".update_key: there is no TSIG key 'dr'; did you mean 'dr-update'?"],
     );
+    check("update_key = \"dr-update\"", "update_key = \"dr-update.\"", &[]);
+    check("[tsig_keys.dr-update]", "[tsig_keys.\"dr-update.\"]", &[]);
     check(
         "\"198.51.100.53:53\"",
         "\"192.0.2.53:53\"",

@@ -1,6 +1,8 @@
 //! `dr check`: everything in the estate, or what is named.
 
 use dr_core::dns::{Depth, ZoneSpec};
+use dr_core::toolkit::Toolkit;
+use dr_core::world::Control;
 use dr_core::{Error, ErrorKind, Estate, Report, Result, SiteId, ZoneName};
 
 use crate::args::Common;
@@ -19,17 +21,28 @@ pub(super) async fn run(common: &Common, console: &Console, names: &[String]) ->
     let chosen = choose(&estate, names)?;
     let toolkit = context::toolkit(common, estate.clone())?;
     let control = console.control();
+    let report = look(&toolkit, &chosen, &control).await?;
+    Ok(console.report(&report))
+}
+
+/// What is wrong with everything in the estate.
+pub(super) async fn everything(toolkit: &Toolkit, control: &Control) -> Result<Report> {
+    look(toolkit, &choose(&toolkit.estate, &[])?, control).await
+}
+
+async fn look(toolkit: &Toolkit, chosen: &Chosen, control: &Control) -> Result<Report> {
+    let estate = &toolkit.estate;
     let mut report = Report::new("check", dr_core::toolkit::now());
     let mut specs = vec![];
     for zone in &chosen.zones {
         // Whether a failover would work stands on the records; what else there is to say of a zone, dr dns check says.
-        specs.push(ZoneSpec { depth: Depth::Records, ..ZoneSpec::from_estate(&estate, zone)? });
+        specs.push(ZoneSpec { depth: Depth::Records, ..ZoneSpec::from_estate(estate, zone)? });
     }
-    report.absorb(toolkit.check_zones(&specs, &control).await?);
+    report.absorb(toolkit.check_zones(&specs, control).await?);
     for site in &chosen.sites {
-        report.absorb(toolkit.failover_status(site, &control).await?);
+        report.absorb(toolkit.failover_status(site, control).await?);
     }
-    Ok(console.report(&report.judged(&estate.policy.severity)))
+    Ok(report.judged(&estate.policy.severity))
 }
 
 fn choose(estate: &Estate, names: &[String]) -> Result<Chosen> {

@@ -23,7 +23,10 @@ pub(super) async fn run(common: &Common, console: &Console, words: Failover) -> 
         _ => context::needed_estate(common)?,
     };
     let console = &console.under(&estate.policy);
-    let toolkit = context::toolkit(common, estate)?;
+    let toolkit = match words {
+        Failover::Audit { .. } => context::without_secrets(common, &estate)?,
+        _ => context::toolkit(common, estate)?,
+    };
     let control = console.control();
     match words {
         // Said above, to the agent.
@@ -88,6 +91,9 @@ async fn status(toolkit: &Toolkit, console: &Console, control: &Control, sites: 
 /// One move a line, in JSON: it is made to be kept and searched.
 async fn audit(toolkit: &Toolkit, console: &Console, request: AuditFailover) -> Result<u8> {
     let audit = toolkit.failover_audit(&request).await?;
+    if audit.moves.is_empty() {
+        console.story("no move stands in this journal (each machine has its own)");
+    }
     for one in &audit.moves {
         let json = serde_json::to_value(one).unwrap_or_default();
         console.result(&json.to_string(), &json);

@@ -9,7 +9,7 @@ use crate::console::Console;
 use crate::context;
 
 pub(super) async fn run(common: &Common, console: &Console, run: Option<RunId>, verify: bool) -> Result<u8> {
-    let toolkit = context::toolkit(common, context::estate(common)?.unwrap_or_default())?;
+    let toolkit = context::without_secrets(common, &context::estate(common)?.unwrap_or_default())?;
     if verify {
         return Ok(console.report(&toolkit.audit().await?));
     }

@@ -8,6 +8,7 @@ mod failover;
 mod hook;
 mod keys;
 mod log;
+mod memo;
 mod mirror;
 mod probe;
 mod rollback;
@@ -38,7 +39,7 @@ pub(crate) async fn run(cli: Cli) -> u8 {
         Command::Log { run, verify } => log::run(&common, &console, run, verify).await,
         Command::Discover(words) => discover::run(&common, &console, words).await,
         Command::Hook(words) => hook::run(&common, &console, words).await,
-        Command::Memo => memo(&common, &console),
+        Command::Memo(words) => memo::run(&common, &console, &words).await,
         Command::Demo(words) => crate::demo::run(&console, words).await,
         Command::Agent(words) => agent::run(&common, &console, words).await,
         Command::DemoProcess { what } => Ok(crate::demo::process(&what).await),
@@ -78,12 +79,4 @@ pub(crate) fn finish(console: &Console, applied: &Applied, control: &Control) ->
         _ => None,
     });
     failed.unwrap_or_else(|| code.max(1))
-}
-
-fn memo(common: &Common, console: &Console) -> Result<u8> {
-    let estate = context::needed_estate(common)?;
-    let at = dr_core::toolkit::now();
-    let memo = dr_core::render::memo(&estate, None, at);
-    console.result(&memo, &serde_json::json!({ "memo": memo }));
-    Ok(0)
 }

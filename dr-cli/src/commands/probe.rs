@@ -10,12 +10,12 @@ use crate::context;
 
 pub(super) async fn run(common: &Common, console: &Console, words: Probe) -> Result<u8> {
     let spec = spec(&words)?;
-    let toolkit = context::toolkit(common, context::estate(common)?.unwrap_or_default())?;
+    let toolkit = context::without_secrets(common, &context::estate(common)?.unwrap_or_default())?;
     let sight = toolkit.probe(words.address, &spec, words.within).await;
     let said = match &sight {
         Sight::Up { took_us } => format!("up, in {} ms", took_us / 1000),
         Sight::Degraded { detail } => format!("degraded: {detail}"),
-        Sight::Down { kind, detail } => format!("down ({kind:?}): {detail}"),
+        Sight::Down { kind, detail } => format!("down, {}: {detail}", kind.words()),
         Sight::Unknown { detail } => format!("unknown, nothing could be seen from here: {detail}"),
         _ => format!("{sight:?}"),
     };

@@ -122,7 +122,7 @@ fn keep(from: &Path, to: &Path) -> Result<()> {
             .map(drop)
             .map_err(|why| Error::io(format!("keep {} in {}", source.display(), to.display()), why))
     };
-    for name in ["journal.db", "journal.db-wal", "dr.toml", "memo.md", "timeline.json"] {
+    for name in ["journal.db", "journal.db-wal", "dr.toml", "memo.md", "memo.html", "timeline.json"] {
         if from.join(name).exists() {
             copy(from.join(name), to.join(name))?;
         }

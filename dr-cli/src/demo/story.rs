@@ -9,6 +9,7 @@ use dr_core::dns::{Depth, ZoneSpec};
 use dr_core::failover::{Observer, Panel};
 use dr_core::keys::{KeyKind, KeyOptions};
 use dr_core::plan::{Plan, Step};
+use dr_core::render;
 use dr_core::run::{Direction, Event, Outcome};
 use dr_core::toolkit::{Applied, FailoverOptions, InstallOptions, Settings, Toolkit};
 use dr_core::world::endpoints::Agents;
@@ -451,17 +452,27 @@ async fn come_home(
 /// Stops everything, writes down what is worth keeping, shows the table.
 async fn close(stage: &mut Stage<'_>, scene: Scene, directory: &Path, played: Result<()>) -> Result<u8> {
     let estate_text = scene.estate.to_toml()?;
-    let memo = dr_core::render::memo(&scene.estate, None, dr_core::toolkit::now());
+    // A demo that stopped in the middle may have no journal yet.
+    let moves = match open(&scene, BTreeMap::new()) {
+        Ok(toolkit) => toolkit.memo_moves().await.unwrap_or_default(),
+        Err(_) => vec![],
+    };
+    let facts = render::MemoFacts { moves, ..render::MemoFacts::default() };
+    let memo = render::memo(&scene.estate, &facts, dr_core::toolkit::now());
     let timeline = {
         let timeline = stage.timeline.lock().unwrap_or_else(PoisonError::into_inner);
         serde_json::json!({ "moments": timeline.moments, "figures": stage.figures })
     };
-    let written = [("dr.toml", estate_text), ("memo.md", memo), ("timeline.json", format!("{timeline:#}\n"))]
-        .into_iter()
-        .try_for_each(|(name, text)| {
-            let path = directory.join(name);
-            std::fs::write(&path, text).map_err(|why| Error::io(format!("write {}", path.display()), why))
-        });
+    let written = [
+        ("dr.toml", estate_text),
+        ("memo.md", memo.to_markdown()),
+        ("memo.html", memo.to_html()),
+        ("timeline.json", format!("{timeline:#}\n")),
+    ];
+    let written = written.into_iter().try_for_each(|(name, text)| {
+        let path = directory.join(name);
+        std::fs::write(&path, text).map_err(|why| Error::io(format!("write {}", path.display()), why))
+    });
     let Scene { uk, us, servers, .. } = scene;
     uk.stop().await;
     us.stop().await;

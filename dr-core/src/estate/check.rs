@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::failover::{CoordinatorKind, Mode, Terms};
 use super::group::Group;
 use super::mistake::{Path, nearest};
-use super::names::{DnsName, HostId, SiteId, ZoneName};
+use super::names::{DnsName, HostId, ObserverId, SiteId, ZoneName};
 use super::policy::Policy;
 use super::probe::ProbeSpec;
 use super::read::{Note, Notes};
@@ -333,8 +333,9 @@ impl Check<'_> {
 
     /// Observers that are one, or nowhere.
     fn observers(&mut self, path: &Path) {
+        let estate = self.estate;
         let mut signers = BTreeMap::new();
-        for (id, post) in &self.estate.observers {
+        for (id, post) in &estate.observers {
             let path = path.key(id.as_str());
             if post.failure_domain.trim().is_empty() {
                 self.wrong(
@@ -355,17 +356,38 @@ impl Check<'_> {
                 self.probe(&anchor.probe, &path.key("anchors").index(number).key("probe"));
             }
         }
-        let hosts = &self.estate.hosts;
-        let mut wrong = vec![];
-        for (id, host) in hosts {
+        self.agents(&signers);
+    }
+
+    /// Agents that are one. A host may have an observer of its own; then that one is where the host is.
+    fn agents(&mut self, observers: &BTreeMap<String, &ObserverId>) {
+        let estate = self.estate;
+        let mut signers: BTreeMap<String, &HostId> = BTreeMap::new();
+        for (id, host) in &estate.hosts {
             for (number, line) in host.agent_keys.iter().enumerate() {
+                let place = Path::default().key("hosts").key(id.as_str()).key("agent_keys").index(number);
                 if let Err(why) = public_key(line) {
-                    wrong.push((id, number, why));
+                    self.wrong(place, why);
+                    continue;
+                }
+                if let Some(other) = signers.insert(bare_key(line), id).filter(|other| *other != id) {
+                    let message =
+                        format!("{other} signs with it too: each could say that the other has stopped");
+                    self.wrong(place, message);
+                    continue;
+                }
+                let Some((observer, post)) =
+                    observers.get(&bare_key(line)).and_then(|id| estate.observers.get_key_value(*id))
+                else {
+                    continue;
+                };
+                if host.failure_domain.as_ref().is_some_and(|here| *here != post.failure_domain) {
+                    let message = format!(
+                        "the observer {observer} signs with it too, so it is on {id}, yet not in the same failure_domain"
+                    );
+                    self.wrong(place, message);
                 }
             }
-        }
-        for (id, number, why) in wrong {
-            self.wrong(Path::default().key("hosts").key(id.as_str()).key("agent_keys").index(number), why);
         }
     }
 

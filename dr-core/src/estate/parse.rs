@@ -74,13 +74,13 @@ fn read(text: &str, tree: Result<Node, Unreadable>) -> Result<Estate, Mistakes> 
     };
     let mut notes = Notes::default();
     let estate = Estate::read(&tree, &Path::default(), &mut notes).unwrap_or_default();
-    let declared = Declared {
-        hosts: tree.keys_below("hosts"),
-        sites: tree.keys_below("sites"),
-        name_servers: tree.keys_below("name_servers"),
-        tsig_keys: tree.keys_below("tsig_keys"),
-        providers: tree.keys_below("providers"),
-    };
+    // As they are written, and as they are read: a key that is called `update.` is `update`.
+    let mut declared = Declared::by(&estate);
+    declared.hosts.extend(tree.keys_below("hosts"));
+    declared.sites.extend(tree.keys_below("sites"));
+    declared.name_servers.extend(tree.keys_below("name_servers"));
+    declared.tsig_keys.extend(tree.keys_below("tsig_keys"));
+    declared.providers.extend(tree.keys_below("providers"));
     check(&estate, &declared, &mut notes);
     if notes.list.is_empty() {
         return Ok(estate);

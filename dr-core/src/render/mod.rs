@@ -23,7 +23,7 @@ pub use discovery::discovery;
 pub use error::error;
 pub use event::event;
 pub use hooks::{cpanel_description, hook_registration, hook_units};
-pub use memo::memo;
+pub use memo::{Memo, MemoFacts, MemoMove, memo};
 pub use nagios::nagios;
 pub use plan::{guards, plan};
 pub use prometheus::{prometheus, prometheus_error};

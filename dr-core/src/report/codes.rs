@@ -409,7 +409,7 @@ codes! {
         "dr keys install, then dr keys lock-down; at least PermitRootLogin prohibit-password";
     HOST_UNREACHABLE = "host.unreachable", Error,
         "A host cannot be reached by SSH",
-        "Look at the host and the line; if it is lost, fail over";
+        "Look at the host and the line; if a site's home is lost, fail over; if a standby is, nothing can be moved to it";
     HOST_KEY_CHANGED = "host.key_changed", Critical,
         "A host shows a key that is not the one that is known for it",
         "If it was reinstalled, compare the fingerprint on its console and correct the estate or known_hosts; if not, somebody may stand in between";

@@ -160,7 +160,11 @@ pub fn read_secret_file(path: &Path) -> Result<Secret> {
     use std::os::unix::fs::PermissionsExt;
     let operation = || format!("read the secret in {}", path.display());
     let failed = |why| Error::io(operation(), why);
-    let file = std::fs::File::open(path).map_err(failed)?;
+    let missing = |why| {
+        failed(why)
+            .hint("put the secret there, owned by who runs dr, mode 0600, or correct its path in the estate")
+    };
+    let file = std::fs::File::open(path).map_err(missing)?;
     let mode = file.metadata().map_err(failed)?.permissions().mode();
     if mode & 0o077 != 0 {
         let message = format!("others than its owner can read it (mode {:03o})", mode & 0o777);

@@ -108,3 +108,60 @@ fn killed_in_the_middle_it_is_resumed_or_taken_back() {
 fn has(event: &Value, kind: &str) -> bool {
     event.to_string().contains(kind)
 }
+
+/// What cannot work is refused with the reason, and nothing has moved: no record, no word on a host, no run in the journal.
+#[test]
+fn bad_input_moves_nothing() {
+    let stage = Stage::start(75);
+    let desk = &stage.desk;
+    desk.exits(0, &["mirror", "--site", "shop"]);
+    let sound = fs::read_to_string(desk.path("dr.toml")).unwrap();
+    let journal = fs::read(desk.path("journal.db")).unwrap();
+    let run: &[&str] = &["failover", "run", "shop", "--yes"];
+    let still = |said: &dyn std::fmt::Display| {
+        assert!(stage.says(stage.uk.at), "{said}");
+        let runs = desk.exits(0, &["log"]).out;
+        assert!(!runs.contains("fail over"), "{said}\n{runs}");
+    };
+    let nl = "[observers.nl]\nfailure_domain = \"nl\"\n";
+    for (more, why) in [
+        ("[policy.failover.times]\ntake = \"60s\"\n".to_owned(), "make it at least"),
+        ("[policy.failover.times]\nrenew = \"50s\"\n".to_owned(), "one lost sign of life"),
+        ("[policy.mirrors]\nevery = \"48h\"\n".to_owned(), "cannot keep an objective of 25h"),
+        (
+            format!(
+                "{nl}keys = [\"{KEY}\"]\n[observers.de]\nfailure_domain = \"de\"\nkeys = [\"{KEY} x\"]\n"
+            ),
+            "two votes",
+        ),
+        (format!("{nl}{nl}"), "duplicate"),
+        (
+            "[coordinator]\nkind = \"sqlite\"\npath = \"/x\"\n[policy.failover]\nmode = \"auto\"\n"
+                .to_owned(),
+            "cannot both ask it",
+        ),
+    ] {
+        desk.write("dr.toml", &format!("{sound}\n{more}"));
+        let said = desk.exits(2, run);
+        assert!(said.err.contains(why), "{why}: {said}");
+        desk.write("dr.toml", &sound);
+        still(&said);
+    }
+
+    // A journal that is damaged, and one of a newer dr.
+    let newer = desk.path("newer.db");
+    fs::write(&newer, &journal).unwrap();
+    rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let damaged = desk.path("damaged.db");
+    let mut bytes = journal.clone();
+    let middle = bytes.len() / 2;
+    bytes[middle..].fill(0xff);
+    fs::write(&damaged, bytes).unwrap();
+    for (path, code) in [(&newer, 23), (&damaged, 26)] {
+        let said = desk.dr(&["failover", "run", "shop", "--yes", "--journal", path]);
+        assert_eq!(said.code, code, "{said}");
+        still(&said);
+    }
+}
+
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";

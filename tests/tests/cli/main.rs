@@ -9,6 +9,7 @@ mod dns;
 mod failover;
 mod hook;
 mod keys;
+mod memo;
 mod mirror;
 mod probe;
 mod readme;

@@ -35,7 +35,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("hook run", &[]),
     ("hook register", &["<PANEL>"]),
     ("hook cpanel", &["[WORDS]"]),
-    ("memo", &[]),
+    ("memo", &["--html", "--check"]),
     ("demo", &["--site", "--record"]),
 ];
 

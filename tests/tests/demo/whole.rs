@@ -124,7 +124,8 @@ fn recorded(record: &Path) {
     assert_eq!(estate.hosts.len(), 2);
     assert_eq!(estate.name_servers.len(), 6);
     let memo = fs::read_to_string(record.join("memo.md")).unwrap();
-    assert!(memo.contains("lighthouse.test"), "{memo}");
+    assert!(memo.contains("lighthouse.test") && memo.contains("fail over www from uk to us"), "{memo}");
+    assert!(fs::read_to_string(record.join("memo.html")).unwrap().contains("lighthouse.test"));
     let timeline: Value =
         serde_json::from_str(&fs::read_to_string(record.join("timeline.json")).unwrap()).unwrap();
     assert!(timeline["moments"].as_array().unwrap().len() > 20);

@@ -401,18 +401,17 @@ impl Toolkit {
 /// The keys of everybody; an error names what is no key, and who has the key of another.
 fn keys_of(parties: &[Party]) -> Result<BTreeMap<Speaker, Vec<PublicKey>>> {
     let refused = |why: String| Error::new(ErrorKind::Usage, "begin as an agent", why);
-    let (mut keys, mut whose) = (BTreeMap::new(), BTreeMap::<Vec<u8>, &Speaker>::new());
+    let (mut keys, mut whose) = (BTreeMap::new(), BTreeMap::new());
     for Party { who, keys: lines, .. } in parties {
         let mut own = vec![];
         for line in lines {
             let key: PublicKey = line.parse().map_err(|why| refused(format!("a key of {who}: {why}")))?;
-            // A host may have an observer of its own; two observers of one key would be one that votes twice.
-            let same_kind = |other: &Speaker| std::mem::discriminant(other) == std::mem::discriminant(who);
-            if let Some(other) =
-                whose.insert(key.blob().to_vec(), who).filter(|other| *other != who && same_kind(other))
-            {
+            // A host may have an observer of its own; two observers of one key would be one that votes twice, and of two hosts
+            // of one key each could say that the other has stopped.
+            let identity = (matches!(who, Speaker::Host(_)), key.blob().to_vec());
+            if let Some(other) = whose.insert(identity, who).filter(|other| *other != who) {
                 return Err(refused(format!(
-                    "{who} and {other} have one key: one of them would have two votes"
+                    "{who} and {other} have one key: one of them could speak for both"
                 ))
                 .hint("give each a key of its own"));
             }
@@ -423,4 +422,39 @@ fn keys_of(parties: &[Party]) -> Result<BTreeMap<Speaker, Vec<PublicKey>>> {
         }
     }
     Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANN: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+    const BOB: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKwzLMr0lYl9cyv6Ln3IhbzIL2b9nZDGzjCBfE3wcvUa";
+
+    fn check(parties: &[(&str, &str)], refused: Option<&str>) {
+        let party = |(who, key): &(&str, &str)| Party {
+            who: serde_json::from_str(who).unwrap(),
+            remote: "dr@nl.example.net".parse().unwrap(),
+            keys: vec![(*key).to_owned()],
+        };
+        let parties: Vec<Party> = parties.iter().map(party).collect();
+        match (keys_of(&parties), refused) {
+            (Ok(_), None) => {}
+            (Err(why), Some(said)) => assert!(why.to_string().contains(said), "{why}"),
+            (got, _) => panic!("{got:?} for {parties:?}"),
+        }
+    }
+
+    #[test]
+    fn nobody_speaks_for_two() {
+        let (uk, us) = (r#"{"host": "uk"}"#, r#"{"host": "us"}"#);
+        let (nl, de) = (r#"{"observer": "nl"}"#, r#"{"observer": "de"}"#);
+        check(&[(uk, ANN), (us, BOB), (nl, ANN)], None);
+        check(&[(nl, ANN), (de, ANN)], Some("have one key"));
+        check(&[(nl, ANN), (de, &format!("{ANN} with another comment"))], Some("have one key"));
+        check(&[(uk, ANN), (us, ANN)], Some("have one key"));
+        check(&[(uk, ANN), (nl, ANN), (us, ANN)], Some("have one key"));
+        check(&[(nl, ANN), (nl, BOB)], Some("is there twice"));
+        check(&[(nl, "ssh-ed25519 AAAA")], Some("a key of the observer nl"));
+    }
 }

@@ -98,7 +98,7 @@ impl Toolkit {
             }
         }
         for (site, why) in &left_out {
-            let message = format!("{site} is left out: {}", why.message());
+            let message = format!("{site} is left out: {}", why.message().replace('\n', "; "));
             let finding = Finding::new(code::FAILOVER_LEFT_OUT, Subject::new("site", site), message);
             control.emit(&Event::Found(finding));
         }
@@ -106,7 +106,11 @@ impl Toolkit {
             let why = match left_out.first() {
                 None => "nothing of it is there to be moved".to_owned(),
                 Some((site, why)) => {
-                    format!("none of {} can be moved; {site}: {}", left_out.len(), why.message())
+                    format!(
+                        "none of {} can be moved; {site}: {}",
+                        left_out.len(),
+                        why.message().replace('\n', "; ")
+                    )
                 }
             };
             let refused = Error::new(ErrorKind::Refused, operation, why);

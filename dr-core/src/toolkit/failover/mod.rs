@@ -3,6 +3,7 @@
 mod audit;
 mod gather;
 mod many;
+mod memo;
 mod ready;
 mod steps;
 mod transfers;
@@ -300,7 +301,12 @@ fn passed(guard: &Guard) -> String {
 fn refused(operation: &str, in_the_way: &[Guard]) -> Error {
     let said: Vec<String> = in_the_way.iter().map(passed).collect();
     let names: Vec<&str> = in_the_way.iter().map(|guard| guard.name.name()).collect();
-    Error::new(ErrorKind::Refused, operation, said.join("; "))
+    // Whoever reads this is in a hurry: several stand one a line.
+    let said = match said.as_slice() {
+        [only] => only.clone(),
+        all => format!("{} guards are in the way\n{}", all.len(), all.join("\n")),
+    };
+    Error::new(ErrorKind::Refused, operation, said)
         .hint(format!("mend it, or override it by name if you know better: {}", names.join(", ")))
 }
 

@@ -72,10 +72,27 @@ fn what_contradicts_itself_is_a_mistake_of_the_estate() {
     refused(", urls = [\"https://etcd.example.net:2379\"]", "", "say where etcd is");
     refused("urls =", "user = \"dr\", urls =", "go together");
     refused("kind = \"etcd\"", "kind = \"etc\"", "is none of dns, etcd, sqlite");
+}
+
+#[test]
+fn nobody_signs_for_two() {
     let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
     let twice = |id: &str, of: &str, comment: &str| {
         format!("observers.{id} = {{ failure_domain = \"{of}\", keys = [\"{key}{comment}\"] }}")
     };
     let both = format!("{}\n    {}", twice("nl-1", "nl", ""), twice("de-1", "de", " another name"));
     refused("observers.nl-1 = { failure_domain = \"nl\" }", &both, "one machine would have two votes");
+    // A host's own observer is where the host is; two hosts are never one.
+    let signs = |host: &str| format!("{host}.example.net\", agent_keys = [\"{key}\"]");
+    let one = ESTATE
+        .replace("uk.example.net\"", &signs("uk"))
+        .replace("observers.nl-1 = { failure_domain = \"nl\" }", &twice("nl-1", "nl", ""));
+    let said = charter(&one, "uk").unwrap_err();
+    assert!(said.contains("so it is on uk, yet not in the same failure_domain"), "{said}");
+    let said = charter(
+        &ESTATE.replace("uk.example.net\"", &signs("uk")).replace("us.example.net\"", &signs("us")),
+        "uk",
+    )
+    .unwrap_err();
+    assert!(said.contains("each could say that the other has stopped"), "{said}");
 }
