@@ -153,7 +153,7 @@ fn bad_input_moves_nothing() {
     fs::write(&newer, &journal).unwrap();
     rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let damaged = desk.path("damaged.db");
-    let mut bytes = journal.clone();
+    let mut bytes = journal;
     let middle = bytes.len() / 2;
     bytes[middle..].fill(0xff);
     fs::write(&damaged, bytes).unwrap();

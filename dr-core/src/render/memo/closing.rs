@@ -146,7 +146,7 @@ fn of_hosts(about: &About<'_>) -> Vec<String> {
         for to in super::targets(&sites) {
             match (place(home), place(to)) {
                 (Some(a), Some(b)) if a == b => {
-                    found.push(format!("{home} and {to} are lost together: both in {}", cell(a)))
+                    found.push(format!("{home} and {to} are lost together: both in {}", cell(a)));
                 }
                 (Some(_), Some(_)) => {}
                 _ => found.push(format!(
