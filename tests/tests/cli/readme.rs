@@ -75,7 +75,5 @@ fn every_line_of_the_readme_does_what_it_says() {
         assert_eq!(said.code, code, "$ {line}\n{said}");
     }
     assert!(stage.says(stage.uk.at), "it went there and back");
-    assert!(
-        fs::read_to_string(desk.home().join("recovery-plan.md")).unwrap().contains("dr failover run shop")
-    );
+    assert!(fs::read_to_string(desk.home().join("memo.html")).unwrap().contains("dr failover run shop"));
 }
