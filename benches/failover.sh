@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures failover by agents, and prints tables for RESULTS.md:
-#   benches/failover.sh deaths [--runs N]     seconds from a fault to the switch, beside gdnsd and keepalived
+#   benches/failover.sh deaths [--runs N] [--fault NAME]   seconds from a fault to the switch, beside gdnsd and keepalived
 #   benches/failover.sh partition             how long both hosts hold a site when only the line to one fails, beside keepalived
 #   benches/failover.sh idle [--sites N]      processor and memory of the agents
 #   benches/failover.sh host [--sites N]      seconds to move all sites of a dead host by one plan

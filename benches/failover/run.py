@@ -28,8 +28,9 @@ def folder():
 def deaths(options):
     """Seconds from a fault to the switch, the same faults for everybody."""
     rows = {}
+    chosen = {fault: befall for fault, befall in FAULTS.items() if options.fault in fault}
     for who, lab in peers():
-        for fault, befall in FAULTS.items():
+        for fault, befall in chosen.items():
             for _ in range(options.runs):
                 # Not in step with what looks once in a while.
                 time.sleep(random.uniform(0, 2))
@@ -40,7 +41,7 @@ def deaths(options):
                 lab.heal()
                 lab.wait_for_home()
         lab.end()
-    for fault, befall in {**FAULTS, "host dead": Agents.kill_host}.items():
+    for fault, befall in {**chosen, "host dead": Agents.kill_host}.items():
         for _ in range(options.runs):
             lab = Agents(folder(), options.dr)
             time.sleep(random.uniform(9, 11))
@@ -148,6 +149,7 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=["deaths", "partition", "idle", "host"])
     parser.add_argument("--dr", required=True)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--fault", default="", help="only those with this in their name")
     parser.add_argument("--sites", type=int, default=300)
     chosen = parser.parse_args()
     globals()[chosen.what](chosen)
