@@ -108,7 +108,7 @@ pub fn primary(port: Port, zones: &[Zone], secondaries: &[SocketAddr], notify: N
     let mut options = format!("notify explicit; also-notify {{ {also}}};");
     if notify == Notify::Tuned {
         options += " notify-delay 0; notify-rate 2000; startup-notify-rate 2000; serial-query-rate 2000;\
-                    transfers-out 200; tcp-clients 1000;";
+                    transfers-out 200; tcp-clients 1000; tcp-listen-queue 1000;";
     }
     let mut configuration = configuration(&port, dir.path(), &format!("{AUTHORITATIVE} {options}"));
     for zone in zones {
