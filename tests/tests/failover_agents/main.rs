@@ -43,14 +43,15 @@ fn a_site_is_moved_once_or_not_at_all_whatever_happens() {
                         let named = std::thread::Builder::new().name(scenario.name.to_owned());
                         named.spawn_scoped(scope, || play(scenario)).unwrap().join()
                     });
-                    if ended.is_err() {
-                        failed.lock().unwrap().push(scenario.name);
+                    if let Err(panic) = ended {
+                        let said = panic.downcast_ref::<String>().cloned();
+                        failed.lock().unwrap().push((scenario.name, said));
                     }
                 }
             });
         }
     });
-    assert_eq!(*failed.lock().unwrap(), Vec::<&str>::new(), "failed; what they said is above");
+    assert_eq!(*failed.lock().unwrap(), vec![], "failed; what their agents said is above");
 }
 
 fn play(scenario: &scenarios::Scenario) {

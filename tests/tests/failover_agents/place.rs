@@ -10,6 +10,8 @@ use dr_tests::{Net, Sshd, dr, wait_for};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
+use super::stage::PATIENCE;
+
 /// A process that ends with the test.
 pub(crate) struct Process(Mutex<Child>);
 
@@ -162,14 +164,25 @@ impl Place {
         self.sshd.freeze();
     }
 
-    /// It goes on. What serves is woken last: see `docs/failover.md` for what a machine may do in the first moment.
+    /// It goes on. What serves is never woken: once somebody has told it to stop, it is ended as it lies. See `docs/failover.md` for what a
+    /// machine may do in the first moment.
     pub(crate) fn wake(&self) {
+        let nginx = self.nginx().expect("nginx runs");
         self.agent.as_ref().unwrap().signal(Signal::CONT);
         self.warden.as_ref().unwrap().signal(Signal::CONT);
         self.sshd.thaw();
-        std::thread::sleep(Duration::from_secs(1));
-        self.signal_nginx(Signal::CONT);
+        let told = || has_pending(nginx, Signal::TERM).then_some(());
+        wait_for("nginx to be told to stop", PATIENCE, told);
+        self.kill_nginx();
     }
+}
+
+/// Whether a signal waits for a process that is stopped (proc(5), ShdPnd).
+fn has_pending(process: Pid, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero())).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
 }
 
 impl Drop for Place {

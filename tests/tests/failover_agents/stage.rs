@@ -17,7 +17,7 @@ use super::place::Place;
 const ZONE: &str = "shop.test";
 pub(crate) const WWW: &str = "www.shop.test";
 /// For what must come: far longer than it takes, because the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// `take` of the estate: so long a home may take to come up before anybody's word about it counts.
 pub(crate) const TAKE: Duration = Duration::from_secs(9);
 
