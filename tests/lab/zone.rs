@@ -28,13 +28,15 @@ pub struct Zone {
     name: String,
     web: Ipv4Addr,
     ttl_seconds: u32,
+    refresh_seconds: u32,
     name_servers: u8,
     apart: bool,
     lines: String,
 }
 
 impl Zone {
-    /// A zone with SOA (serial 1), six NS, and A, MX, TXT and `www` pointing at 192.0.2.10, with a TTL of 300 s.
+    /// A zone with SOA (serial 1), six NS, and A, MX, TXT and `www` pointing at 192.0.2.10, with a TTL of 300 s. A
+    /// secondary that lost a NOTIFY asks by itself after a minute.
     ///
     /// ```
     /// let zone = dr_tests::Zone::new("example.test").ttl(60).line("blog 60 IN CNAME www");
@@ -47,6 +49,7 @@ impl Zone {
             name,
             web: Ipv4Addr::new(192, 0, 2, 10),
             ttl_seconds: 300,
+            refresh_seconds: 60,
             name_servers: 6,
             apart: false,
             lines: String::new(),
@@ -63,6 +66,12 @@ impl Zone {
     #[must_use]
     pub fn ttl(self, ttl_seconds: u32) -> Self {
         Self { ttl_seconds, ..self }
+    }
+
+    /// After how many seconds a secondary asks by itself whether it changed.
+    #[must_use]
+    pub fn refresh(self, refresh_seconds: u32) -> Self {
+        Self { refresh_seconds, ..self }
     }
 
     /// How many name servers it has: `ns1` to `nsN`, all with the address 127.0.0.1.
@@ -94,10 +103,10 @@ impl Zone {
     /// The zone file (RFC 1035, section 5).
     #[must_use]
     pub fn text(&self) -> String {
-        let Self { name, web, ttl_seconds: ttl, name_servers, apart, lines } = self;
+        let Self { name, web, ttl_seconds: ttl, refresh_seconds: refresh, name_servers, apart, lines } = self;
         let mut text = format!(
             "$ORIGIN {name}.\n$TTL {ttl}\n\
-             @ {ttl} IN SOA ns1 hostmaster 1 3600 900 1209600 300\n\
+             @ {ttl} IN SOA ns1 hostmaster 1 {refresh} 30 1209600 300\n\
              @ {ttl} IN A {web}\n\
              @ {ttl} IN MX 10 mx1\n\
              @ {ttl} IN MX 20 mx2\n\

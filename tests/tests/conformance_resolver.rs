@@ -125,7 +125,7 @@ fn record_sets() -> Vec<RecordSet> {
         RecordSet::new(owner.parse().unwrap(), rtype, ttl, data.iter().copied())
     };
     vec![
-        set(ZONE, 300, SOA, &["ns1.ask.test hostmaster.ask.test 1 3600 900 1209600 300"]),
+        set(ZONE, 300, SOA, &["ns1.ask.test hostmaster.ask.test 1 60 30 1209600 300"]),
         set(ZONE, 300, MX, &["10 mx1.ask.test", "20 mx2.ask.test"]),
         set(ZONE, 300, TXT, &["\"v=spf1 mx -all\""]),
         set("www.ask.test", 300, A, &["192.0.2.10"]),

@@ -13,9 +13,10 @@ use crate::dns::{
     Answer, Depth, Exchange, Fact, Probe, Question, Reply, Server, Software, TransferLimits, Transport,
     ZoneFacts, ZoneSpec, first_questions, follow_up, followers, proofs, questions,
 };
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::estate::{DnsName, RecordKey, RecordType};
 use crate::time::Tick;
+use crate::world::resolver::turns::Turns;
 use crate::world::{World, signatures};
 
 /// How long one question may take.
@@ -29,6 +30,8 @@ const SILENCES: u32 = 3;
 /// For so many zones a server is told of a change in one round.
 const DRILLS: u32 = 20;
 const TRY_AGAIN: Duration = Duration::from_secs(2);
+/// What is said of a server that was silent about whole zones.
+const SILENT_BEFORE: &str = "it was silent when asked for other zones a moment ago, and was not asked again";
 
 /// One round of questions about one zone or many, with what it learns about the servers.
 pub(super) struct Round<'w> {
@@ -36,6 +39,8 @@ pub(super) struct Round<'w> {
     /// So many questions are put to one server about one zone at a time.
     window: usize,
     open: Semaphore,
+    /// Who may ask for a whole zone now: waiting for that is no silence of the server.
+    transfers: Turns,
     servers: Mutex<BTreeMap<SocketAddr, Acquaintance>>,
 }
 
@@ -48,6 +53,9 @@ struct Acquaintance {
     drilled: u32,
     silences: u32,
     silent_at: Tick,
+    /// The same of whole zones, which come over TCP.
+    transfers: u32,
+    transfer_at: Tick,
 }
 
 impl<'w> Round<'w> {
@@ -62,7 +70,8 @@ impl<'w> Round<'w> {
     }
 
     fn new(world: &'w World, window: usize) -> Self {
-        Self { world, window, open: Semaphore::new(QUESTIONS_AT_ONCE), servers: Mutex::default() }
+        let open = Semaphore::new(QUESTIONS_AT_ONCE);
+        Self { world, window, open, transfers: Turns::default(), servers: Mutex::default() }
     }
 
     /// Everything that the servers of a zone say about it, and what that leads to.
@@ -142,11 +151,16 @@ impl<'w> Round<'w> {
     /// The whole zone with the zone's transfer key, if it has one.
     async fn signed_transfer(&self, spec: &ZoneSpec, server: SocketAddr) -> Option<Exchange> {
         let key = spec.transfer_key.as_ref()?;
+        let _turn = self.transfers.at(server).await;
         let _permit = self.open.acquire().await.ok();
         let begun = self.world.clock.read().running;
         let asked =
             self.world.provider.transfer(&spec.zone, server, Some(key), None, TransferLimits::default());
-        let reply = match tokio::time::timeout(TRANSFER_WITHIN, asked).await {
+        let came = match self.gives_no_zones(server) {
+            true => Ok(Err(Error::new(ErrorKind::Unreachable, "transfer a zone", SILENT_BEFORE))),
+            false => tokio::time::timeout(TRANSFER_WITHIN, asked).await,
+        };
+        let reply = match came {
             Ok(Ok(zone)) => zone.reply(),
             // Where nobody could ask there is nothing to say.
             Ok(Err(why)) if why.kind() == ErrorKind::Unsupported => return None,
@@ -156,12 +170,9 @@ impl<'w> Round<'w> {
             Ok(Err(why)) => Reply::Refused { why: why.message().to_owned() },
             Err(_) => Reply::Silent,
         };
-        Some(Exchange {
-            server,
-            probe: Probe::SignedTransfer,
-            reply,
-            took_us: self.microseconds_since(begun),
-        })
+        self.note_transfer(server, &reply);
+        let took_us = self.microseconds_since(begun);
+        Some(Exchange { server, probe: Probe::SignedTransfer, reply, took_us })
     }
 
     /// Tells the servers that would have to follow the standby primary of a change, in its name: for a few zones only, as each of
@@ -253,11 +264,47 @@ impl<'w> Round<'w> {
     }
 
     async fn probe(&self, server: SocketAddr, spec: &ZoneSpec, probe: Probe) -> Exchange {
+        if probe == Probe::Transfer {
+            return self.transfer(server, spec).await;
+        }
         let _permit = self.open.acquire().await.ok();
         let begun = self.world.clock.read().running;
-        let within = if probe == Probe::Transfer { TRANSFER_WITHIN } else { ASK_WITHIN };
-        let reply = self.world.resolver.probe(server, &spec.zone, probe, within).await;
+        let reply = self.world.resolver.probe(server, &spec.zone, probe, ASK_WITHIN).await;
         Exchange { server, probe, reply, took_us: self.microseconds_since(begun) }
+    }
+
+    async fn transfer(&self, server: SocketAddr, spec: &ZoneSpec) -> Exchange {
+        let _turn = self.transfers.at(server).await;
+        let _permit = self.open.acquire().await.ok();
+        let begun = self.world.clock.read().running;
+        let reply = if self.gives_no_zones(server) {
+            Reply::Unreachable { why: SILENT_BEFORE.to_owned() }
+        } else {
+            self.world.resolver.probe(server, &spec.zone, Probe::Transfer, TRANSFER_WITHIN).await
+        };
+        self.note_transfer(server, &reply);
+        Exchange { server, probe: Probe::Transfer, reply, took_us: self.microseconds_since(begun) }
+    }
+
+    /// Whether it was silent when it was asked for the last few zones.
+    fn gives_no_zones(&self, server: SocketAddr) -> bool {
+        let now = self.world.clock.read().running;
+        let known = *self.known().entry(server).or_default();
+        known.transfers >= SILENCES && now.since(known.transfer_at) < TRY_AGAIN
+    }
+
+    fn note_transfer(&self, server: SocketAddr, reply: &Reply) {
+        let now = self.world.clock.read().running;
+        let mut servers = self.known();
+        let known = servers.entry(server).or_default();
+        match reply {
+            Reply::Silent => {
+                (known.transfers, known.transfer_at) = (known.transfers.saturating_add(1), now);
+            }
+            // It was not asked, or the connection did not come about.
+            Reply::Unreachable { .. } => {}
+            _ => known.transfers = 0,
+        }
     }
 
     fn microseconds_since(&self, begun: Tick) -> u64 {
@@ -317,9 +364,67 @@ fn keys_of(said: &Exchange) -> Option<&BTreeSet<RecordKey>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+
     use super::*;
-    use crate::estate::RecordSet;
+    use crate::estate::{RecordSet, ZoneName};
+    use crate::world::Resolver;
     use crate::world::sim::SimWorld;
+
+    /// A server that never says a word to who asks for a whole zone.
+    struct NoZones {
+        rest: Arc<dyn Resolver>,
+        asked: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl Resolver for NoZones {
+        async fn ask(&self, server: SocketAddr, question: &Question, within: Duration) -> Answer {
+            self.rest.ask(server, question, within).await
+        }
+
+        async fn probe(&self, server: SocketAddr, zone: &ZoneName, probe: Probe, within: Duration) -> Reply {
+            if probe != Probe::Transfer {
+                return self.rest.probe(server, zone, probe, within).await;
+            }
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(within).await;
+            Reply::Silent
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_gives_no_zones_is_not_waited_for_by_all_of_them() {
+        let (sim, server) = (SimWorld::new(), SocketAddr::from(([192, 0, 2, 1], 53)));
+        let specs: Vec<ZoneSpec> = (0..100)
+            .map(|number| {
+                let zone: ZoneName = format!("z{number}.test").parse().unwrap();
+                let soa = "ns1 hostmaster 1 3600 900 1209600 300";
+                let owner = zone.as_str().parse().unwrap();
+                sim.put_zone(&zone, server, &[], &[RecordSet::new(owner, RecordType::SOA, 300, [soa])]);
+                let servers = vec![Server { name: "ns1".to_owned(), address: server }];
+                ZoneSpec { depth: Depth::Full, ..ZoneSpec::new(zone, servers) }
+            })
+            .collect();
+        let mut world = sim.world();
+        let resolver = Arc::new(NoZones { rest: world.resolver.clone(), asked: AtomicUsize::new(0) });
+        world.resolver = resolver.clone();
+        let (round, begun) = (Round::of_many(&world), tokio::time::Instant::now());
+        let found = join_all(specs.iter().map(|spec| round.zone(spec))).await;
+        let said = |wanted: fn(&Reply) -> bool| {
+            let of = |facts: &ZoneFacts| {
+                facts.probes.iter().any(|said| said.probe == Probe::Transfer && wanted(&said.reply))
+            };
+            found.iter().filter(|facts| of(facts)).count()
+        };
+        assert_eq!(resolver.asked.load(Ordering::Relaxed), 8);
+        assert_eq!(said(|reply| *reply == Reply::Silent), 8);
+        assert_eq!(said(|reply| matches!(reply, Reply::Unreachable { .. })), 92, "each zone says why");
+        assert_eq!(begun.elapsed().as_secs(), TRANSFER_WITHIN.as_secs(), "the time of one");
+    }
 
     #[tokio::test]
     async fn the_parent_is_found_through_the_resolver() {

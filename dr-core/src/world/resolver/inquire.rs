@@ -12,6 +12,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout_at};
 
 use super::exchange::{any_port, read_message, why, write_message};
+use super::turns::Turns;
 use super::wire::mnemonic;
 use crate::dns::{
     EdnsHeard, EdnsShape, Entry, Heard, Probe, Reply, Shape, TransferFault, TransferLimits, entry_from_wire,
@@ -26,16 +27,23 @@ const LARGEST: usize = 65_535;
 const ZONE_OCTETS: usize = 64 << 20;
 
 /// Puts a probe to a server.
-pub(super) async fn inquire(server: SocketAddr, zone: &ZoneName, probe: Probe, within: Duration) -> Reply {
+pub(super) async fn inquire(
+    turns: &Turns,
+    server: SocketAddr,
+    zone: &ZoneName,
+    probe: Probe,
+    within: Duration,
+) -> Reply {
     let shape = probe.shape(zone);
     let inquiry = match Inquiry::new(&shape) {
         Ok(inquiry) => inquiry,
         Err(why) => return Reply::Unreachable { why },
     };
-    let begun = Instant::now();
     if probe == Probe::Transfer {
+        let _turn = turns.at(server).await;
         return transfer(server, zone, within).await;
     }
+    let begun = Instant::now();
     let from = match probe {
         Probe::Notify { from } => SocketAddr::new(from, 0),
         _ => any_port(server),
@@ -43,7 +51,8 @@ pub(super) async fn inquire(server: SocketAddr, zone: &ZoneName, probe: Probe, w
     let reply = over_udp(server, from, &inquiry, begun, within).await.unwrap_or_else(|why| unreachable(&why));
     match reply {
         Reply::Message(heard) if heard.truncated && probe.wants_all() => {
-            let whole = over_tcp(server, &inquiry, begun + within).await;
+            let _turn = turns.at(server).await;
+            let whole = over_tcp(server, &inquiry, Instant::now() + within).await;
             // Without the whole there is still its beginning.
             if let Reply::Message(mut whole) = whole {
                 whole.octets = heard.octets;
@@ -149,6 +158,7 @@ async fn over_udp(
 async fn over_tcp(server: SocketAddr, inquiry: &Inquiry, deadline: Instant) -> Reply {
     let talk = async {
         let mut stream = TcpStream::connect(server).await?;
+        stream.set_nodelay(true)?;
         write_message(&mut stream, &inquiry.octets).await?;
         loop {
             let octets = read_message(&mut stream).await?;

@@ -5,6 +5,7 @@ mod inquire;
 mod lines;
 mod message;
 mod stub;
+pub(crate) mod turns;
 pub(in crate::world) mod wire;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use crate::dns::{Answer, Probe, Question, Reply, Transport};
 use crate::estate::ZoneName;
 use lines::{Lines, Udp};
 use message::Query;
+use turns::{Turn, Turns};
 
 /// Asks name servers directly. Questions to one server share a socket while there are any, each with a random identifier; how many are
 /// on their way at a time follows what the server takes, so that thousands may be put at once.
@@ -44,6 +46,7 @@ use message::Query;
 #[derive(Clone, Debug, Default)]
 pub struct WireResolver {
     lines: Lines,
+    turns: Turns,
 }
 
 impl WireResolver {
@@ -51,6 +54,11 @@ impl WireResolver {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Waits until one more connection to a server may be opened.
+    pub(in crate::world) async fn turn(&self, server: SocketAddr) -> Turn {
+        self.turns.at(server).await
     }
 }
 
@@ -70,7 +78,10 @@ impl Resolver for WireResolver {
             Ok(query) => Arc::new(query),
             Err(why) => return (Answer::Unreachable { why }, false),
         };
-        let over_tcp = || exchange::over_tcp(server, &query, Instant::now() + within);
+        let over_tcp = async || {
+            let _turn = self.turn(server).await;
+            exchange::over_tcp(server, &query, Instant::now() + within).await
+        };
         let answer = if question.transport == Transport::Tcp {
             over_tcp().await
         } else {
@@ -87,7 +98,7 @@ impl Resolver for WireResolver {
     }
 
     async fn probe(&self, server: SocketAddr, zone: &ZoneName, probe: Probe, within: Duration) -> Reply {
-        inquire::inquire(server, zone, probe, within).await
+        inquire::inquire(&self.turns, server, zone, probe, within).await
     }
 }
 

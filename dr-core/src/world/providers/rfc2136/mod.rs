@@ -79,6 +79,7 @@ impl Rfc2136 {
     /// Sends the message once and reads the answer to it.
     async fn exchange(&self, change: &ZoneChange, message: Message, operation: &str) -> Result<Verdict> {
         let signer = self.signer(change.key.as_ref(), operation)?;
+        let _turn = self.resolver.turn(change.primary).await;
         let mut stream = connect(change.primary, operation).await?;
         let sent = seal::seal(&message, signer.as_ref(), now()).map_err(|why| {
             Error::new(ErrorKind::Usage, operation, why).hint("make the change in several smaller ones")
