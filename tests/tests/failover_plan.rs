@@ -162,6 +162,47 @@ fn codes(report: &Report) -> Vec<&'static str> {
 }
 
 #[tokio::test]
+async fn where_agents_keep_a_site_it_is_said_to_them() {
+    let (sim, mut estate) = (world(), estate());
+    burn(&sim);
+    let services =
+        serde_json::from_str(r#"{"start": ["/bin/true"], "stop": ["/bin/true"], "check": ["/bin/true"]}"#);
+    estate.sites.get_mut(&shop()).unwrap().services = Some(services.unwrap());
+    let by_hand = Toolkit::new(sim.world(), estate.clone());
+    let options = FailoverOptions {
+        despite: vec![GuardName::Certificates],
+        why: Some("it burns".into()),
+        ..FailoverOptions::default()
+    };
+    by_hand.plan_failover(&shop(), &options, &Control::silent()).await.unwrap();
+
+    let post = serde_json::from_str(r#"{"failure_domain": "nl"}"#).unwrap();
+    estate.observers.insert("nl".parse().unwrap(), post);
+    let kept = Toolkit::new(sim.world(), estate);
+    let refused = kept.plan_failover(&shop(), &options, &Control::silent()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Refused);
+    let advice = refused.advice().unwrap();
+    assert!(advice.contains("dr failover approve shop on us (--stopped"), "{advice}");
+    assert!(advice.contains("dr failover hand-over shop there"), "{advice}");
+}
+
+#[tokio::test]
+async fn who_took_a_site_does_not_wait_for_the_host_that_it_was_taken_from() {
+    let sim = world();
+    sim.mute("uk.example.net");
+    sim.put_sight(UK.parse().unwrap(), Sight::Down { kind: DownKind::TimedOut, detail: "no answer".into() });
+    sim.put_tenure(&shop(), Tenure { epoch: Epoch(2), home: id("us"), nonce: "second".into() });
+    let (toolkit, site, us, control) = (toolkit(&sim), shop(), id("us"), Control::silent());
+    let taking = toolkit.plan_taken(&site, &us, Epoch(2), &control);
+    // Nothing that is asked of uk ever comes back: whatever waits for it waits for ever.
+    let plan = tokio::time::timeout(Duration::from_secs(60), taking)
+        .await
+        .expect("it does not wait for uk")
+        .unwrap();
+    assert!(!plan.steps.is_empty());
+}
+
+#[tokio::test]
 async fn all_is_well_and_every_guard_says_why() {
     let sim = world();
     let report = toolkit(&sim).failover_status(&shop(), &Control::silent()).await.unwrap();

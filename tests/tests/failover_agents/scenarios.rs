@@ -70,6 +70,8 @@ fn guards_are_told_to_everybody(stage: &Stage) {
     assert!(refused.contains("maintenance: us: ") && refused.contains("new disks"), "{refused}");
     stage.says(&stage.us, &["release", "shop"]).unwrap();
     sees("passes   maintenance");
+    let kept = stage.by_hand(&["failover", "run", "shop", "--yes"]).unwrap_err();
+    assert!(kept.contains("dr failover approve shop"), "{kept}");
 }
 
 fn a_web_server_dies_and_the_site_comes_home(stage: &mut Stage) {

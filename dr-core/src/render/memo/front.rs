@@ -2,14 +2,16 @@
 
 use super::page::{BLANK, Page, cell};
 use super::{About, SITES_LISTED, kept, moves, one};
+use crate::time::Timestamp;
 
 pub(super) fn front(page: &mut Page, about: &About<'_>) {
     page.heading(1, "Recovery memo");
+    // Nobody reads fractions of a second on paper.
+    let at = Timestamp::from_micros(about.at.as_micros() / 1_000_000 * 1_000_000);
     page.say(format!(
-        "Written by dr {} at {} from estate `{}`. **Stale after {}**, and once a host, a site or a name server has changed. \
+        "Written by dr {} at {at} from estate `{}`. **Stale after {}**, and once a host, a site or a name server has changed. \
          It holds no password and no key.",
         env!("CARGO_PKG_VERSION"),
-        about.at,
         about.number(),
         about.stale()
     ));

@@ -23,7 +23,7 @@ pub use watch::Watch;
 use self::gather::{Party, Seen, Taken};
 use super::Toolkit;
 use crate::error::{Error, ErrorKind, Result};
-use crate::estate::{Epoch, HostId, RecordType, SiteId};
+use crate::estate::{Epoch, HostId, RecordType, Site, SiteId};
 use crate::failover::{Guard, GuardName, Role, Sight, Standing, Tenure};
 use crate::plan::{FailoverFacts, Grounds, Occasion, Plan, Step, failover_plan};
 use crate::report::{Finding, Report, Subject, Unexamined, code};
@@ -224,6 +224,19 @@ impl Toolkit {
         Ok(plan)
     }
 
+    /// An error if agents keep the site: only they start and stop what serves it, and a move beside them would end half-way.
+    fn is_for_hands(&self, id: &SiteId, site: &Site, seen: &Seen, operation: &str) -> Result<()> {
+        if site.services.is_none() || self.estate.observers.is_empty() {
+            return Ok(());
+        }
+        let (home, other) = (&seen.home.id, &seen.other.id);
+        let why = format!("agents keep {id}: only they start and stop its services");
+        Err(Error::new(ErrorKind::Refused, operation, why).hint(format!(
+            "if {home} is gone, say dr failover approve {id} on {other} (--stopped, if you know that nothing runs on {home}); \
+             while {home} lives, say dr failover hand-over {id} there"
+        )))
+    }
+
     async fn plan_move(
         &self,
         id: &SiteId,
@@ -241,6 +254,7 @@ impl Toolkit {
         if !in_the_way.is_empty() {
             return Err(refused(operation, &in_the_way));
         }
+        self.is_for_hands(id, site, &seen, operation)?;
         if !overridden.is_empty() && options.why.as_ref().is_none_or(|why| why.trim().is_empty()) {
             let names: Vec<&str> = overridden.iter().map(|guard| guard.name.name()).collect();
             let why = format!("overriding {} needs a reason, which is kept", names.join(" and "));

@@ -102,8 +102,8 @@ impl Process {
         }
     }
 
-    /// Counts the call and says what goes wrong with it. None: this process is dead.
-    #[allow(clippy::option_option, reason = "dead, alive and well, alive and something goes wrong")]
+    /// Counts the call and says what goes wrong with it. None: this process is dead, or nothing will ever come back.
+    #[allow(clippy::option_option, reason = "never, well, something goes wrong")]
     fn begin(&self, name: String, peer: &str) -> Option<Option<Fault>> {
         let (hook, number) = {
             let mut state = self.sim.state();
@@ -119,6 +119,9 @@ impl Process {
             hook(&self.sim);
         }
         let mut state = self.sim.state();
+        if state.mute.contains(peer) {
+            return None;
+        }
         let cut = state.cut.contains(peer).then_some(Fault::Refuse);
         Some(state.faults.remove(&number).or(cut))
     }

@@ -65,6 +65,7 @@ struct State {
     faults: BTreeMap<u64, Fault>,
     hooks: BTreeMap<u64, Hook>,
     cut: BTreeSet<String>,
+    mute: BTreeSet<String>,
     hosts: BTreeMap<String, Host>,
     trees: BTreeMap<String, BTreeMap<RelPath, TreeFile>>,
     zones: BTreeMap<ZoneName, SimZone>,
@@ -143,9 +144,16 @@ impl SimWorld {
         self.state().cut.insert(peer.to_owned());
     }
 
-    /// Mends what [`SimWorld::cut`] cut.
+    /// From now on nothing comes back from a host or an address, not even that it cannot be reached.
+    pub fn mute(&self, peer: &str) {
+        self.state().mute.insert(peer.to_owned());
+    }
+
+    /// Mends what [`SimWorld::cut`] cut, and what [`SimWorld::mute`] muted.
     pub fn mend(&self, peer: &str) {
-        self.state().cut.remove(peer);
+        let mut state = self.state();
+        state.cut.remove(peer);
+        state.mute.remove(peer);
     }
 
     /// Lets time pass on all clocks.
@@ -300,6 +308,7 @@ impl State {
             // What others were about to do cannot be copied.
             hooks: BTreeMap::new(),
             cut: self.cut.clone(),
+            mute: self.mute.clone(),
             hosts: self.hosts.clone(),
             trees: self.trees.clone(),
             zones: self.zones.clone(),
