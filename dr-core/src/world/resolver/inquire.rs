@@ -40,8 +40,8 @@ pub(super) async fn inquire(
         Err(why) => return Reply::Unreachable { why },
     };
     if probe == Probe::Transfer {
-        let _turn = turns.at(server).await;
-        return transfer(server, zone, within).await;
+        let turn = turns.at(server).await;
+        return turn.during(transfer(server, zone, within)).await;
     }
     let begun = Instant::now();
     let from = match probe {
@@ -51,8 +51,8 @@ pub(super) async fn inquire(
     let reply = over_udp(server, from, &inquiry, begun, within).await.unwrap_or_else(|why| unreachable(&why));
     match reply {
         Reply::Message(heard) if heard.truncated && probe.wants_all() => {
-            let _turn = turns.at(server).await;
-            let whole = over_tcp(server, &inquiry, Instant::now() + within).await;
+            let turn = turns.at(server).await;
+            let whole = turn.during(over_tcp(server, &inquiry, Instant::now() + within)).await;
             // Without the whole there is still its beginning.
             if let Reply::Message(mut whole) = whole {
                 whole.octets = heard.octets;

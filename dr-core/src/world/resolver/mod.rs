@@ -56,6 +56,32 @@ impl WireResolver {
         Self::default()
     }
 
+    /// Puts several questions over one connection, all at once, and gives the answers in their order. What a server leaves unanswered that
+    /// closes it early is asked one by one.
+    pub(in crate::world) async fn ask_over_tcp(
+        &self,
+        server: SocketAddr,
+        questions: &[Question],
+        within: Duration,
+    ) -> Vec<Answer> {
+        let queries: Vec<_> = questions.iter().map(Query::new).collect();
+        let put: Vec<&Query> = queries.iter().filter_map(|query| query.as_ref().ok()).collect();
+        let turn = self.turn(server).await;
+        let talk = exchange::all_over_tcp(server, &put, Instant::now() + within);
+        let mut heard = turn.during(talk).await.into_iter();
+        let mut answers = vec![];
+        for (question, query) in questions.iter().zip(&queries) {
+            answers.push(match query {
+                Err(why) => Answer::Unreachable { why: why.clone() },
+                Ok(_) => match heard.next().flatten() {
+                    Some(answer) => answer,
+                    None => self.ask(server, question, within).await,
+                },
+            });
+        }
+        answers
+    }
+
     /// Waits until one more connection to a server may be opened.
     pub(in crate::world) async fn turn(&self, server: SocketAddr) -> Turn {
         self.turns.at(server).await
@@ -79,8 +105,8 @@ impl Resolver for WireResolver {
             Err(why) => return (Answer::Unreachable { why }, false),
         };
         let over_tcp = async || {
-            let _turn = self.turn(server).await;
-            exchange::over_tcp(server, &query, Instant::now() + within).await
+            let turn = self.turn(server).await;
+            turn.during(exchange::over_tcp(server, &query, Instant::now() + within)).await
         };
         let answer = if question.transport == Transport::Tcp {
             over_tcp().await

@@ -1,14 +1,19 @@
-//! How many connections over TCP one server is offered at a time.
+//! How many new connections over TCP one server is offered at a time.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
 
 /// BIND and Knot let ten connections wait to be taken up (`tcp-listen-queue`); the kernel drops what comes beyond that without a word, and
 /// tries again a second later.
 const AT_ONCE: usize = 8;
+/// After this it has been taken up, or is on a line so long that more may be sent on their way meanwhile.
+const TAKEN_UP: Duration = Duration::from_millis(50);
 /// Servers that were asked once are forgotten when so many are known.
 const KNOWN: usize = 1000;
 
@@ -16,13 +21,26 @@ const KNOWN: usize = 1000;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Turns(Arc<Mutex<BTreeMap<SocketAddr, Arc<Semaphore>>>>);
 
-/// The right to have one connection, until it is dropped.
+/// The right to open one connection.
 pub(crate) struct Turn(
     #[expect(dead_code, reason = "dropping it is all there is to it")] Option<OwnedSemaphorePermit>,
 );
 
+impl Turn {
+    /// Opens a connection and talks over it. The next one's turn comes when that is done, or when the server has taken it up for sure.
+    pub(crate) async fn during<T>(self, talk: impl Future<Output = T>) -> T {
+        let mut talk = pin!(talk);
+        tokio::select! {
+            biased;
+            said = &mut talk => return said,
+            () = sleep(TAKEN_UP) => drop(self),
+        }
+        talk.await
+    }
+}
+
 impl Turns {
-    /// Waits until there is room for one more connection.
+    /// Waits until one more connection may be opened.
     pub(crate) async fn at(&self, server: SocketAddr) -> Turn {
         let room = self.room(server);
         // It is never closed.
@@ -41,8 +59,6 @@ impl Turns {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test]
@@ -61,6 +77,15 @@ mod tests {
         assert!(tokio::time::timeout(soon, turns.at(there)).await.is_ok());
         held.pop();
         assert!(tokio::time::timeout(soon, turns.at(here)).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_answer_keeps_nobody_waiting() {
+        let (turns, here) = (Turns::default(), SocketAddr::from(([192, 0, 2, 1], 53)));
+        let begun = tokio::time::Instant::now();
+        let answer = async || turns.at(here).await.during(sleep(Duration::from_secs(10))).await;
+        futures_util::future::join_all((0..4 * AT_ONCE).map(|_| answer())).await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(10) + 3 * TAKEN_UP);
     }
 
     #[tokio::test]

@@ -9,14 +9,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use hickory_proto::op::Message;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::super::resolver::WireResolver;
 use super::super::resolver::wire::{read_message, why, write_message};
-use super::super::{Commit, Provider, Resolver, transfer};
+use super::super::{Commit, Provider, transfer};
 use crate::dns::{Answer, Question, Serial, TransferLimits, Transferred, Transport, TsigSigner, ZoneChange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::estate::{DnsName, RecordKey, RecordSet, TsigAlgorithm, ZoneName};
@@ -27,8 +26,6 @@ use outcome::Verdict;
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long the primary may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
-/// So many record sets are read at a time.
-const READS: usize = 8;
 
 /// Changes zones by one signed message each: all of it is done or nothing, and only if everything is as the plan says. The
 /// message goes over TCP, so that it cannot arrive twice, and is signed afresh each time.
@@ -79,9 +76,19 @@ impl Rfc2136 {
     /// Sends the message once and reads the answer to it.
     async fn exchange(&self, change: &ZoneChange, message: Message, operation: &str) -> Result<Verdict> {
         let signer = self.signer(change.key.as_ref(), operation)?;
-        let _turn = self.resolver.turn(change.primary).await;
+        let turn = self.resolver.turn(change.primary).await;
+        turn.during(self.talk(change, message, signer.as_ref(), operation)).await
+    }
+
+    async fn talk(
+        &self,
+        change: &ZoneChange,
+        message: Message,
+        signer: Option<&TsigSigner>,
+        operation: &str,
+    ) -> Result<Verdict> {
         let mut stream = connect(change.primary, operation).await?;
-        let sent = seal::seal(&message, signer.as_ref(), now()).map_err(|why| {
+        let sent = seal::seal(&message, signer, now()).map_err(|why| {
             Error::new(ErrorKind::Usage, operation, why).hint("make the change in several smaller ones")
         })?;
         let deadline = Instant::now() + ANSWER;
@@ -89,7 +96,7 @@ impl Rfc2136 {
             write_message(&mut stream, &sent.signed.octets).await?;
             loop {
                 let octets = read_message(&mut stream).await?;
-                if let Some(verdict) = outcome::hear(&octets, &sent, signer.as_ref(), now()) {
+                if let Some(verdict) = outcome::hear(&octets, &sent, signer, now()) {
                     return Ok::<_, std::io::Error>(verdict);
                 }
             }
@@ -105,35 +112,27 @@ impl Rfc2136 {
             }
         })
     }
+}
 
-    async fn read_one(
-        &self,
-        zone: &ZoneName,
-        primary: SocketAddr,
-        key: &RecordKey,
-    ) -> Result<Option<RecordSet>> {
-        let operation = format!("read {key} from {primary}");
-        if !zone.contains(&key.owner) {
-            return Err(Error::new(ErrorKind::Usage, operation, format!("it is not in the zone {zone}")));
+/// What the primary has of a record set.
+fn found(key: &RecordKey, zone: &ZoneName, primary: SocketAddr, answer: Answer) -> Result<Option<RecordSet>> {
+    let operation = format!("read {key} from {primary}");
+    let refused = |why: String| {
+        Err(Error::new(ErrorKind::Rejected, operation.as_str(), why)
+            .hint(format!("check that {primary} is the primary of {zone} and has it loaded")))
+    };
+    match answer {
+        // Behind an alias there is something else: the record set itself does not exist.
+        Answer::Records { set, authoritative: true } => Ok(Some(set).filter(|set| set.key() == *key)),
+        Answer::NoData { authoritative: true } | Answer::NxDomain { authoritative: true } => Ok(None),
+        Answer::Records { .. } | Answer::NoData { .. } | Answer::NxDomain { .. } => {
+            refused("it answers without authority for the zone".to_owned())
         }
-        let question = Question { key: key.clone(), transport: Transport::Tcp, recursive: false };
-        let refused = |why: String| {
-            Err(Error::new(ErrorKind::Rejected, operation.as_str(), why)
-                .hint(format!("check that {primary} is the primary of {zone} and has it loaded")))
-        };
-        match self.resolver.ask(primary, &question, CONNECT).await {
-            // Behind an alias there is something else: the record set itself does not exist.
-            Answer::Records { set, authoritative: true } => Ok(Some(set).filter(|set| set.key() == *key)),
-            Answer::NoData { authoritative: true } | Answer::NxDomain { authoritative: true } => Ok(None),
-            Answer::Records { .. } | Answer::NoData { .. } | Answer::NxDomain { .. } => {
-                refused("it answers without authority for the zone".to_owned())
-            }
-            Answer::Referral => refused("it refers to other servers".to_owned()),
-            Answer::Failed { rcode } => refused(format!("it answers {rcode}")),
-            Answer::Silent => Err(unreachable(&operation, "no answer in time")),
-            Answer::Unreachable { why } => Err(unreachable(&operation, &why)),
-            Answer::Malformed { why } => Err(Error::new(ErrorKind::Protocol, operation, why)),
-        }
+        Answer::Referral => refused("it refers to other servers".to_owned()),
+        Answer::Failed { rcode } => refused(format!("it answers {rcode}")),
+        Answer::Silent => Err(unreachable(&operation, "no answer in time")),
+        Answer::Unreachable { why } => Err(unreachable(&operation, &why)),
+        Answer::Malformed { why } => Err(Error::new(ErrorKind::Protocol, operation, why)),
     }
 }
 
@@ -156,8 +155,18 @@ impl Provider for Rfc2136 {
         primary: SocketAddr,
         keys: &[RecordKey],
     ) -> Result<Vec<Option<RecordSet>>> {
-        let reads: Vec<_> = keys.iter().map(|key| self.read_one(zone, primary, key)).collect();
-        stream::iter(reads).buffered(READS).try_collect().await
+        if let Some(key) = keys.iter().find(|key| !zone.contains(&key.owner)) {
+            let operation = format!("read {key} from {primary}");
+            return Err(Error::new(ErrorKind::Usage, operation, format!("it is not in the zone {zone}")));
+        }
+        let ask =
+            |key: &RecordKey| Question { key: key.clone(), transport: Transport::Tcp, recursive: false };
+        let questions: Vec<Question> = keys.iter().map(ask).collect();
+        // A few dozen share a round trip.
+        let within =
+            CONNECT + Duration::from_millis(20).saturating_mul(u32::try_from(keys.len()).unwrap_or(u32::MAX));
+        let answers = self.resolver.ask_over_tcp(primary, &questions, within).await;
+        keys.iter().zip(answers).map(|(key, answer)| found(key, zone, primary, answer)).collect()
     }
 
     async fn commit(&self, change: &ZoneChange) -> Result<Commit> {
