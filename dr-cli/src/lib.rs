@@ -49,7 +49,7 @@ pub fn main<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>) -> u8 
         }
     };
     forbid_core_dumps();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime(&cli.command) {
         Ok(runtime) => runtime,
         Err(why) => {
             let error = Error::io("start", why);
@@ -60,6 +60,15 @@ pub fn main<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>) -> u8 
     // A blocking read that nobody waits for any more must not hold the exit.
     runtime.shutdown_background();
     code
+}
+
+/// Questions to name servers are many and small: among threads, handing them over would cost more than they do.
+fn runtime(command: &args::Command) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = match command {
+        args::Command::Dns(_) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    builder.enable_all().build()
 }
 
 /// The same within another program, as the Python wheel is: `args` begin with what starts the command there, which must be a path
