@@ -170,11 +170,12 @@ async fn where_agents_keep_a_site_it_is_said_to_them() {
     estate.sites.get_mut(&shop()).unwrap().services = Some(services.unwrap());
     let by_hand = Toolkit::new(sim.world(), estate.clone());
     let options = FailoverOptions {
-        despite: vec![GuardName::Certificates],
+        despite: [GuardName::Certificates].into(),
         why: Some("it burns".into()),
         ..FailoverOptions::default()
     };
-    by_hand.plan_failover(&shop(), &options, &Control::silent()).await.unwrap();
+    let plan = by_hand.plan_failover(&shop(), &options, &Control::silent()).await.unwrap();
+    assert!(!plan.is_empty(), "a person moves what nobody watches");
 
     let post = serde_json::from_str(r#"{"failure_domain": "nl"}"#).unwrap();
     estate.observers.insert("nl".parse().unwrap(), post);
