@@ -246,6 +246,7 @@ impl Toolkit {
         control: &Control,
     ) -> Result<Plan> {
         let site = self.site(id, operation)?;
+        self.is_for_hands(id, site, &seen, operation)?;
         let moot = |guard: &Guard| is_moot(guard.name, options.planned);
         let guards = seen.guards(self, id, site);
         let failed = guards.iter().filter(|guard| !guard.passed && !moot(guard)).cloned();
@@ -254,7 +255,6 @@ impl Toolkit {
         if !in_the_way.is_empty() {
             return Err(refused(operation, &in_the_way));
         }
-        self.is_for_hands(id, site, &seen, operation)?;
         if !overridden.is_empty() && options.why.as_ref().is_none_or(|why| why.trim().is_empty()) {
             let names: Vec<&str> = overridden.iter().map(|guard| guard.name.name()).collect();
             let why = format!("overriding {} needs a reason, which is kept", names.join(" and "));
