@@ -128,8 +128,11 @@ pub fn primary(port: Port, zones: &[Zone], secondaries: &[SocketAddr], notify: N
 #[must_use]
 pub fn secondary(port: Port, zones: &[&str], primary: SocketAddr) -> Server {
     let dir = directory("bind");
-    let options =
-        format!("{AUTHORITATIVE} notify no; serial-query-rate 2000; transfers-in 100; transfers-per-ns 50;");
+    // It forgets a NOTIFY that comes while it asks for the SOA record, and would then wait five minutes whatever REFRESH says.
+    let options = format!(
+        "{AUTHORITATIVE} notify no; serial-query-rate 2000; transfers-in 100; transfers-per-ns 50; min-refresh-time 1; \
+         min-retry-time 1;"
+    );
     let mut configuration = configuration(&port, dir.path(), &options);
     for zone in zones {
         let _ = writeln!(
