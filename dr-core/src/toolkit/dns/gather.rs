@@ -1,19 +1,20 @@
 //! Facts about zones: every server at once, and no more patience with a dead one than needed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use tokio::sync::Semaphore;
 
 use crate::dns::{
     Answer, Depth, Exchange, Fact, Probe, Question, Reply, Server, Software, TransferLimits, Transport,
     ZoneFacts, ZoneSpec, first_questions, follow_up, followers, proofs, questions,
 };
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
 use crate::estate::{DnsName, RecordKey, RecordType};
 use crate::time::Tick;
 use crate::world::resolver::turns::Turns;
@@ -51,11 +52,31 @@ struct Acquaintance {
     tcp: bool,
     /// For how many zones it was told of a change in the name of a standby primary.
     drilled: u32,
-    silences: u32,
-    silent_at: Tick,
-    /// The same of whole zones, which come over TCP.
-    transfers: u32,
-    transfer_at: Tick,
+    questions: Silence,
+    /// When it is asked for whole zones, which come over TCP.
+    transfers: Silence,
+}
+
+/// How often in a row a server was silent, and when it was last.
+#[derive(Clone, Copy, Default)]
+struct Silence {
+    times: u32,
+    at: Tick,
+}
+
+impl Silence {
+    fn note(&mut self, silent: bool, at: Tick) {
+        *self = Self { times: if silent { self.times.saturating_add(1) } else { 0 }, at };
+    }
+
+    fn is_long(self) -> bool {
+        self.times >= SILENCES
+    }
+
+    /// Whether it is too early to try again.
+    fn lasts(self, now: Tick) -> bool {
+        self.is_long() && now.since(self.at) < TRY_AGAIN
+    }
 }
 
 impl<'w> Round<'w> {
@@ -151,28 +172,21 @@ impl<'w> Round<'w> {
     /// The whole zone with the zone's transfer key, if it has one.
     async fn signed_transfer(&self, spec: &ZoneSpec, server: SocketAddr) -> Option<Exchange> {
         let key = spec.transfer_key.as_ref()?;
-        let _turn = self.transfers.at(server).await;
-        let _permit = self.open.acquire().await.ok();
-        let begun = self.world.clock.read().running;
         let asked =
             self.world.provider.transfer(&spec.zone, server, Some(key), None, TransferLimits::default());
-        let came = match self.gives_no_zones(server) {
-            true => Ok(Err(Error::new(ErrorKind::Unreachable, "transfer a zone", SILENT_BEFORE))),
-            false => tokio::time::timeout(TRANSFER_WITHIN, asked).await,
+        let replied = async {
+            Ok(match tokio::time::timeout(TRANSFER_WITHIN, asked).await {
+                Ok(Ok(zone)) => zone.reply(),
+                // Where nobody could ask there is nothing to say.
+                Ok(Err(why)) if why.kind() == ErrorKind::Unsupported => return Err(why),
+                Ok(Err(why)) if why.kind() == ErrorKind::Unreachable => {
+                    Reply::Unreachable { why: why.message().to_owned() }
+                }
+                Ok(Err(why)) => Reply::Refused { why: why.message().to_owned() },
+                Err(_) => Reply::Silent,
+            })
         };
-        let reply = match came {
-            Ok(Ok(zone)) => zone.reply(),
-            // Where nobody could ask there is nothing to say.
-            Ok(Err(why)) if why.kind() == ErrorKind::Unsupported => return None,
-            Ok(Err(why)) if why.kind() == ErrorKind::Unreachable => {
-                Reply::Unreachable { why: why.message().to_owned() }
-            }
-            Ok(Err(why)) => Reply::Refused { why: why.message().to_owned() },
-            Err(_) => Reply::Silent,
-        };
-        self.note_transfer(server, &reply);
-        let took_us = self.microseconds_since(begun);
-        Some(Exchange { server, probe: Probe::SignedTransfer, reply, took_us })
+        self.transfer(server, Probe::SignedTransfer, replied).await.ok()
     }
 
     /// Tells the servers that would have to follow the standby primary of a change, in its name: for a few zones only, as each of
@@ -265,7 +279,9 @@ impl<'w> Round<'w> {
 
     async fn probe(&self, server: SocketAddr, spec: &ZoneSpec, probe: Probe) -> Exchange {
         if probe == Probe::Transfer {
-            return self.transfer(server, spec).await;
+            let asked = self.world.resolver.probe(server, &spec.zone, probe, TRANSFER_WITHIN);
+            let Ok(said) = self.transfer(server, probe, asked.map(Ok::<_, Infallible>)).await;
+            return said;
         }
         let _permit = self.open.acquire().await.ok();
         let begun = self.world.clock.read().running;
@@ -273,38 +289,28 @@ impl<'w> Round<'w> {
         Exchange { server, probe, reply, took_us: self.microseconds_since(begun) }
     }
 
-    async fn transfer(&self, server: SocketAddr, spec: &ZoneSpec) -> Exchange {
+    /// A whole zone, if the server gives zones; as many at a time as may open connections to it.
+    async fn transfer<E>(
+        &self,
+        server: SocketAddr,
+        probe: Probe,
+        replied: impl Future<Output = Result<Reply, E>>,
+    ) -> Result<Exchange, E> {
         let _turn = self.transfers.at(server).await;
         let _permit = self.open.acquire().await.ok();
         let begun = self.world.clock.read().running;
-        let reply = if self.gives_no_zones(server) {
+        let silence = self.known().entry(server).or_default().transfers;
+        let reply = if silence.lasts(begun) {
             Reply::Unreachable { why: SILENT_BEFORE.to_owned() }
         } else {
-            self.world.resolver.probe(server, &spec.zone, Probe::Transfer, TRANSFER_WITHIN).await
+            replied.await?
         };
-        self.note_transfer(server, &reply);
-        Exchange { server, probe: Probe::Transfer, reply, took_us: self.microseconds_since(begun) }
-    }
-
-    /// Whether it was silent when it was asked for the last few zones.
-    fn gives_no_zones(&self, server: SocketAddr) -> bool {
-        let now = self.world.clock.read().running;
-        let known = *self.known().entry(server).or_default();
-        known.transfers >= SILENCES && now.since(known.transfer_at) < TRY_AGAIN
-    }
-
-    fn note_transfer(&self, server: SocketAddr, reply: &Reply) {
-        let now = self.world.clock.read().running;
-        let mut servers = self.known();
-        let known = servers.entry(server).or_default();
-        match reply {
-            Reply::Silent => {
-                (known.transfers, known.transfer_at) = (known.transfers.saturating_add(1), now);
-            }
-            // It was not asked, or the connection did not come about.
-            Reply::Unreachable { .. } => {}
-            _ => known.transfers = 0,
+        // Where the connection did not come about, or nobody asked, nothing is learnt.
+        if !matches!(reply, Reply::Unreachable { .. }) {
+            let now = self.world.clock.read().running;
+            self.known().entry(server).or_default().transfers.note(reply == Reply::Silent, now);
         }
+        Ok(Exchange { server, probe, reply, took_us: self.microseconds_since(begun) })
     }
 
     fn microseconds_since(&self, begun: Tick) -> u64 {
@@ -327,11 +333,11 @@ impl<'w> Round<'w> {
     fn is_given_up(&self, server: SocketAddr) -> bool {
         let now = self.world.clock.read().running;
         let mut servers = self.known();
-        let known = servers.entry(server).or_default();
-        let given_up = known.silences >= SILENCES && now.since(known.silent_at) < TRY_AGAIN;
-        if known.silences >= SILENCES && !given_up {
+        let silence = &mut servers.entry(server).or_default().questions;
+        let given_up = silence.lasts(now);
+        if silence.is_long() && !given_up {
             // This one zone tries again; the others wait for what it finds.
-            known.silent_at = now;
+            silence.at = now;
         }
         given_up
     }
@@ -341,11 +347,8 @@ impl<'w> Round<'w> {
     }
 
     fn note(&self, server: SocketAddr, silent: bool) {
-        let silent_at = self.world.clock.read().running;
-        let mut servers = self.known();
-        let known = servers.entry(server).or_default();
-        let silences = if silent { known.silences.saturating_add(1) } else { 0 };
-        *known = Acquaintance { silences, silent_at, ..*known };
+        let now = self.world.clock.read().running;
+        self.known().entry(server).or_default().questions.note(silent, now);
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, Acquaintance>> {

@@ -225,7 +225,7 @@ impl Toolkit {
     }
 
     /// An error if agents keep the site: only they start and stop what serves it, and a move beside them would end half-way.
-    fn is_for_hands(&self, id: &SiteId, site: &Site, seen: &Seen, operation: &str) -> Result<()> {
+    fn refuse_if_agents_keep(&self, id: &SiteId, site: &Site, seen: &Seen, operation: &str) -> Result<()> {
         if site.services.is_none() || self.estate.observers.is_empty() {
             return Ok(());
         }
@@ -246,7 +246,7 @@ impl Toolkit {
         control: &Control,
     ) -> Result<Plan> {
         let site = self.site(id, operation)?;
-        self.is_for_hands(id, site, &seen, operation)?;
+        self.refuse_if_agents_keep(id, site, &seen, operation)?;
         let moot = |guard: &Guard| is_moot(guard.name, options.planned);
         let guards = seen.guards(self, id, site);
         let failed = guards.iter().filter(|guard| !guard.passed && !moot(guard)).cloned();

@@ -17,12 +17,18 @@ pub(super) fn any_port(server: SocketAddr) -> SocketAddr {
     }
 }
 
+/// A connection on which no message waits for the answer to the one before.
+pub(super) async fn connected(server: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(server).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 /// Puts the question over a TCP connection of its own.
 pub(super) async fn over_tcp(server: SocketAddr, query: &Query, deadline: Instant) -> Answer {
     let mut garbage = None;
     let talk = async {
-        let mut stream = TcpStream::connect(server).await?;
-        stream.set_nodelay(true)?;
+        let mut stream = connected(server).await?;
         write_message(&mut stream, &query.message).await?;
         let mut edns = true;
         loop {
@@ -58,8 +64,7 @@ pub(super) async fn all_over_tcp(
 ) -> Vec<Option<Answer>> {
     let (mut answers, mut garbage) = (vec![Open; queries.len()], false);
     let talk = async {
-        let mut stream = TcpStream::connect(server).await?;
-        stream.set_nodelay(true)?;
+        let mut stream = connected(server).await?;
         for (queries, answers) in queries.chunks(TOGETHER).zip(answers.chunks_mut(TOGETHER)) {
             for query in queries {
                 write_message(&mut stream, &query.message).await?;
@@ -155,8 +160,9 @@ mod tests {
 
     use super::super::WireResolver;
     use super::*;
-    use crate::dns::{Question, Transport};
+    use crate::dns::{Probe, Question, Transport};
     use crate::estate::{RecordKey, RecordType};
+    use crate::world::Resolver;
 
     fn questions(count: u8) -> Vec<Question> {
         let key = |number: u8| RecordKey::new(format!("n{number}.test").parse().unwrap(), RecordType::A);
@@ -272,6 +278,45 @@ mod tests {
         let (answers, connections) = asked(says, 3).await;
         assert_eq!(connections, 1);
         are_right(&answers);
+    }
+
+    #[tokio::test]
+    async fn who_asks_nothing_opens_no_connection() {
+        assert_eq!(asked(|_| (vec![], false), 0).await, (vec![], 0));
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_however_few_connections_are_offered_at_a_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (at, open, most) =
+            (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let highest = most.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (open, most) = (open.clone(), most.clone());
+                tokio::spawn(async move {
+                    most.fetch_max(open.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    let _ = read_message(&mut stream).await;
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    // Closed without an answer: whoever asked goes on.
+                    open.fetch_sub(1, Ordering::Relaxed);
+                });
+            }
+        });
+        let (resolver, questions, within) = (WireResolver::new(), questions(1), Duration::from_secs(5));
+        let zone = "n0.test".parse().unwrap();
+        let all = (0..40).map(|number| {
+            let (resolver, questions, zone) = (&resolver, &questions, &zone);
+            async move {
+                match number % 3 {
+                    0 => drop(resolver.ask(at, &questions[0], within).await),
+                    1 => drop(resolver.ask_over_tcp(at, questions, within).await),
+                    _ => drop(resolver.probe(at, zone, Probe::Transfer, within).await),
+                }
+            }
+        });
+        futures_util::future::join_all(all).await;
+        assert!((2..=8).contains(&highest.load(Ordering::Relaxed)), "{highest:?} at a time");
     }
 
     #[tokio::test]

@@ -8,10 +8,10 @@ use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Asked, Resp
 use hickory_proto::rr::rdata::opt::{EdnsOption, NSIDPayload};
 use hickory_proto::rr::{DNSClass, Name, Record, RecordType as WireType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
-use super::exchange::{any_port, read_message, why, write_message};
+use super::exchange::{any_port, connected, read_message, why, write_message};
 use super::turns::Turns;
 use super::wire::mnemonic;
 use crate::dns::{
@@ -157,8 +157,7 @@ async fn over_udp(
 
 async fn over_tcp(server: SocketAddr, inquiry: &Inquiry, deadline: Instant) -> Reply {
     let talk = async {
-        let mut stream = TcpStream::connect(server).await?;
-        stream.set_nodelay(true)?;
+        let mut stream = connected(server).await?;
         write_message(&mut stream, &inquiry.octets).await?;
         loop {
             let octets = read_message(&mut stream).await?;

@@ -64,6 +64,9 @@ impl WireResolver {
         questions: &[Question],
         within: Duration,
     ) -> Vec<Answer> {
+        if questions.is_empty() {
+            return vec![];
+        }
         let queries: Vec<_> = questions.iter().map(Query::new).collect();
         let put: Vec<&Query> = queries.iter().filter_map(|query| query.as_ref().ok()).collect();
         let turn = self.turn(server).await;

@@ -22,9 +22,9 @@ const KNOWN: usize = 1000;
 pub(crate) struct Turns(Arc<Mutex<BTreeMap<SocketAddr, Arc<Semaphore>>>>);
 
 /// The right to open one connection.
-pub(crate) struct Turn(
-    #[expect(dead_code, reason = "dropping it is all there is to it")] Option<OwnedSemaphorePermit>,
-);
+pub(crate) struct Turn {
+    _room: Option<OwnedSemaphorePermit>,
+}
 
 impl Turn {
     /// Opens a connection and talks over it. The next one's turn comes when that is done, or when the server has taken it up for sure.
@@ -44,7 +44,7 @@ impl Turns {
     pub(crate) async fn at(&self, server: SocketAddr) -> Turn {
         let room = self.room(server);
         // It is never closed.
-        Turn(room.acquire_owned().await.ok())
+        Turn { _room: room.acquire_owned().await.ok() }
     }
 
     fn room(&self, server: SocketAddr) -> Arc<Semaphore> {

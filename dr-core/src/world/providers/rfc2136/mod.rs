@@ -210,7 +210,9 @@ impl Provider for Rfc2136 {
         let operation = format!("transfer {zone} from {server}");
         let signer = self.signer(key, &operation)?;
         let asked = transfer::Asked { zone, server, since, limits };
-        let came = transfer::transfer(&asked, signer.as_ref(), transfer::Patience::default()).await;
+        let turn = self.resolver.turn(server).await;
+        let came =
+            turn.during(transfer::transfer(&asked, signer.as_ref(), transfer::Patience::default())).await;
         came.map_err(|failure| failure.into_error(&asked, key, operation))
     }
 }
