@@ -8,7 +8,15 @@
 work=$(mktemp -d)
 started=()
 passed=0 failed=0
-trap '[ ${#started[@]} = 0 ] || kill "${started[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
+trap stop EXIT
+
+# Each has ended before its directory goes: a name server that is told to stop still writes its zones.
+stop() {
+    [ ${#started[@]} = 0 ] || kill "${started[@]}" 2>/dev/null || true
+    for _ in $(seq 300); do [ -n "$(jobs -rp)" ] || break; sleep 0.1; done
+    [ -z "$(jobs -rp)" ] || { echo "told to stop half a minute ago, and still there:"; jobs -l; kill -KILL "${started[@]}"; wait; }
+    rm -rf "$work"
+}
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
