@@ -219,6 +219,32 @@ async fn etcd_conforms() {
     assert_eq!(alone.read(&site).await.unwrap().unwrap().epoch, Epoch(200), "what it said is still so");
 }
 
+/// What a person wrote, in their own way, is held as if we had written it.
+#[tokio::test]
+async fn etcd_takes_what_was_written_by_hand() {
+    let etcd = etcd::member();
+    let by_hand = |text: &str| {
+        let words = ["--endpoints", &etcd.addr().to_string(), "put", "dr/sites/shop", text];
+        let put = std::process::Command::new("etcdctl").args(words).output().unwrap();
+        assert!(put.status.success(), "{put:?}");
+    };
+    let coordinator = in_etcd(Access { urls: vec![format!("http://{}", etcd.addr())], ..Access::default() });
+    let site = "shop".parse().unwrap();
+    by_hand("home=us epoch=7 nonce=by-hand");
+    let lease = coordinator.lease(&site).await.unwrap().unwrap();
+    assert_eq!((lease.epoch, lease.home.as_str(), lease.settled), (Epoch(7), "us", false));
+    // The one beat after it was read, the other one without.
+    let alive = beat(&lease);
+    assert_eq!(coordinator.swap_lease(&site, Some(&lease), &alive).await.unwrap(), Swap::Won);
+    assert_eq!(coordinator.swap_lease(&site, Some(&alive), &beat(&alive)).await.unwrap(), Swap::Won);
+    by_hand("epoch=9 home=uk nonce=again");
+    let held = coordinator.read(&site).await.unwrap();
+    assert_eq!(held, Some(tenure(9, "uk", "again")));
+    assert_eq!(coordinator.cas(&site, held.as_ref(), &tenure(10, "us", "dr")).await.unwrap(), Cas::Won);
+    by_hand("nonsense");
+    assert_eq!(coordinator.read(&site).await.unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
 async fn wait_until(mut is_so: impl AsyncFnMut() -> bool) {
     let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
     while !is_so().await {
@@ -230,19 +256,10 @@ async fn wait_until(mut is_so: impl AsyncFnMut() -> bool) {
 /// TLS by an authority of one's own, and passwords.
 #[tokio::test]
 async fn etcd_is_trusted_and_trusts() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = |name: &str| directory.path().join(name);
-    let openssl = "set -e; new='openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -batch'
-        $new -x509 -days 9 -subj /CN=authority -keyout ca.key -out ca.pem
-        $new -subj /CN=lab -keyout key.pem -out request.pem
-        echo subjectAltName=DNS:localhost > names
-        openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names -days 9 -out cert.pem";
-    let made = std::process::Command::new("sh").args(["-c", openssl]).current_dir(directory.path()).output();
-    assert!(made.as_ref().is_ok_and(|made| made.status.success()), "{made:?}");
-    let secured = etcd::secured(&file("key.pem"), &file("cert.pem"));
-    let urls = vec![format!("https://localhost:{}", secured.addr().port())];
-    let trusting =
-        in_etcd(Access { urls: urls.clone(), authorities: Some(file("ca.pem")), ..Access::default() });
+    let secured = etcd::secured();
+    let urls = vec![format!("https://{}", secured.addr())];
+    let authorities = Some(etcd::authority(&secured));
+    let trusting = in_etcd(Access { urls: urls.clone(), authorities, ..Access::default() });
     let (site, first) = ("shop".parse().unwrap(), tenure(1, "uk", "a"));
     wait_until(async || trusting.read(&site).await.is_ok()).await;
     assert_eq!(trusting.cas(&site, None, &first).await.unwrap(), Cas::Won);

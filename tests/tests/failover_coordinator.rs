@@ -140,7 +140,10 @@ async fn a_primary_that_goes_back_in_time_is_not_believed() {
     overwrite_lease(bind.addr(), &before, "old", Some("epoch=9 home=us nonce=by-hand")).await;
     let by_hand = tenure(9, "us", "by-hand");
     assert_eq!(coordinator.read(&shop()).await.unwrap(), Some(by_hand.clone()));
-    assert!(!coordinator.lease(&shop()).await.unwrap().unwrap().settled);
+    let lease = coordinator.lease(&shop()).await.unwrap().unwrap();
+    assert!(!lease.settled);
+    let alive = Lease { beat: 1, turn: 1, ..lease.clone() };
+    assert_eq!(coordinator.swap_lease(&shop(), Some(&lease), &alive).await.unwrap(), Swap::Won);
     assert_eq!(coordinator.cas(&shop(), Some(&by_hand), &tenure(10, "uk", "z")).await.unwrap(), Cas::Won);
     let last = coordinator.lease(&shop()).await.unwrap().unwrap();
     overwrite_lease(bind.addr(), &last, "z", Some("nonsense")).await;

@@ -5,6 +5,7 @@ mod closing;
 mod criteria;
 mod disasters;
 mod front;
+mod held;
 mod html;
 mod page;
 mod runbooks;

@@ -6,7 +6,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use dr_tests::{Nginx, Port, Server, Site, Sshd, Tsig, Zone, addresses, bind, http_get, wait_for};
+use dr_tests::{
+    Nginx, Port, Server, Site, Sshd, Tsig, Zone, addresses, bind, etcd, http_get, pdns, wait_for,
+};
 use tempfile::TempDir;
 
 use crate::desk::{Desk, Said, account};
@@ -38,34 +40,54 @@ impl Host {
     }
 }
 
-/// Two hosts, a primary and a secondary, and the operator's desk with the estate on it.
+/// Two hosts, the name servers, and the operator's desk with the estate on it.
 pub(crate) struct Stage {
     pub(crate) desk: Desk,
     pub(crate) uk: Host,
     pub(crate) us: Host,
-    pub(crate) named: [Server; 2],
+    pub(crate) named: Vec<Server>,
     pub(crate) port: Port,
+    etcd: Option<Server>,
+}
+
+/// Where it is written down who holds the site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeper {
+    /// Beside the names, on a primary with a secondary.
+    Names,
+    /// The signs of life in a zone of their own.
+    LockZone,
+    /// An etcd that speaks TLS and asks for a password.
+    Etcd,
+    /// A file on the operator's desk.
+    File,
+    /// Beside the names, which only an API changes.
+    Api,
 }
 
 impl Stage {
     /// `net` keeps tests that run at the same time from each other's addresses.
     pub(crate) fn start(net: u8) -> Self {
+        Self::kept(net, Keeper::Names)
+    }
+
+    pub(crate) fn kept(net: u8, keeper: Keeper) -> Self {
         let (desk, port) = (Desk::new(), Port::free());
         let uk = Host::start(Ipv4Addr::new(127, 0, net, 2), &port);
         let us = Host::start(Ipv4Addr::new(127, 0, net, 3), &port);
         fs::write(uk.root.path().join("index.html"), "<h1>Shop</h1>").unwrap();
-        let follower = Port::free();
         let zone = Zone::new("shop.test").web(uk.at).ttl(2).name_servers(2);
-        let primary = bind::primary(Port::free(), &[zone], &[follower.addr()], bind::Notify::Tuned);
-        let secondary = bind::secondary(follower, &["shop.test"], primary.addr());
+        let (named, api) = name_servers(zone, keeper);
+        let etcd = (keeper == Keeper::Etcd).then(etcd::secured);
+        etcd.iter().for_each(|etcd| etcd::ask_for_passwords(etcd, "of-dr"));
         desk.key_for(&[&uk.sshd, &us.sshd]);
-        let stage = Self { desk, uk, us, named: [primary, secondary], port };
-        stage.write_estate();
+        let stage = Self { desk, uk, us, named, port, etcd };
+        stage.write_estate(keeper, api);
         wait_for("the secondary", Duration::from_secs(30), || stage.says(stage.uk.at).then_some(()));
         stage
     }
 
-    fn write_estate(&self) {
+    fn write_estate(&self, keeper: Keeper, api: Option<Port>) {
         let (key, secret) = (self.desk.path("key"), self.desk.tsig());
         let mut text = self.uk.table("uk", &key) + &self.us.table("us", &key);
         text += &format!(
@@ -76,18 +98,52 @@ impl Stage {
             self.us.root.path().display(),
             self.port.number(),
         );
-        for (number, server) in self.named.iter().enumerate() {
-            text += &format!("[name_servers.ns{}]\naddress = \"{}\"\n\n", number + 1, server.addr());
+        let servers: Vec<String> = (1..=self.named.len()).map(|number| format!("\"ns{number}\"")).collect();
+        for (server, quoted) in self.named.iter().zip(&servers) {
+            text += &format!("[name_servers.{quoted}]\naddress = \"{}\"\n\n", server.addr());
         }
+        let servers = servers.join(", ");
+        let changed = match &api {
+            Some(_) => "provider = \"panel\"".to_owned(),
+            None => format!("update_key = \"{}\"", Tsig::LAB.name),
+        };
         text += &format!(
-            "[zones.\"shop.test\"]\nprimary = \"ns1\"\nservers = [\"ns1\", \"ns2\"]\nupdate_key = \"{name}\"\n\n\
-             [tsig_keys.\"{name}\"]\nalgorithm = \"hmac-sha256\"\nsecret_file = \"{secret}\"\n",
+            "[zones.\"shop.test\"]\nprimary = \"ns1\"\nservers = [{servers}]\n{changed}\n\n\
+             [tsig_keys.\"{name}\"]\nalgorithm = \"hmac-sha256\"\nsecret_file = \"{secret}\"\n\n",
             name = Tsig::LAB.name
         );
-        self.desk.write("dr.toml", &text);
+        if let Some(api) = api {
+            let token = self.desk.secret("api.key", pdns::API_KEY);
+            text += &format!(
+                "[providers.panel]\nkind = \"powerdns\"\nurl = \"http://{}\"\ntoken_file = \"{token}\"\n\n",
+                api.addr()
+            );
+        }
+        self.desk.write("dr.toml", &(text + &self.coordinator(keeper)));
     }
 
-    /// Whether both name servers have this address for the site.
+    fn coordinator(&self, keeper: Keeper) -> String {
+        match (keeper, &self.etcd) {
+            (Keeper::Etcd, Some(etcd)) => format!(
+                "[coordinator]\nkind = \"etcd\"\nurls = [\"https://{}\"]\nauthorities = \"{}\"\nuser = \"dr\"\n\
+                 password_file = \"{}\"\n",
+                etcd.addr(),
+                etcd::authority(etcd).display(),
+                self.desk.secret("etcd.key", "of-dr\n")
+            ),
+            (Keeper::LockZone, _) => format!(
+                "[zones.\"lock.test\"]\nprimary = \"ns1\"\nservers = [\"ns1\"]\nupdate_key = \"{}\"\n\n\
+                 [coordinator]\nkind = \"dns\"\nzone = \"lock.test\"\n",
+                Tsig::LAB.name
+            ),
+            (Keeper::File, _) => {
+                format!("[coordinator]\nkind = \"sqlite\"\npath = \"{}\"\n", self.desk.path("who holds.db"))
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// Whether all name servers have this address for the site.
     pub(crate) fn says(&self, at: Ipv4Addr) -> bool {
         self.named.iter().all(|server| addresses(server.addr(), WWW) == Ok(vec![at]))
     }
@@ -121,4 +177,19 @@ impl Stage {
             |bytes: &[u8]| String::from_utf8_lossy(bytes).replace("\x1b[2K", "").replace("\x1b[1A", "");
         Said { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
     }
+}
+
+/// A primary with a secondary; or one that only its API changes, and where that is.
+fn name_servers(zone: Zone, keeper: Keeper) -> (Vec<Server>, Option<Port>) {
+    if keeper == Keeper::Api {
+        let api = Port::free();
+        let primary = pdns::primary_with_api(Port::free(), &api, &[zone]);
+        return (vec![primary], Some(api));
+    }
+    let follower = Port::free();
+    let mut zones = vec![zone];
+    zones.extend((keeper == Keeper::LockZone).then(|| Zone::new("lock.test").name_servers(1)));
+    let primary = bind::primary(Port::free(), &zones, &[follower.addr()], bind::Notify::Tuned);
+    let secondary = bind::secondary(follower, &["shop.test"], primary.addr());
+    (vec![primary, secondary], None)
 }

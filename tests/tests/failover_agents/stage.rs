@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -59,10 +59,7 @@ impl Stage {
             .map(|name| Place::new(name, &net, desk.path(), name == "us" && with == With::SmallDisk));
         let zone = Zone::new(ZONE).web(net.address("uk")).ttl(1).name_servers(1);
         let (dns, etcd) = net.inside("nl", || match with {
-            With::KnotAndEtcd => {
-                let [key, certificate] = certified(desk.path(), &net.address("nl").to_string());
-                (knot::primary(Port::free(), &[zone]), Some(etcd::secured(&key, &certificate)))
-            }
+            With::KnotAndEtcd => (knot::primary(Port::free(), &[zone]), Some(etcd::secured())),
             _ => (bind::primary(Port::free(), &[zone], &[], bind::Notify::Tuned), None),
         });
         let began = Instant::now();
@@ -144,7 +141,7 @@ impl Stage {
             Some(etcd) => format!(
                 "kind = \"etcd\"\nurls = [\"https://{}\"]\nauthorities = \"{}\"",
                 etcd.addr(),
-                self.desk.path().join("ca.pem").display()
+                etcd::authority(etcd).display()
             ),
             None => String::new(),
         };
@@ -312,18 +309,4 @@ impl Stage {
     pub(crate) fn papers(&self) -> &Path {
         self.desk.path()
     }
-}
-
-/// A key and a certificate for this address, by an authority in `ca.pem`.
-fn certified(desk: &Path, address: &str) -> [PathBuf; 2] {
-    let script = format!(
-        "set -e; new='openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -batch'
-        $new -x509 -days 9 -subj /CN=authority -keyout ca.key -out ca.pem
-        $new -subj /CN=lab -keyout key.pem -out request.pem
-        echo subjectAltName=IP:{address} > names
-        openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names -days 9 -out cert.pem"
-    );
-    let made = Command::new("sh").args(["-c", &script]).current_dir(desk).output();
-    assert!(made.as_ref().is_ok_and(|made| made.status.success()), "{made:?}");
-    ["key.pem", "cert.pem"].map(|name| desk.join(name))
 }

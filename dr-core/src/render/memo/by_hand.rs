@@ -2,13 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::held::Keeper;
 use super::page::{Page, quoted};
 use super::systems::algorithm;
 use super::{About, kept};
-use crate::estate::{
-    CoordinatorKind, DnsName, Estate, Host, HostId, NameServer, Site, SiteId, Zone, ZoneName,
-};
-use crate::failover::{lease_owner, tenure_owner};
+use crate::estate::{DnsName, Estate, Host, NameServer, Site, SiteId, Zone, ZoneName};
 
 /// The TTL of records that are set by hand: short, since whatever is done in a hurry may have to be changed again.
 const TTL_BY_HAND_S: u32 = 60;
@@ -17,8 +15,8 @@ pub(super) fn by_hand(page: &mut Page, about: &About<'_>) {
     page.heading(2, "8. By hand, if dr cannot run");
     page.say(
         "For each site in this order: make sure that the old server does not serve any more (its console, its provider's power \
-         switch), see the new one answer, change the names, ask every name server. A TXT record tells dr who holds the site: put \
-         the epoch that the first `dig` shows plus one in the place of `EPOCH`, or 2 where it shows nothing.",
+         switch), see the new one answer, change the names, ask every name server. An epoch tells dr who holds the site: put the \
+         highest that is shown first plus one in the place of `EPOCH`, or 2 where none is shown.",
     );
     if about.has_agents() {
         page.say(
@@ -44,28 +42,33 @@ fn site_by_hand(page: &mut Page, estate: &Estate, id: &SiteId, site: &Site) {
     if let (Some(address), Some(name)) = (standby.addresses.first(), site.names.first()) {
         lines.push(format!("curl -sS --resolve {name}:80:{} http://{name}/ | head", bracketed(*address)));
     }
-    let mut through_api = vec![];
+    let keeper = Keeper::of(estate, id, site);
+    lines.extend(keeper.iter().flat_map(|keeper| keeper.asked(id)));
+    let mut said = vec![];
     for (apex, zone) in &estate.zones {
         let here = |name: &&DnsName| estate.zone_of(name).is_some_and(|(other, _)| other == apex);
         let names: Vec<&DnsName> = site.names.iter().filter(here).collect();
-        let Some(first) = names.first() else { continue };
-        let holds = site.names.first() == Some(*first);
+        let record = keeper.as_ref().and_then(|keeper| keeper.record_in(apex));
+        if names.is_empty() {
+            continue;
+        }
         if zone.provider.is_some() {
-            through_api.push((apex, zone, names));
+            said.push(in_a_browser(estate, (apex, zone), &names, standby));
+            said.extend(record.map(|record| record.entered(&site.standby)));
         } else {
-            nsupdate(&mut lines, estate, (apex, zone), &names, standby, holds.then_some((id, &site.standby)));
+            let updates = record.map(|record| record.updated(&site.standby));
+            lines.extend(nsupdate(estate, (apex, zone), &names, standby, updates.unwrap_or_default()));
         }
     }
-    lines.extend(in_etcd(estate, id, &site.standby));
+    lines.extend(keeper.iter().flat_map(|keeper| keeper.written(estate, id, &site.standby)));
+    said.extend(keeper.and_then(|keeper| keeper.said()));
     page.typed(lines);
-    for (apex, zone, names) in through_api {
-        page.say(in_a_browser(estate, apex, zone, &names, standby));
-    }
+    said.into_iter().for_each(|text| page.say(text));
     back(page, site, home);
 }
 
 /// A zone that is changed by an API is changed where its provider lets people change it.
-fn in_a_browser(estate: &Estate, apex: &ZoneName, zone: &Zone, names: &[&DnsName], to: &Host) -> String {
+fn in_a_browser(estate: &Estate, (apex, zone): (&ZoneName, &Zone), names: &[&DnsName], to: &Host) -> String {
     let provider = zone.provider.as_ref().map(ToString::to_string).unwrap_or_default();
     let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
     let addresses: Vec<String> = to.addresses.iter().map(ToString::to_string).collect();
@@ -79,16 +82,6 @@ fn in_a_browser(estate: &Estate, apex: &ZoneName, zone: &Zone, names: &[&DnsName
         addresses.join(", "),
         asked.join(", ")
     )
-}
-
-fn in_etcd(estate: &Estate, id: &SiteId, to: &HostId) -> Option<String> {
-    let etcd = estate.coordinator.as_ref().filter(|coordinator| coordinator.kind == CoordinatorKind::Etcd)?;
-    let key = quoted(&format!("{}{id}", etcd.prefix.as_deref().unwrap_or("dr/sites/")));
-    let urls = quoted(&etcd.urls.join(","));
-    Some(format!(
-        "etcdctl --endpoints {urls} get {key}\n\
-         etcdctl --endpoints {urls} put {key} \"epoch=EPOCH home={to} nonce=by-hand\""
-    ))
 }
 
 fn back(page: &mut Page, site: &Site, home: &Host) {
@@ -112,71 +105,45 @@ fn back(page: &mut Page, site: &Site, home: &Host) {
 }
 
 fn nsupdate(
-    lines: &mut Vec<String>,
     estate: &Estate,
     (apex, zone): (&ZoneName, &Zone),
     names: &[&DnsName],
     to: &Host,
-    holds: Option<(&SiteId, &HostId)>,
-) {
-    let Some(primary) = estate.name_servers.get(&zone.primary) else { return };
-    let by_dns = estate.coordinator.as_ref().is_none_or(|keeper| keeper.kind == CoordinatorKind::Dns);
-    let tenure =
-        holds.filter(|_| by_dns).and_then(|(id, home)| Some((id, home, tenure_owner(id, apex).ok()?)));
-    if let Some((_, _, owner)) = &tenure {
-        lines.push(format!("dig +short {} {owner} TXT", at(primary.address)));
-    }
-    begin(lines, estate, (apex, zone), primary);
+    besides: Vec<String>,
+) -> Vec<String> {
+    let Some(primary) = estate.name_servers.get(&zone.primary) else { return vec![] };
+    let mut lines = begun(estate, (apex, zone), primary);
     for name in names {
         lines.push(format!("update delete {name} A"));
         lines.push(format!("update delete {name} AAAA"));
+        // Beside an alias no address can be added.
+        lines.push(format!("update delete {name} CNAME"));
         for address in &to.addresses {
             let rtype = if address.is_ipv4() { "A" } else { "AAAA" };
             lines.push(format!("update add {name} {TTL_BY_HAND_S} {rtype} {address}"));
         }
     }
-    let apart = estate.coordinator.as_ref().and_then(|keeper| keeper.zone.as_ref());
-    if let Some((_, home, owner)) = &tenure {
-        lines.push(format!("update delete {owner} TXT"));
-        lines.push(format!("update add {owner} 0 TXT \"epoch=EPOCH home={home} nonce=by-hand\""));
-        if apart.is_none() {
-            // The signs of life of the epoch before would contradict it.
-            lines.push(format!("update delete _lease.{owner} TXT"));
-        }
-    }
+    lines.extend(besides);
     lines.extend(["send", "END"].map(str::to_owned));
-    let locked = apart.and_then(|apart| estate.zones.get_key_value(apart));
-    if let (Some((id, _, _)), Some((lock, kept_in))) = (&tenure, locked) {
-        forget(lines, estate, id, (lock, kept_in));
-    }
     for server in zone.servers.iter().filter_map(|id| estate.name_servers.get(id)) {
-        lines.push(format!("dig +short {} {} A", at(server.address), names[0]));
+        lines.extend(names.first().map(|name| format!("dig +short {} {name} A", at(server.address))));
     }
-}
-
-/// The signs of life that stand in a zone of their own are taken away: what is written beside the names counts then.
-fn forget(lines: &mut Vec<String>, estate: &Estate, id: &SiteId, (apex, zone): (&ZoneName, &Zone)) {
-    let (Some(primary), Ok(owner)) = (estate.name_servers.get(&zone.primary), lease_owner(id, apex)) else {
-        return;
-    };
-    begin(lines, estate, (apex, zone), primary);
-    lines.push(format!("update delete {owner} TXT"));
-    lines.extend(["send", "END"].map(str::to_owned));
+    lines
 }
 
 /// A message to a primary is begun. The key comes by standard input: whoever is logged in sees the arguments of every process.
-fn begin(lines: &mut Vec<String>, estate: &Estate, (apex, zone): (&ZoneName, &Zone), primary: &NameServer) {
+pub(super) fn begun(estate: &Estate, (apex, zone): (&ZoneName, &Zone), primary: &NameServer) -> Vec<String> {
     let key = zone.update_key.as_ref().and_then(|name| Some((name, estate.tsig_keys.get(name)?)));
-    lines.push(match key {
+    let typed = match key {
         Some((name, key)) => {
             let file = quoted(&key.secret_file.display().to_string());
             let algorithm = algorithm(key.algorithm);
             format!("(printf 'key {algorithm}:{name} %s\\n' \"$(head -n 1 {file})\"; cat <<'END') | nsupdate")
         }
         None => "nsupdate <<'END'".to_owned(),
-    });
-    lines.push(format!("server {} {}", primary.address.ip(), primary.address.port()));
-    lines.push(format!("zone {apex}"));
+    };
+    let server = format!("server {} {}", primary.address.ip(), primary.address.port());
+    vec![typed, server, format!("zone {apex}")]
 }
 
 /// How a host is logged into.
@@ -186,7 +153,7 @@ pub(super) fn ssh(host: &Host) -> String {
     format!("ssh{port} {}", quoted(&format!("{}@{}", remote.user, remote.host)))
 }
 
-fn at(server: SocketAddr) -> String {
+pub(super) fn at(server: SocketAddr) -> String {
     let (ip, port) = (server.ip(), server.port());
     if port == 53 { format!("@{ip}") } else { format!("@{ip} -p {port}") }
 }

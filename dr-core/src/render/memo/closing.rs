@@ -327,7 +327,7 @@ pub(super) fn words(page: &mut Page) {
     page.items([
         "**home, standby**: the host that serves a site on a good day, and the one that could",
         "**epoch**: a number that grows with every move; whoever acts by an older one is refused",
-        "**coordinator**: where it is written down who holds a site: the primary name server, or etcd",
+        "**coordinator**: where it is written down who holds a site: the primary name server, etcd, or a file",
         "**guard**: what must be so before a move; each says what it saw",
         "**mirror**: the copy from home to standby; its age counts from its beginning",
         "**plan, run**: the steps of a move, and one time that they are done; the journal keeps every run (`dr log`)",

@@ -352,10 +352,10 @@ pub(super) fn frozen(page: &mut Page, about: &About<'_>) {
         who: TECHNICIAN,
         time: "10 min",
         expect: format!(
-            "the lines of section 8 for {id} that write the TXT record (or the value in etcd), with the host that serves now and an \
-             epoch above every one that was ever seen, on either host"
+            "the lines of section 8 for {id} that write the TXT record (or the value in etcd) and take the signs of life away, with the \
+             host that serves now and an epoch above every one that was ever seen, on either host"
         ),
-        verify: "the first `dig` of section 8 shows it".to_owned(),
+        verify: "what section 8 asks first shows it".to_owned(),
         undo: "the same, with a still higher epoch".to_owned(),
         ..Step::default()
     });

@@ -200,7 +200,9 @@ impl DnsCoordinator {
             Some(set) => Some(Holding::from_record_set(set).map_err(|why| corrupt(set, why))?),
         };
         if let Some(held) = &held {
-            self.memory.remember(site, held, lease.is_some());
+            // Only a record that is written as we write it can be compared without having been read.
+            let ours = |set: &RecordSet| set.rdata == held.to_record_set(set.owner.clone()).rdata;
+            self.memory.remember(site, held, lease.as_ref().is_some_and(ours));
         }
         Ok(Found { held, lease, tenure })
     }

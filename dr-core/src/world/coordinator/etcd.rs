@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use data_encoding::BASE64;
 use hyper::Method;
-use serde_json::{Value, json};
+use serde_json::{Value as Json, json};
 
 use super::memory::{Memory, not_behind};
 use crate::error::{Error, ErrorKind, Result};
@@ -64,6 +64,12 @@ pub struct EtcdCoordinator {
     memory: Memory,
 }
 
+/// What a key says, and the text that says it: a person may have written that otherwise than we do, and the text is compared.
+struct Value {
+    held: Holding,
+    text: String,
+}
+
 /// What is held instead of what was expected, or that it was done.
 enum Txn {
     Done,
@@ -90,15 +96,15 @@ impl EtcdCoordinator {
         BASE64.encode(format!("{}{site}", self.prefix).as_bytes())
     }
 
-    async fn get(&self, site: &SiteId, operation: &str) -> Result<Option<Holding>> {
+    async fn get(&self, site: &SiteId, operation: &str) -> Result<Option<Value>> {
         let said = self.ask("/v3/kv/range", &json!({"key": self.key(site)}), operation).await?;
         let said = said.map_err(|why| Error::new(ErrorKind::Unreachable, operation, why))?;
-        self.held(site, &said, operation)
+        self.value(site, &said, operation)
     }
 
-    /// The holding in the answer to a range.
-    fn held(&self, site: &SiteId, range: &Value, operation: &str) -> Result<Option<Holding>> {
-        let Some(value) = range.pointer("/kvs/0").map(|kv| kv.get("value").and_then(Value::as_str)) else {
+    /// The value in the answer to a range.
+    fn value(&self, site: &SiteId, range: &Json, operation: &str) -> Result<Option<Value>> {
+        let Some(value) = range.pointer("/kvs/0").map(|kv| kv.get("value").and_then(Json::as_str)) else {
             return Ok(None);
         };
         let text = BASE64.decode(value.unwrap_or_default().as_bytes()).ok();
@@ -112,22 +118,16 @@ impl EtcdCoordinator {
         })?;
         // Only a text that is written as we write it can be compared without having been read.
         self.memory.remember(site, &held, held.to_text() == text);
-        Ok(Some(held))
+        Ok(Some(Value { held, text }))
     }
 
-    /// One transaction: `next` if just `from` is held.
-    async fn txn(
-        &self,
-        site: &SiteId,
-        from: Option<&Holding>,
-        next: &Holding,
-        operation: &str,
-    ) -> Result<Txn> {
+    /// One transaction: `next` if the value is just `from`.
+    async fn txn(&self, site: &SiteId, from: Option<&Value>, next: &Holding, operation: &str) -> Result<Txn> {
         let key = self.key(site);
         let compare = match from {
             None => json!({"key": key, "target": "CREATE", "result": "EQUAL", "create_revision": "0"}),
             Some(from) => {
-                let value = BASE64.encode(from.to_text().as_bytes());
+                let value = BASE64.encode(from.text.as_bytes());
                 json!({"key": key, "target": "VALUE", "result": "EQUAL", "value": value})
             }
         };
@@ -141,25 +141,25 @@ impl EtcdCoordinator {
             Ok(said) => said,
             Err(why) => return Ok(Txn::Unknown(why)),
         };
-        if said.get("succeeded") == Some(&Value::Bool(true)) {
+        if said.get("succeeded") == Some(&Json::Bool(true)) {
             self.memory.remember(site, next, true);
             return Ok(Txn::Done);
         }
         match said.pointer("/responses/0/response_range") {
-            Some(range) => Ok(Txn::Holds(self.held(site, range, operation)?)),
+            Some(range) => Ok(Txn::Holds(self.value(site, range, operation)?.map(|value| value.held))),
             None => Ok(Txn::Unknown(format!("an answer that is none: {said}"))),
         }
     }
 
     /// One question. The inner error says that it may have been done; the outer one that it certainly was not.
-    async fn ask(&self, path: &str, body: &Value, operation: &str) -> Result<Result<Value, String>> {
+    async fn ask(&self, path: &str, body: &Json, operation: &str) -> Result<Result<Json, String>> {
         let mut token = self.token(operation).await?;
         for is_last in [false, true] {
             let reply = match self.send(path, body, token.clone(), operation).await? {
                 Ok(reply) => reply,
                 Err(why) => return Ok(Err(why)),
             };
-            let said: Option<Value> = serde_json::from_slice(&reply.body).ok();
+            let said: Option<Json> = serde_json::from_slice(&reply.body).ok();
             let message =
                 || said.as_ref().and_then(|said| said.get("message")?.as_str()).unwrap_or("no reason");
             // A token that has expired: it was refused before it was looked at.
@@ -197,9 +197,9 @@ impl EtcdCoordinator {
         let body = json!({"name": name, "password": password});
         let reply = self.send("/v3/auth/authenticate", &body, None, operation).await?;
         let reply = reply.map_err(|why| Error::new(ErrorKind::Unreachable, operation, why))?;
-        let said: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-        let Some(token) = said.get("token").and_then(Value::as_str) else {
-            let why = said.get("message").and_then(Value::as_str).unwrap_or("it gives no token");
+        let said: Json = serde_json::from_slice(&reply.body).unwrap_or_default();
+        let Some(token) = said.get("token").and_then(Json::as_str) else {
+            let why = said.get("message").and_then(Json::as_str).unwrap_or("it gives no token");
             return Err(Error::new(ErrorKind::Authentication, operation, format!("etcd says: {why}"))
                 .hint("look at the user and its password file"));
         };
@@ -212,7 +212,7 @@ impl EtcdCoordinator {
     async fn send(
         &self,
         path: &str,
-        body: &Value,
+        body: &Json,
         token: Option<Secret>,
         operation: &str,
     ) -> Result<Result<Reply, String>> {
@@ -253,7 +253,7 @@ impl Coordinator for EtcdCoordinator {
     async fn read(&self, site: &SiteId) -> Result<Option<Tenure>> {
         let operation = format!("ask who holds {site}");
         let before = self.memory.of(site).highest;
-        let held = self.get(site, &operation).await?;
+        let held = self.get(site, &operation).await?.map(|value| value.held);
         not_behind(held.as_ref(), before, "etcd", &operation)?;
         Ok(held.map(|held| held.tenure()))
     }
@@ -262,12 +262,13 @@ impl Coordinator for EtcdCoordinator {
         let operation = format!("raise the epoch of {site} to {}", to.epoch);
         for _ in 0..ATTEMPTS {
             let before = self.memory.of(site).highest;
-            let held = self.get(site, &operation).await?;
-            not_behind(held.as_ref(), before, "etcd", &operation)?;
-            let Some(next) = Holding::raised(held.as_ref(), from, to) else {
-                return Ok(Cas::Lost(held.map(|held| held.tenure())));
+            let value = self.get(site, &operation).await?;
+            let held = value.as_ref().map(|value| &value.held);
+            not_behind(held, before, "etcd", &operation)?;
+            let Some(next) = Holding::raised(held, from, to) else {
+                return Ok(Cas::Lost(held.map(Holding::tenure)));
             };
-            match self.txn(site, held.as_ref(), &next, &operation).await? {
+            match self.txn(site, value.as_ref(), &next, &operation).await? {
                 Txn::Done => return Ok(Cas::Won),
                 Txn::Unknown(why) => return Ok(Cas::Unknown(why)),
                 // Nothing was changed: somebody was faster, with the tenure or with a sign of life only.
@@ -279,24 +280,25 @@ impl Coordinator for EtcdCoordinator {
     }
 
     async fn lease(&self, site: &SiteId) -> Result<Option<Lease>> {
-        let held = self.get(site, &format!("ask for the lease of {site}")).await?;
-        Ok(held.map(|held| held.lease))
+        let value = self.get(site, &format!("ask for the lease of {site}")).await?;
+        Ok(value.map(|value| value.held.lease))
     }
 
     async fn swap_lease(&self, site: &SiteId, from: Option<&Lease>, to: &Lease) -> Result<Swap> {
         let operation = format!("write the lease of {site}");
         let lost = |held: Option<Holding>| Swap::Lost(Held(held.map(|held| held.lease)));
         // A lease does not say the mark of its epoch, without which the value cannot be compared.
-        let held = match (from, self.memory.of(site).nonce) {
+        let value = match (from, self.memory.of(site).nonce) {
             (Some(from), Some((epoch, nonce))) if from.epoch == epoch => {
-                Some(Holding { lease: from.clone(), nonce })
+                let held = Holding { lease: from.clone(), nonce };
+                Some(Value { text: held.to_text(), held })
             }
             _ => self.get(site, &operation).await?,
         };
-        let Some(next) = Holding::swapped(held.as_ref(), from, to) else {
-            return Ok(lost(self.get(site, &operation).await?));
+        let Some(next) = Holding::swapped(value.as_ref().map(|value| &value.held), from, to) else {
+            return Ok(lost(self.get(site, &operation).await?.map(|value| value.held)));
         };
-        match self.txn(site, held.as_ref(), &next, &operation).await? {
+        match self.txn(site, value.as_ref(), &next, &operation).await? {
             Txn::Done => Ok(Swap::Won),
             Txn::Holds(held) => Ok(lost(held)),
             Txn::Unknown(_) => Ok(Swap::Unknown),

@@ -30,9 +30,7 @@ impl Memory {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.entry(site.clone()).or_default();
         known.highest = held.lease.epoch.max(known.highest);
-        if stored {
-            known.nonce = Some((held.lease.epoch, held.nonce.clone()));
-        }
+        known.nonce = stored.then(|| (held.lease.epoch, held.nonce.clone()));
     }
 }
 
