@@ -22,7 +22,7 @@ use dr_core::{Error, ErrorKind};
 
 use args::Cli;
 use console::Console;
-pub use words::{commands, knows};
+pub use words::{commands, knows, understands};
 
 /// Private keys and passphrases are in this process's memory: where it dies, nothing of it goes to a disk.
 fn forbid_core_dumps() {

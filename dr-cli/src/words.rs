@@ -1,6 +1,6 @@
 //! What the command line has, for those who compare it with something else.
 
-use clap::CommandFactory;
+use clap::{CommandFactory, Parser};
 
 use crate::args::Cli;
 
@@ -46,4 +46,14 @@ pub fn knows(words: &str) -> bool {
         }
     }
     !command.has_subcommands()
+}
+
+/// Whether a whole line is one that `dr` would carry out: its words after `dr`. The error is what it would say.
+///
+/// ```
+/// assert!(dr_cli::understands(["mirror", "--site", "shop"]).is_ok());
+/// assert!(dr_cli::understands(["mirror", "--site"]).unwrap_err().contains("a value is required"));
+/// ```
+pub fn understands<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
+    Cli::try_parse_from(std::iter::once("dr").chain(words)).map(drop).map_err(|why| why.to_string())
 }

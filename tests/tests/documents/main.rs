@@ -3,6 +3,7 @@
 //! `DR_BLESS=1 cargo test -p dr-tests --test documents` writes them anew; then read the difference before committing it.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod commands;
 mod parity;
 mod samples;
 mod vectors;
