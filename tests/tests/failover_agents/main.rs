@@ -1,7 +1,7 @@
 //! Agents as processes, each in a network of its own: two hosts with sshd, nginx and a warden, three observers, a primary name server. A
-//! web server is killed, a whole host dies, lines are cut both ways and one way, the coordinator stops, a holder stands still and
-//! wakes late, a disk is full, agents die whenever they say something. The site is moved once or not at all, comes back, and never
-//! has two hosts that serve it: somebody looks at both all the time, from within.
+//! web server is killed, a whole host dies, lines are cut both ways and one way, the coordinator stops or is restored from a copy, a
+//! holder stands still and wakes late, a disk is full, agents die whenever they say something. The site is moved once or not at all,
+//! comes back, and never has two hosts that serve it: somebody looks at both all the time, from within.
 //!
 //! All scenarios are one test, because they mostly wait: six of them run at a time, whatever the machine's processors are.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]

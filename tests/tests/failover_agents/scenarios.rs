@@ -21,7 +21,7 @@ const fn scenario(name: &'static str, play: fn(&mut Stage), homes: &'static [&'s
 }
 
 /// All of them, the longest first.
-pub(crate) const SCENARIOS: [Scenario; 11] = [
+pub(crate) const SCENARIOS: [Scenario; 13] = [
     scenario("agents-die", agents_die_whenever_they_say_something, &["uk", "us", "uk"]),
     scenario("suspended", the_home_is_suspended_and_wakes_late, &["uk", "us"]),
     scenario("cut-off", the_home_is_cut_off, &["uk", "us"]),
@@ -37,6 +37,13 @@ pub(crate) const SCENARIOS: [Scenario; 11] = [
     scenario("primary", the_primary_name_server_stops, &["uk"]),
     scenario("burns", a_host_burns_and_rises, &["uk", "us"]),
     scenario("stands-still", the_holder_stands_still_and_wakes_late, &["uk", "us"]),
+    scenario("zone-restored", the_coordinator_goes_back_in_time, &["uk", "us"]),
+    Scenario {
+        name: "etcd-restored",
+        with: With::KnotAndEtcd,
+        play: the_coordinator_goes_back_in_time,
+        homes: &["uk", "us"],
+    },
     Scenario {
         name: "web-server",
         with: With::KnotAndEtcd,
@@ -209,6 +216,44 @@ fn the_standby_s_disk_is_full(stage: &mut Stage) {
     stage.us.disk.as_ref().unwrap().empty();
     stage.until_home("us");
     explained(stage, &["No space left"]);
+}
+
+/// Its data is restored from a copy: both seats freeze. A person does what the memo says then, word for word.
+fn the_coordinator_goes_back_in_time(stage: &mut Stage) {
+    let copy = stage.copied_lease();
+    stage.hand_over(&stage.uk, "us");
+    stage.until_home("us");
+    stage.until_says(&stage.uk, "us holds shop in epoch 2");
+    stage.until_says(&stage.us, "us holds shop in epoch 2");
+    stage.restore_lease(&copy);
+    for place in [&stage.uk, &stage.us] {
+        stage.until_says(place, "the coordinator went back in time");
+    }
+    let memo = stage.by_hand(&["memo"]).unwrap();
+    let (_, frozen) = memo.split_once("### 6.9").unwrap();
+    let (frozen, rest) = frozen.split_once("\n## 7").unwrap();
+    let on_both = |word: &str| {
+        let lines: Vec<&str> = frozen.lines().filter(|line| line.starts_with(word)).collect();
+        assert_eq!(lines.len(), 1, "{word}: {frozen}");
+        for place in [&stage.uk, &stage.us] {
+            let words = shlex::split(lines[0].strip_prefix("dr failover ").unwrap()).unwrap();
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            stage.says(place, &words).unwrap();
+        }
+    };
+    on_both("dr failover freeze");
+    std::thread::sleep(TAKE * 2);
+    let (_, by_hand) = rest.split_once("### shop: from uk to us").unwrap();
+    let (_, block) = by_hand.split_once("```sh\n").unwrap();
+    let (block, _) = block.split_once("\n```").unwrap();
+    // Neither the services nor the page of who serves already.
+    let lines = block.lines().filter(|line| !line.starts_with("ssh") && !line.starts_with("curl"));
+    stage.types(&lines.collect::<Vec<_>>().join("\n").replace("EPOCH", "3"));
+    on_both("dr failover thaw");
+    stage.until_says(&stage.us, "us holds shop in epoch 3");
+    stage.until_says(&stage.uk, "us holds shop in epoch 3");
+    stage.until_home("us");
+    assert!(!stage.serves("uk"));
 }
 
 /// Every time that the agent of a host has told something, it is killed and started anew, and so is the other one.

@@ -305,6 +305,46 @@ impl Stage {
         self.command(&self.nl, &[&access[..], words].concat())
     }
 
+    /// What the coordinator has of the site, as a copy that can be restored.
+    pub(crate) fn copied_lease(&self) -> String {
+        let kept = match &self.etcd {
+            Some(_) => self.types(&format!("{} get --print-value-only dr/sites/shop", self.etcdctl())),
+            None => {
+                let (at, port) = (self.dns.addr().ip(), self.dns.addr().port());
+                self.types(&format!("dig +short @{at} -p {port} _lease._dr.shop.{ZONE} TXT"))
+            }
+        };
+        kept.trim().trim_matches('"').to_owned()
+    }
+
+    /// Restores it, and where name servers keep it what stands beside the names too.
+    pub(crate) fn restore_lease(&self, copy: &str) {
+        let Tsig { name, algorithm, secret } = Tsig::LAB;
+        let (at, port) = (self.dns.addr().ip(), self.dns.addr().port());
+        self.types(&match &self.etcd {
+            Some(_) => format!("{} put dr/sites/shop '{copy}'", self.etcdctl()),
+            None => format!(
+                "nsupdate <<'END'\nserver {at} {port}\nkey {algorithm}:{name} {secret}\nzone {ZONE}\n\
+                 update delete _dr.shop.{ZONE} TXT\nupdate delete _lease._dr.shop.{ZONE} TXT\n\
+                 update add _lease._dr.shop.{ZONE} 0 TXT \"{copy}\"\nsend\nEND"
+            ),
+        });
+    }
+
+    fn etcdctl(&self) -> String {
+        let etcd = self.etcd.as_ref().unwrap();
+        format!("etcdctl --endpoints https://{} --cacert {}", etcd.addr(), etcd::authority(etcd).display())
+    }
+
+    /// What a shell at the third place prints, where all goes well.
+    pub(crate) fn types(&self, script: &str) -> String {
+        let prefix = self.net.prefix("nl");
+        let mut command = Command::new(&prefix[0]);
+        let ran = command.args(&prefix[1..]).args(["sh", "-ec", script]).output().unwrap();
+        assert!(ran.status.success() && ran.stderr.is_empty(), "{script}: {ran:?}");
+        String::from_utf8(ran.stdout).unwrap()
+    }
+
     /// The desk, where what all agents read lies.
     pub(crate) fn papers(&self) -> &Path {
         self.desk.path()
