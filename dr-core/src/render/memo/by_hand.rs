@@ -15,8 +15,8 @@ pub(super) fn by_hand(page: &mut Page, about: &About<'_>) {
     page.heading(2, "8. By hand, if dr cannot run");
     page.say(
         "For each site in this order: make sure that the old server does not serve any more (its console, its provider's power \
-         switch), see the new one answer, change the names, ask every name server. An epoch tells dr who holds the site: put the \
-         highest that is shown first plus one in the place of `EPOCH`, or 2 where none is shown.",
+         switch), see the new one answer, change the names, ask every name server. An epoch tells dr who holds the site: in \
+         the place of `EPOCH` put one more than the highest that the first lines show, or 2 where they show none.",
     );
     if about.has_agents() {
         page.say(
