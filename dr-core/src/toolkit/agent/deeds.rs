@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::watch;
 
 use super::hear::PeerAsk;
 use super::history::History;
@@ -43,8 +42,6 @@ pub(super) struct Hands {
     pub(super) other: Option<Arc<Neighbour>>,
     pub(super) key: Arc<SecretKey>,
     pub(super) history: Arc<History>,
-    /// Others are asked at once when something happens.
-    pub(super) happened: watch::Sender<()>,
     /// What a move rests on, for whoever asks the journal afterwards.
     pub(super) grounds: Mutex<(Vec<Guard>, Option<String>)>,
 }
@@ -262,9 +259,6 @@ impl Deeds for Hands {
     fn tell(&self, news: News) {
         if let News::Phase { phase: Phase::Executing { stage: Stage::Raising }, said } = &news {
             self.grounds().1 = Some(said.clone());
-        }
-        if matches!(&news, News::Phase { phase, .. } if *phase != Phase::Stable) {
-            self.happened.send_replace(());
         }
         self.history.tell(&self.charter.site, news);
     }

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
 use crate::error::{Error, ErrorKind, Result};
-use crate::estate::{Health, HostId, SiteId};
+use crate::estate::{HostId, SiteId};
 use crate::failover::{Expected, Input, Role, Signed, Speaker, Statement};
 use crate::toolkit::seats::News;
 use crate::world::Cancel;
@@ -67,38 +66,10 @@ struct Memory {
     silent: bool,
 }
 
-/// How long it rests between two questions: for the usual time, and shorter after something has happened, when an answer may decide
-/// what happens next. Then each rest is twice the one before, so that what lasts long is not asked about more often.
-struct Pace {
-    usual: Duration,
-    quick: Duration,
-    rest: Duration,
-}
-
-impl Pace {
-    fn new(health: &Health) -> Self {
-        let usual = health.interval.as_duration();
-        let quick = health.confirm_interval.as_duration().clamp(QUICKEST.min(usual), usual);
-        Self { usual, quick, rest: usual }
-    }
-
-    fn something_happened(&mut self) {
-        self.rest = self.quick;
-    }
-
-    fn has_rested(&mut self) {
-        self.rest = (self.rest * 2).min(self.usual);
-    }
-}
-
-/// Nobody is asked more often.
-const QUICKEST: Duration = Duration::from_millis(10);
-
 /// Asks one neighbour again and again, and tells the seats what it says.
 pub(super) async fn hear(shared: Arc<Shared>, who: Speaker, neighbour: Arc<Neighbour>, cancel: Cancel) {
     let mut memory = Memory::default();
-    let mut pace = Pace::new(&shared.toolkit.estate.policy.health);
-    let mut happened = shared.happened.subscribe();
+    let pause = shared.toolkit.estate.policy.health.interval.as_duration();
     loop {
         let asked = ask(&shared, &who, &neighbour, &mut memory);
         tokio::select! {
@@ -109,8 +80,7 @@ pub(super) async fn hear(shared: Arc<Shared>, who: Speaker, neighbour: Arc<Neigh
         tokio::select! {
             biased;
             () = cancel.cancelled() => return,
-            Ok(()) = happened.changed() => pace.something_happened(),
-            () = shared.toolkit.world.clock.sleep(pace.rest) => pace.has_rested(),
+            () = shared.toolkit.world.clock.sleep(pause) => {}
         }
     }
 }
@@ -163,9 +133,10 @@ async fn ask(shared: &Shared, who: &Speaker, neighbour: &Neighbour, memory: &mut
 
 impl Shared {
     /// How long a neighbour may take: a vote that comes later than it holds says nothing.
-    pub(super) fn patience(&self) -> Duration {
+    pub(super) fn patience(&self) -> std::time::Duration {
         let health = &self.toolkit.estate.policy.health;
-        (health.interval.as_duration() * 2 + health.timeout.as_duration()).max(Duration::from_secs(2))
+        (health.interval.as_duration() * 2 + health.timeout.as_duration())
+            .max(std::time::Duration::from_secs(2))
     }
 
     pub(super) fn is_signed_by(&self, who: &Speaker, bytes: &[u8], signature: &[u8]) -> bool {
@@ -217,40 +188,5 @@ impl Shared {
                 .tell(site, News::Trouble { doing: "believe another agent".to_owned(), why: why.clone() });
             memory.trouble.insert(site.clone(), why);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Period;
-
-    #[test]
-    fn after_something_happened_it_asks_more_often_for_a_while() {
-        let millis = Period::from_millis;
-        let health = |interval, confirm_interval| Health {
-            interval: millis(interval),
-            confirm_interval: millis(confirm_interval),
-            ..Health::default()
-        };
-        let rests = |pace: &mut Pace| -> Vec<u128> {
-            (0..6)
-                .map(|_| {
-                    let rest = pace.rest.as_millis();
-                    pace.has_rested();
-                    rest
-                })
-                .collect()
-        };
-        let mut pace = Pace::new(&health(1000, 100));
-        assert_eq!(rests(&mut pace), [1000; 6]);
-        pace.something_happened();
-        assert_eq!(rests(&mut pace), [100, 200, 400, 800, 1000, 1000]);
-        let mut odd = Pace::new(&health(300, 0));
-        odd.something_happened();
-        assert_eq!(rests(&mut odd), [10, 20, 40, 80, 160, 300], "never without a rest");
-        let mut hasty = Pace::new(&health(5, 100));
-        hasty.something_happened();
-        assert_eq!(rests(&mut hasty), [5; 6], "never less often than usual");
     }
 }

@@ -5,8 +5,6 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use crate::estate::{HostId, ObserverId, ProbeSpec, SiteId};
 use crate::failover::Vote;
 use crate::time::{Period, Tick};
@@ -25,8 +23,6 @@ pub(super) struct Lookout {
     observer: Option<ObserverId>,
     anchors: Vec<(IpAddr, ProbeSpec)>,
     looking: Mutex<BTreeMap<About, Looking>>,
-    /// Told when it sees something else than before: then others are worth asking.
-    happened: watch::Sender<()>,
 }
 
 struct Looking {
@@ -46,9 +42,8 @@ impl Lookout {
         toolkit: Toolkit,
         observer: Option<ObserverId>,
         anchors: Vec<(IpAddr, ProbeSpec)>,
-        happened: watch::Sender<()>,
     ) -> Self {
-        Self { toolkit, observer, anchors, looking: Mutex::default(), happened }
+        Self { toolkit, observer, anchors, looking: Mutex::default() }
     }
 
     /// The newest vote about it, if there is one: it holds for what is left of its time. From now on it is looked at.
@@ -82,16 +77,11 @@ impl Lookout {
         };
         let (latest, control) = (Arc::new(Mutex::new(None)), Control::silent());
         let (cancel, kept, toolkit) = (control.cancel.clone(), latest.clone(), self.toolkit.clone());
-        let happened = self.happened.clone();
         tokio::spawn(async move {
             let clock = toolkit.world.clock.clone();
             let on_vote = |vote: &Vote, _: &crate::failover::Health| {
-                let now = Some((vote.clone(), clock.read().boot));
-                let before =
-                    std::mem::replace(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner), now);
-                if before.is_some_and(|(before, _)| before.verdict != vote.verdict) {
-                    happened.send_replace(());
-                }
+                *kept.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some((vote.clone(), clock.read().boot));
             };
             let _ = toolkit.watch(&watch, &control, on_vote).await;
         });

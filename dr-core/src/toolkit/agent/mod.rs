@@ -16,7 +16,6 @@ use std::sync::{Arc, Mutex};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::bell::Bell;
@@ -277,8 +276,6 @@ struct Shared {
     history: Arc<History>,
     /// Sites whose other host is known to keep them by other terms: nothing is decided about those.
     other_terms: Mutex<BTreeSet<SiteId>>,
-    /// Told when a seat's phase is another one, or what the observer here sees.
-    happened: watch::Sender<()>,
 }
 
 /// A seat that is kept here.
@@ -312,17 +309,17 @@ impl Toolkit {
                 (party.who.clone(), Arc::new(neighbour))
             })
             .collect();
-        let (mut seats, mut drivers, happened) = (BTreeMap::new(), vec![], watch::Sender::new(()));
+        let (mut seats, mut drivers) = (BTreeMap::new(), vec![]);
         for charter in &settings.charters {
             let other = neighbours.get(&Speaker::Host(charter.other.clone())).cloned();
-            let (driver, handle) = self.seat(charter, places, &key, other, (&history, &happened))?;
+            let (driver, handle) = self.seat(charter, places, &key, other, &history)?;
             drivers.push(driver);
             seats.insert(charter.site.clone(), Keeping { charter: charter.clone(), handle });
         }
-        let lookout = Lookout::new(self.clone(), settings.observer, settings.anchors, happened.clone());
+        let lookout = Lookout::new(self.clone(), settings.observer, settings.anchors);
         let toolkit = self.clone();
         let other_terms = Mutex::default();
-        let shared = Arc::new(Shared { toolkit, keys, key, seats, lookout, history, other_terms, happened });
+        let shared = Arc::new(Shared { toolkit, keys, key, seats, lookout, history, other_terms });
         let mut tasks = JoinSet::new();
         for driver in drivers {
             let cancel = control.cancel.clone();
@@ -347,7 +344,7 @@ impl Toolkit {
         places: &AgentPlaces,
         key: &Arc<SecretKey>,
         other: Option<Arc<Neighbour>>,
-        (history, happened): (&Arc<History>, &watch::Sender<()>),
+        history: &Arc<History>,
     ) -> Result<(Driver, SeatHandle)> {
         let operation = format!("keep the seat of {} on {}", charter.site, charter.me);
         let missing = |why: String, hint: &str| Error::new(ErrorKind::NotFound, &*operation, why).hint(hint);
@@ -390,7 +387,6 @@ impl Toolkit {
             other,
             key: key.clone(),
             history: history.clone(),
-            happened: happened.clone(),
             grounds: Mutex::default(),
         };
         let mut mark = [0; 16];
